@@ -1,0 +1,241 @@
+"""What a model is: the latent spec and the manifest that travels in every bundle.
+
+This module is the contract between training, export and the runtime. It needs nothing but the standard
+library, so that a manifest can be read and written where neither numpy nor onnxruntime is loaded.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from vaegen.errors import BundleError
+
+SIDE = 28  # pixels, height and width of every image
+CHANNELS = 3  # RGB
+DIGITS = 10  # classes, 0 to 9
+SCHEMA = 1  # version of the manifest's layout
+MANIFEST = "manifest.json"
+GRAPHS = ("encoder", "sampler", "prior", "decoder", "judge")
+
+Kind = Literal["continuous", "discrete", "joint"]
+KINDS: tuple[Kind, ...] = ("continuous", "discrete", "joint")
+
+
+@dataclass(frozen=True)
+class LatentSpec:
+    """The latent space of one model: Z Gaussian coordinates, then N one-hot categoricals of K classes.
+
+    A latent is one row of length L = Z + N * K: the Z continuous coordinates first, then the N one-hots
+    laid end to end. All three models of the family are settings of this one description.
+
+    Raises:
+        ValueError: The numbers describe no latent space.
+    """
+
+    continuous: int = 0
+    """Z, the number of Gaussian coordinates; 0 for none."""
+    categorical: tuple[int, int] = (0, 0)
+    """(N, K), the number of categorical variables and of classes in each; (0, 0) for none."""
+
+    def __post_init__(self) -> None:
+        n, k = self.categorical
+        if self.continuous < 0 or n < 0 or k < 0 or (n == 0) != (k == 0) or k == 1:
+            raise ValueError(f"no latent space has continuous={self.continuous}, categorical={self.categorical}")
+        if self.size == 0:
+            raise ValueError("a latent space needs continuous coordinates, categoricals or both")
+
+    @property
+    def size(self) -> int:
+        """L, the length of one latent row."""
+        return self.continuous + self.categorical[0] * self.categorical[1]
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the three models this latent space belongs to."""
+        if self.categorical[0] == 0:
+            return "continuous"
+        return "joint" if self.continuous else "discrete"
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The type of one graph input or output."""
+
+    dtype: str
+    """numpy's name: "float32" or "int64"."""
+    shape: tuple[int | str, ...]
+    """Sizes; the string "n" stands for the batch."""
+
+
+@dataclass(frozen=True)
+class GraphSpec:
+    """One ONNX file of a bundle."""
+
+    file: str
+    """Plain file name inside the bundle's folder."""
+    sha256: str
+    """Hexadecimal digest of the file's bytes."""
+    bytes: int
+    """Size of the file."""
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What one model is, apart from its weights; part of the manifest and of each graph's metadata."""
+
+    name: str
+    """The bundle's name, "joint" for the shipped joint model."""
+    preset: str
+    """The training preset it was made with: "default", "seed" or a name of one's own."""
+    latent: LatentSpec
+    """Z, N and K."""
+    gumbel_temperature: float | None
+    """Temperature baked into the Gumbel sampler of `sampler.onnx`; None without categoricals."""
+    prior_temperature: float
+    """Default for the prior's temperature input, in (0, 1]; 1 is the distribution as fitted."""
+
+    @property
+    def kind(self) -> Kind:
+        """"continuous", "discrete" or "joint"."""
+        return self.latent.kind
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the JSON form that the manifest holds under "model"."""
+        return {
+            "name": self.name,
+            "preset": self.preset,
+            "latent": {"continuous": self.latent.continuous, "categorical": list(self.latent.categorical)},
+            "gumbel_temperature": self.gumbel_temperature,
+            "prior_temperature": self.prior_temperature,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Read the JSON form.
+
+        Raises:
+            BundleError: A value is missing or of the wrong type.
+        """
+        latent = _get(data, "latent", dict, "model")
+        categorical = _get(latent, "categorical", list, "model.latent")
+        gumbel = data.get("gumbel_temperature")
+        if gumbel is not None:
+            gumbel = _positive(data, "gumbel_temperature", "model")
+        if len(categorical) != 2 or not all(type(value) is int for value in categorical):
+            raise BundleError(f"manifest: model.latent.categorical is {categorical!r}; it must be two integers, N and K")
+        try:
+            spec = LatentSpec(_get(latent, "continuous", int, "model.latent"), (categorical[0], categorical[1]))
+        except ValueError as error:
+            raise BundleError(f"manifest: {error}") from error
+        return cls(
+            name=_get(data, "name", str, "model"),
+            preset=_get(data, "preset", str, "model"),
+            latent=spec,
+            gumbel_temperature=gumbel,
+            prior_temperature=_positive(data, "prior_temperature", "model"),
+        )
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The whole of `manifest.json`."""
+
+    model: ModelSpec
+    graphs: Mapping[str, GraphSpec]
+    """One entry for each name in GRAPHS."""
+    opset: int
+    """ONNX opset of every graph."""
+    ir_version: int
+    """ONNX IR version of every graph."""
+    parity: Mapping[str, Any] = field(default_factory=dict)
+    """The export gate's report: largest differences between torch and onnxruntime."""
+    quality: Mapping[str, Any] = field(default_factory=dict)
+    """Published quality figures of this bundle, empty when none were taken."""
+    producer: Mapping[str, str] = field(default_factory=dict)
+    """Versions of what made the bundle."""
+
+    def to_json(self) -> str:
+        """Give the file's text: keys in a fixed order, one trailing newline."""
+        data = {
+            "schema": SCHEMA,
+            "model": self.model.to_dict(),
+            "graphs": {name: dataclasses.asdict(self.graphs[name]) for name in GRAPHS},
+            "opset": self.opset,
+            "ir_version": self.ir_version,
+            "parity": dict(self.parity),
+            "quality": dict(self.quality),
+            "producer": dict(self.producer),
+        }
+        return json.dumps(data, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the file's text.
+
+        Raises:
+            BundleError: The text is no manifest, or one of a schema this version cannot read.
+        """
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"manifest: not valid JSON ({error})") from error
+        if not isinstance(data, dict):
+            raise BundleError("manifest: the top level must be a JSON object")
+        schema = _get(data, "schema", int, "manifest")
+        if schema != SCHEMA:
+            raise BundleError(f"manifest: schema {schema} is not readable here; this vaegen reads schema {SCHEMA}")
+        graphs = _get(data, "graphs", dict, "manifest")
+        if set(graphs) != set(GRAPHS):
+            raise BundleError(f"manifest: graphs are {sorted(map(str, graphs))}; they must be {sorted(GRAPHS)}")
+        return cls(
+            model=ModelSpec.from_dict(_get(data, "model", dict, "manifest")),
+            graphs={name: _graph(_get(graphs, name, dict, "graphs"), name) for name in GRAPHS},
+            opset=_get(data, "opset", int, "manifest"),
+            ir_version=_get(data, "ir_version", int, "manifest"),
+            parity=_get(data, "parity", dict, "manifest"),
+            quality=_get(data, "quality", dict, "manifest"),
+            producer=_get(data, "producer", dict, "manifest"),
+        )
+
+
+def _get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    value = data.get(key)
+    if type(value) is not kind:
+        raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be of type {kind.__name__}")
+    return value
+
+
+def _positive(data: Mapping[str, Any], key: str, where: str) -> float:
+    value = data.get(key)
+    if type(value) not in (int, float) or not 0 < value < 1000:
+        raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be a positive number")
+    return float(value)
+
+
+def _graph(data: Mapping[str, Any], name: str) -> GraphSpec:
+    file = _get(data, "file", str, name)
+    # A name from a manifest must never lead out of the bundle's folder.
+    if file != f"{name}.onnx":
+        raise BundleError(f"manifest: {name}.file is {file!r}; it must be {name + '.onnx'!r}")
+    return GraphSpec(
+        file=file,
+        sha256=_get(data, "sha256", str, name),
+        bytes=_get(data, "bytes", int, name),
+        inputs=_tensors(_get(data, "inputs", dict, name), f"{name}.inputs"),
+        outputs=_tensors(_get(data, "outputs", dict, name), f"{name}.outputs"),
+    )
+
+
+def _tensors(data: Mapping[str, Any], where: str) -> dict[str, TensorSpec]:
+    tensors = {}
+    for name in data:
+        entry = _get(data, name, dict, where)
+        shape = _get(entry, "shape", list, f"{where}.{name}")
+        if not all(size == "n" or (type(size) is int and size > 0) for size in shape):
+            raise BundleError(f'manifest: {where}.{name}.shape is {shape!r}; sizes are positive integers or "n"')
+        tensors[name] = TensorSpec(_get(entry, "dtype", str, f"{where}.{name}"), tuple(shape))
+    return tensors
