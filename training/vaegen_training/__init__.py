@@ -1,1 +1,7 @@
-"""."""
+"""Training of the three VAEs, their conditional prior and the judge. Needs the extra: pip install 'vaegen[train]'."""
+
+from vaegen_training.config import TrainConfig
+from vaegen_training.presets import PRESETS, preset
+from vaegen_training.run import TrainSummary, train
+
+__all__ = ["PRESETS", "TrainConfig", "TrainSummary", "preset", "train"]

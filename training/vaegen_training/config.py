@@ -1,0 +1,238 @@
+"""Every setting of a training run: typed, checked before any data is read, stored in the run's `config.json`.
+
+Nothing here needs torch, so a wrong setting is refused in milliseconds.
+"""
+
+import dataclasses
+import difflib
+import json
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+
+from vaegen.errors import ConfigError
+from vaegen.spec import LatentSpec
+
+Architecture = Literal["seed", "factored"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network."""
+
+    architecture: Architecture = "factored"
+    """"seed": the report's fully connected layers. "factored": a stroke mask times one color."""
+    continuous: int = 0
+    """Z, Gaussian coordinates in all."""
+    variables: int = 0
+    """N, categorical variables in all."""
+    classes: int = 0
+    """K, classes of each categorical."""
+    color_continuous: int = 0
+    """How many of the Z coordinates hold the color (factored only): the last ones."""
+    color_variables: int = 0
+    """How many of the N categoricals hold the color (factored only): the last ones."""
+    hidden: int = 768
+    """Width of the widest layer, units (factored only)."""
+    features: int = 32
+    """Width of the encoder's bottleneck, from which the posterior of the shape is read (factored only)."""
+    logit_gain: float = 8.0
+    """Factor on the initial logits: codes that start decided get a gradient from the first step (factored only)."""
+
+    def __post_init__(self) -> None:
+        try:
+            latent = self.latent
+        except ValueError as error:
+            raise ConfigError(f"model: {error}") from error
+        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0:
+            raise ConfigError("model: hidden must be at least 2, features at least 1, logit_gain above 0")
+        if self.architecture == "seed":
+            if self.color_continuous or self.color_variables:
+                raise ConfigError("model: the seed architecture has no color part; leave color_* at 0")
+            return
+        color = self.color_continuous + self.color_variables
+        if not color or not (latent.continuous + latent.categorical[0] - color):
+            raise ConfigError("model: a factored model needs latents for the color and latents for the shape")
+        if self.color_continuous not in (0, 3) or self.color_variables % 3:
+            raise ConfigError(
+                "model: color_continuous must be 0 or 3, color_variables a multiple of 3 (one set per channel)"
+            )
+        if self.color_continuous > self.continuous or self.color_variables > self.variables:
+            raise ConfigError("model: the color part cannot be larger than the whole latent space")
+
+    @property
+    def latent(self) -> LatentSpec:
+        """The whole latent space."""
+        return LatentSpec(self.continuous, (self.variables, self.classes))
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """How one network is optimised (Adam)."""
+
+    epochs: float
+    """Length in passes over the 60,000 training images."""
+    batch: int
+    """Images per step."""
+    learning_rate: float
+    """Peak step size."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """Course of the step size after the warm-up: as it is, or half a cosine down to 0."""
+    warmup: float = 0.02
+    """Fraction of the run over which the step size rises from 0."""
+    beta2: float = 0.99
+    """Adam's second decay; the first is 0.9."""
+    clip: float = 0.0
+    """Largest gradient norm; 0 leaves gradients as they are."""
+    ema: float = 0.0
+    """Decay per step of the weight average that is kept in the end; 0 keeps the last weights."""
+    augment: float = 0.0
+    """Size of the random rotation, scaling, shear and shift of the digits; 1 is about 9 degrees and 1 pixel."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "epochs": self.epochs > 0,
+            "batch": 1 <= self.batch <= 60_000,
+            "learning_rate": 0 < self.learning_rate < 1,
+            "warmup": 0 <= self.warmup < 1,
+            "beta2": 0 < self.beta2 < 1,
+            "clip": self.clip >= 0,
+            "ema": 0 <= self.ema < 1,
+            "augment": 0 <= self.augment <= 4,
+        }
+        for name, fine in checks.items():
+            if not fine:
+                raise ConfigError(f"{name}: {getattr(self, name)} is out of range")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """The loss of the VAE: binary cross entropy plus weighted KL divergences, all in nats."""
+
+    kl_weight: float = 1.0
+    """Weight of the KL divergence; 1 is the ELBO."""
+    kl_warmup: float = 0.0
+    """Fraction of the run over which the weight rises from 0."""
+    temperature_start: float = 1.0
+    """Gumbel-Softmax temperature at the start."""
+    temperature_end: float = 1.0
+    """Gumbel-Softmax temperature from `temperature_reached` on; baked into the exported sampler."""
+    temperature_reached: float = 0.6
+    """Fraction of the run at which the end temperature is reached (exponential course)."""
+    hard_from: float = 1.0
+    """Fraction of the run from which codes are drawn hard, straight-through; 1 keeps them soft throughout."""
+
+    def __post_init__(self) -> None:
+        if self.kl_weight < 0:
+            raise ConfigError(f"kl_weight: {self.kl_weight} is negative")
+        if not (0 < self.temperature_end <= self.temperature_start <= 100):
+            raise ConfigError("temperatures must be above 0, and must not rise")
+        for name in ("kl_warmup", "temperature_reached", "hard_from"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}: {getattr(self, name)} is no fraction of the run; choose 0 to 1")
+
+
+@dataclass(frozen=True)
+class PriorConfig:
+    """The second stage: a coupling flow over the encoder's features, given digit and color."""
+
+    couplings: int = 8
+    """Affine coupling layers."""
+    hidden: int = 192
+    """Width of each coupling's two hidden layers, units."""
+    noise: float = 0.05
+    """Gaussian noise on the standardised features, in their standard deviations: keeps the flow smooth."""
+    temperature: float = 0.85
+    """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""
+
+    def __post_init__(self) -> None:
+        if self.couplings < 1 or self.hidden < 1 or self.noise < 0 or not 0 < self.temperature <= 1:
+            raise ConfigError("prior: couplings and hidden at least 1, noise not negative, temperature in (0, 1]")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One run of `vaegen train`: the VAE, then its conditional prior."""
+
+    preset: str
+    """Name of the preset that this configuration came from."""
+    model: ModelConfig
+    objective: ObjectiveConfig
+    vae: StageConfig
+    prior: PriorConfig
+    prior_stage: StageConfig
+    seed: int = 0
+    """Root of all randomness of the run, 0 to 2**63 - 1."""
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """Settings that were changed from the preset, as they were given."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise ConfigError(f"seed: {self.seed} is out of range; choose 0 to 2**63 - 1")
+
+    def override(self, settings: Mapping[str, str]) -> Self:
+        """Give a copy with settings changed, `{"vae.epochs": "2"}`.
+
+        Raises:
+            ConfigError: An unknown key, a value of the wrong type or out of range.
+        """
+        result = self
+        for key, text in settings.items():
+            section, _, name = key.partition(".")
+            parts = _sections()
+            if section not in parts or not name:
+                known = [f"{part}.{setting}" for part, kind in parts.items() for setting in get_type_hints(kind)]
+                raise ConfigError(f"unknown setting {key!r}{_close(key, known)}; settings look like vae.epochs=5")
+            kinds = get_type_hints(parts[section])
+            if name not in kinds:
+                raise ConfigError(
+                    f"unknown setting {key!r}{_close(name, list(kinds))}; {section} has {', '.join(kinds)}"
+                )
+            value = _parse(key, text, kinds[name])
+            changed = dataclasses.replace(getattr(result, section), **{name: value})
+            result = dataclasses.replace(result, **{section: changed, "extras": {**result.extras, key: text}})
+        return result
+
+    def to_json(self) -> str:
+        """Give the text of `config.json`."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the text of `config.json`.
+
+        Raises:
+            ConfigError: It is not one, or was written by another version with other settings.
+        """
+        try:
+            data = json.loads(text)
+            parts = {name: kind(**data.pop(name)) for name, kind in _sections().items()}
+            return cls(**parts, **data)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"config.json cannot be read: {error}") from error
+
+
+def _sections() -> dict[str, Any]:
+    return {name: kind for name, kind in get_type_hints(TrainConfig).items() if dataclasses.is_dataclass(kind)}
+
+
+def _close(word: str, known: list[str]) -> str:
+    matches = difflib.get_close_matches(word, known, n=3)
+    return f" (did you mean {', '.join(matches)}?)" if matches else ""
+
+
+def _parse(key: str, text: str, kind: Any) -> Any:
+    if get_origin(kind) is Literal:
+        if text not in get_args(kind):
+            raise ConfigError(f"{key}: {text!r} is not one of {', '.join(get_args(kind))}")
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise ConfigError(f"{key}: {text!r} is neither true nor false")
+        return text == "true"
+    assert not isinstance(kind, types.UnionType), "no setting is a union"
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {text!r} is no {kind.__name__}") from error

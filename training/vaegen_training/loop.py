@@ -1,0 +1,217 @@
+"""The training loop, the same for every stage: read it top to bottom.
+
+Time is counted in images, schedules are functions of the fraction done, and all randomness is a function of
+(seed, stage, step). So a killed run, started again, ends with the weights of an undisturbed one, bit for bit on
+one machine.
+"""
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from vaegen_training import checkpoint
+from vaegen_training.config import StageConfig
+from vaegen_training.randomness import generator
+
+LOGS = 100  # lines of metrics per stage
+PREVIEWS = 10  # sample grids per stage
+CHECKPOINT_SECONDS = 15.0  # at most this much work is lost by a kill, give or take one log interval
+
+
+class Objective(Protocol):
+    """What a stage minimises."""
+
+    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+        """Give 0-dim tensors, the one named "loss" to be minimised, for training images `index` int64 (n,).
+
+        `progress` is the fraction of the stage that is done, from 0 to 1.
+        """
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One network to train."""
+
+    name: str
+    """"vae", "prior" or "judge": prefix of the stage's files."""
+    module: nn.Module
+    objective: Objective
+    config: StageConfig
+    items: int
+    """Training images there are."""
+    preview: Callable[[nn.Module, Path], None] | None = None
+    """Draws the averaged weights' work into a PNG file."""
+
+
+def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, progress: bool = True) -> nn.Module:
+    """Train a stage to its end, or go on where an earlier run of it was stopped.
+
+    Args:
+        stage: What to train; its module's weights are overwritten.
+        folder: The run's folder; holds the checkpoint, the metrics and the pictures.
+        seed: The run's seed.
+        device: Where the stage's tensors live.
+        progress: Show a bar on stderr, if that is a terminal.
+
+    Returns:
+        The module with its final weights: their average if the configuration asks for one.
+    """
+    config, module = stage.config, stage.module
+    steps = math.ceil(stage.items * config.epochs / config.batch)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    # A learning rate in a tensor can be changed without a recompilation or a new graph.
+    optimizer = torch.optim.Adam(
+        parameters, lr=torch.tensor(config.learning_rate), betas=(0.9, config.beta2), fused=True
+    )
+    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
+    path = folder / f"{stage.name}.checkpoint.safetensors"
+    log = MetricsLog(folder, stage.name)
+    step = _restore(path, module, optimizer, average) if path.exists() else 0
+    log.keep_until(step)
+
+    module.train()
+    sums: dict[str, Tensor] = {}
+    counted, log_every, preview_every = 0, math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
+    saved = time.monotonic()
+    with tqdm(
+        total=steps * config.batch,
+        initial=step * config.batch,
+        desc=stage.name,
+        unit=" images",
+        unit_scale=True,
+        disable=None if progress else True,
+    ) as bar:
+        for index in _batches(stage, seed, step, steps):
+            fraction = step / steps
+            optimizer.param_groups[0]["lr"].fill_(learning_rate(config, fraction))
+            losses = stage.objective(index.to(device), generator(device, seed, stage.name, step), fraction)
+            optimizer.zero_grad()
+            losses["loss"].backward()
+            if config.clip:
+                nn.utils.clip_grad_norm_(parameters, config.clip)
+            optimizer.step()
+            if average is not None:
+                average.update_parameters(module)
+            step += 1
+
+            for name, value in losses.items():  # added up on the device: no waiting for it inside the loop
+                sums[name] = sums.get(name, 0) + value.detach()
+            counted += 1
+            bar.update(len(index))
+            if step % log_every == 0 or step == steps:
+                means = {name: float(value) / counted for name, value in sums.items()}
+                log.write(step, step * config.batch, means)
+                bar.set_postfix(loss=f"{means['loss']:.4g}")
+                sums, counted = {}, 0
+                if stage.preview and (step % preview_every < log_every or step == steps):
+                    stage.preview(_result(module, average), folder / "samples" / f"{stage.name}-{step:07d}.png")
+                    module.train()
+                if time.monotonic() - saved > CHECKPOINT_SECONDS or step == steps:
+                    _save(path, step, module, optimizer, average)
+                    saved = time.monotonic()
+    return _result(module, average).eval()
+
+
+def learning_rate(config: StageConfig, progress: float) -> float:
+    """Step size at a fraction of the run: a linear rise, then constant or half a cosine down to 0."""
+    rise = min(1.0, (progress + 1e-9) / config.warmup) if config.warmup else 1.0
+    if config.schedule == "constant":
+        return config.learning_rate * rise
+    return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _batches(stage: Stage, seed: int, first: int, steps: int) -> Iterator[Tensor]:
+    """Give the index batches of steps `first` to `steps`: a new order each epoch, drawn on the CPU."""
+    batch = stage.config.batch
+    per_epoch = max(1, stage.items // batch)  # the odd images at an epoch's end are left for the next order
+    for step in range(first, steps):
+        epoch, position = divmod(step, per_epoch)
+        if position == 0 or step == first:
+            order = torch.randperm(
+                stage.items, generator=generator(torch.device("cpu"), seed, stage.name, "epoch", epoch)
+            )
+        yield order[position * batch : (position + 1) * batch]
+
+
+def _result(module: nn.Module, average: AveragedModel | None) -> nn.Module:
+    return module if average is None else average.module
+
+
+def _save(
+    path: Path, step: int, module: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None
+) -> None:
+    tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    for index, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    checkpoint.write(path, tensors, {"step": step})
+
+
+def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None) -> int:
+    tensors, meta = checkpoint.read(path)
+    parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        part, name = key.split(".", 1)
+        parts[part][name] = tensor
+    module.load_state_dict(parts["module"])
+    if average is not None:
+        average.load_state_dict(parts["average"])
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in parts["optimizer"].items():
+        index, name = key.split(".")
+        state.setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return int(meta["step"])
+
+
+class MetricsLog:
+    """`metrics.jsonl`, one line for each stage and interval, and the same as `<stage>.metrics.csv`."""
+
+    def __init__(self, folder: Path, stage: str) -> None:
+        self.path = folder / "metrics.jsonl"
+        self.csv_path = folder / f"{stage}.metrics.csv"
+        self.stage = stage
+
+    def keep_until(self, step: int) -> None:
+        """Drop this stage's lines from beyond `step`: a killed run wrote them after its last checkpoint."""
+        kept = [line for line in self._lines() if line["stage"] != self.stage or line["step"] <= step]
+        checkpoint.write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
+        self._write_csv([line for line in kept if line["stage"] == self.stage])
+
+    def write(self, step: int, images: int, means: dict[str, float]) -> None:
+        """Add one line: means over the interval that ends at `step`."""
+        line = {"stage": self.stage, "step": step, "images": images, **means}
+        with self.path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._write_csv([line for line in self._lines() if line["stage"] == self.stage])
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self.path.exists():
+            return []
+        lines = []
+        for text in self.path.read_text().splitlines():
+            try:
+                lines.append(json.loads(text))
+            except ValueError:  # a line that a kill cut short
+                continue
+        return lines
+
+    def _write_csv(self, lines: list[dict[str, Any]]) -> None:
+        if lines:
+            table = io.StringIO()
+            writer = csv.DictWriter(table, lines[0].keys())
+            writer.writeheader()
+            writer.writerows(lines)
+            checkpoint.write_atomically(self.csv_path, table.getvalue().encode())

@@ -1,0 +1,104 @@
+"""What the VAE and its prior minimise, on digits painted afresh for each step."""
+
+import torch
+from torch import Tensor
+
+from vaegen_training import latents, losses, painter
+from vaegen_training.config import ObjectiveConfig, TrainConfig
+from vaegen_training.data import Mnist
+from vaegen_training.latents import Posterior
+from vaegen_training.models import FactoredVae, SeedVae
+from vaegen_training.prior import ConditionalFlow
+
+# Half a shade beyond either end, clipped: 13% of the channels are exactly 0 or 1, as in the colors people name.
+COLOR_MARGIN = 0.05
+
+
+class VaeObjective:
+    """Negative ELBO: BCE of the reconstruction plus the weighted KL divergence."""
+
+    def __init__(self, vae: SeedVae | FactoredVae, data: Mnist, config: TrainConfig) -> None:
+        self.vae = vae
+        self.images = data.train_images
+        self.stage = config.vae
+        self.objective = config.objective
+
+    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+        """Give loss, excess BCE and KL divergence, nats per image; means over the batch."""
+        gray = painter.augment(painter.to_float(self.images[index]), self.stage.augment, random)
+        margin = COLOR_MARGIN if isinstance(self.vae, FactoredVae) else 0.0
+        rgb = painter.random_colors(len(gray), random, margin=margin)
+        image = painter.paint(gray, rgb)
+        posterior = self.vae.encode(image)
+        latent = latents.sample(
+            posterior,
+            noise_for(posterior, random),
+            temperature(self.objective, progress),
+            hard=progress >= self.objective.hard_from,
+        )
+        if isinstance(self.vae, FactoredVae):
+            mask, color = self.vae.parts(latent)
+            bce = losses.painted_bce(mask, color, gray, rgb)
+            excess = bce
+        else:
+            # The report's joint model adds up the losses of its two images, each against the target.
+            images = self.vae.images(latent)
+            bce = torch.stack([losses.bce(each, image) for each in images]).sum(0)
+            excess = losses.bce(torch.stack(images).mean(0), image)
+        kl = latents.kl_divergence(posterior)
+        weight = kl_weight(self.objective, progress)
+        return {
+            "loss": (bce + weight * kl).mean(),
+            "excess_bce": (excess - losses.entropy(image)).mean(),
+            "kl": kl.mean(),
+        }
+
+
+def noise_for(posterior: Posterior, random: torch.Generator) -> Tensor:
+    """Draw the uniforms that `latents.sample` needs for a posterior: (n, Z + N*K) in [0, 1)."""
+    z = 0 if posterior.mean is None else posterior.mean.shape[1]
+    codes = 0 if posterior.logits is None else posterior.logits[0].numel()
+    first = posterior.logits if posterior.mean is None else posterior.mean
+    assert first is not None
+    return torch.rand(len(first), z + codes, generator=random, device=random.device)
+
+
+def temperature(config: ObjectiveConfig, progress: float) -> float:
+    """Gumbel-Softmax temperature at a fraction of the run: exponential from start to end, then constant."""
+    if config.temperature_reached == 0:
+        return config.temperature_end
+    fraction = min(1.0, progress / config.temperature_reached)
+    return float(config.temperature_start * (config.temperature_end / config.temperature_start) ** fraction)
+
+
+def kl_weight(config: ObjectiveConfig, progress: float) -> float:
+    """Weight of the KL divergence at a fraction of the run: a linear rise, then constant."""
+    rise = min(1.0, progress / config.kl_warmup) if config.kl_warmup else 1.0
+    return config.kl_weight * rise
+
+
+class PriorObjective:
+    """Negative log-likelihood of the encoder's features under the flow, given digit and color."""
+
+    def __init__(self, vae: SeedVae | FactoredVae, flow: ConditionalFlow, data: Mnist, config: TrainConfig) -> None:
+        self.vae = vae.eval()
+        self.flow = flow
+        self.data = data
+        self.stage = config.prior_stage
+        self.noise = config.prior.noise
+
+    @torch.no_grad()
+    def features(self, index: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Paint digits `index` and give their features (n, F) and colors (n, 3)."""
+        gray = painter.augment(painter.to_float(self.data.train_images[index]), self.stage.augment, random)
+        rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN)
+        features, _ = self.vae.analyse(painter.paint(gray, rgb))
+        return features, rgb
+
+    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
+        """Give the loss, nats per feature (of standardised features)."""
+        features, rgb = self.features(index, random)
+        noise = torch.randn(features.shape, generator=random, device=features.device)
+        standard = (features - self.flow.center) / self.flow.scale + self.noise * noise
+        context = self.flow.context(self.data.train_labels[index], rgb)
+        return {"loss": -self.flow.log_prob(standard, context).mean() / self.flow.size}

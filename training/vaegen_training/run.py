@@ -1,0 +1,226 @@
+"""`vaegen train`: one folder holds one run, and running the same command again goes on where it stopped.
+
+::
+
+    RUN/config.json                     the settings; another run in the same folder must have the same
+    RUN/metrics.jsonl, *.metrics.csv    losses as they went
+    RUN/samples/*.png                   reconstructions and samples as they went
+    RUN/*.checkpoint.safetensors        weights, averages and optimizer state of each stage
+    RUN/model.safetensors               final weights of the VAE and its prior
+    RUN/summary.json                    final figures on the 10,000 test digits
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from vaegen.errors import ConfigError, DataError
+
+from vaegen_training import checkpoint, data, figures, judge, pictures, presets
+from vaegen_training.config import TrainConfig
+from vaegen_training.loop import Stage, run_stage
+from vaegen_training.models import FactoredVae, SeedVae, build
+from vaegen_training.objectives import PriorObjective, VaeObjective
+from vaegen_training.prior import ConditionalFlow, Prior
+from vaegen_training.randomness import generator
+
+CONFIG, MODEL, SUMMARY, JUDGE = "config.json", "model.safetensors", "summary.json", "judge.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a finished run came to."""
+
+    folder: Path
+    """The run's folder."""
+    figures: Mapping[str, Any]
+    """Final figures; losses in nats per image."""
+    seconds: float
+    """Time that this call took; a resumed run's earlier time is not in it."""
+
+
+def train(
+    kind: str,
+    *,
+    preset: str = "default",
+    out: str | Path,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    overrides: Mapping[str, str] | None = None,
+    verify_data: bool = True,
+    progress: bool = True,
+) -> TrainSummary:
+    """Train a model and its prior, or the judge; go on with a run that was stopped.
+
+    Args:
+        kind: "continuous", "discrete", "joint" or "judge".
+        preset: "default" or "seed" (not for the judge).
+        out: The run's folder; made if missing.
+        data_dir: Folder with MNIST's idx files; None downloads them.
+        device: "auto" (CUDA if there is one), "cpu" or "cuda".
+        seed: Root of all randomness; None takes the preset's.
+        overrides: Settings that differ from the preset, `{"vae.epochs": "2"}`.
+        verify_data: Compare the files with MNIST's checksums; off for other digits in the same format.
+        progress: Show a bar on stderr, if that is a terminal.
+
+    Raises:
+        ConfigError: A setting is wrong, or the folder holds a run with other settings.
+        DataError: The data or a checkpoint cannot be read.
+    """
+    started = time.monotonic()
+    folder = Path(out)
+    where = _device(device)
+    torch.set_flush_denormal(True)  # sparse strokes make many; they slow a CPU step by a tenth
+    if kind == "judge":
+        if overrides:
+            raise ConfigError("the judge has no settings; leave --set away")
+        settings = json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
+    else:
+        config = presets.preset(preset, kind).override(overrides or {})
+        if seed is not None:
+            config = dataclasses.replace(config, seed=seed)
+        settings = config.to_json()
+    _claim(folder, settings)
+    summary = folder / SUMMARY
+    if not summary.exists():
+        mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data).to(where)
+        if kind == "judge":
+            found = _train_judge(folder, mnist, seed or 0, where, progress=progress)
+        else:
+            found = _train_model(folder, config, mnist, where, progress=progress)
+        checkpoint.write_atomically(summary, (json.dumps(found, indent=2) + "\n").encode())
+    return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
+
+
+def _train_model(
+    folder: Path, config: TrainConfig, mnist: data.Mnist, device: torch.device, *, progress: bool
+) -> dict[str, Any]:
+    vae, flow = fresh(config)
+    vae.to(device)
+    flow.to(device)
+    items = len(mnist.train_images)
+    board = pictures.Board(mnist)
+    seconds = {}
+
+    def stage(name: str, module: nn.Module, **rest: Any) -> nn.Module:
+        began = time.monotonic()
+        result = run_stage(
+            Stage(name, module, items=items, **rest),
+            folder,
+            seed=config.seed,
+            device=device,
+            progress=progress,
+        )
+        seconds[name] = round(time.monotonic() - began, 1)
+        return result
+
+    trained = stage(
+        "vae",
+        vae,
+        objective=VaeObjective(vae, mnist, config),
+        config=config.vae,
+        preview=board.reconstructions,
+    )
+    assert isinstance(trained, SeedVae | FactoredVae)
+    objective = PriorObjective(trained, flow, mnist, config)
+    sample = torch.arange(min(items, 20_000), device=device)
+    flow.standardise(objective.features(sample, generator(device, config.seed, "standardise"))[0])
+    fitted = stage(
+        "prior",
+        flow,
+        objective=objective,
+        config=config.prior_stage,
+        preview=lambda module, path: board.samples(Prior(trained, module), config.prior.temperature, path),
+    )
+    tensors = {f"vae.{name}": tensor for name, tensor in trained.state_dict().items()}
+    tensors |= {f"flow.{name}": tensor for name, tensor in fitted.state_dict().items()}
+    checkpoint.write(folder / MODEL, tensors, {"config": json.loads(config.to_json())})
+    return {**figures.losses_on_test(trained, mnist), "seconds": seconds}
+
+
+def _train_judge(folder: Path, mnist: data.Mnist, seed: int, device: torch.device, *, progress: bool) -> dict[str, Any]:
+    torch.manual_seed(seed)
+    module = judge.Judge().to(device)
+    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
+    stage = Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
+    trained = run_stage(stage, folder, seed=seed, device=device, progress=progress)
+    assert isinstance(trained, judge.Judge)
+    # Half precision: the judge travels in every wheel, and the export stores it so anyway.
+    checkpoint.write(
+        folder / JUDGE, {name: tensor.half() for name, tensor in trained.state_dict().items()}, {"seed": seed}
+    )
+    return judge.accuracy(trained, mnist)
+
+
+def fresh(config: TrainConfig) -> tuple[SeedVae | FactoredVae, ConditionalFlow]:
+    """Build the VAE and its flow with the starting weights of a run."""
+    torch.manual_seed(config.seed)
+    vae = build(config.model)
+    return vae, ConditionalFlow(vae.feature_size, config.prior, use_color=not vae.separate_color)
+
+
+def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior]:
+    """Load a finished run's model, on the CPU, in evaluation mode.
+
+    Raises:
+        DataError: The folder holds no finished run.
+        ConfigError: Its settings cannot be read.
+    """
+    path = folder / MODEL
+    if not path.is_file():
+        state = "is not finished; run its vaegen train command again" if (folder / CONFIG).exists() else "holds no run"
+        raise DataError(f"{folder} {state}")
+    tensors, meta = checkpoint.read(path)
+    config = TrainConfig.from_json(json.dumps(meta["config"]))
+    vae, flow = fresh(config)
+    vae.load_state_dict(_under(tensors, "vae."))
+    flow.load_state_dict(_under(tensors, "flow."))
+    vae.eval()
+    return config, vae, Prior(vae, flow.eval())
+
+
+def load_judge(folder: Path | None = None) -> judge.Judge:
+    """Load a trained judge: a run's, or with None the one that comes with the package.
+
+    Raises:
+        DataError: There is none.
+    """
+    path = Path(__file__).with_name("assets") / JUDGE if folder is None else folder / JUDGE
+    tensors, _ = checkpoint.read(path)
+    module = judge.Judge()
+    module.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return module.eval()
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device {name!r}; choose from auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("no CUDA device is to be seen from here; use --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _claim(folder: Path, settings: str) -> None:
+    path = folder / CONFIG
+    if path.exists():
+        if path.read_text() != settings:
+            raise ConfigError(
+                f"{folder} holds a run with other settings (see {CONFIG} there); "
+                "repeat its command to go on with it, or choose another --out"
+            )
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
+    (folder / "samples").mkdir(parents=True)
+    checkpoint.write_atomically(path, settings.encode())
