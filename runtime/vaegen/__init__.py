@@ -1,1 +1,102 @@
-"""."""
+"""Colored digits from small VAEs, on any CPU: numpy, onnxruntime and Pillow, no torch.
+
+    import vaegen
+
+    model = vaegen.load("joint")
+    images = model.sample(digit=3, color="red", count=16, seed=0)  # uint8 (16, 28, 28, 3)
+    again = model.reconstruct(images)
+
+Importing this package loads none of numpy, onnxruntime and Pillow: each public name is fetched on first use
+(PEP 562), so that a command line can print its help, or a server start, without waiting for them.
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vaegen.bundle import models
+    from vaegen.errors import (
+        BundleError,
+        ConfigError,
+        DataError,
+        ExportError,
+        ImageError,
+        IntegrityError,
+        MissingExtraError,
+        OutputError,
+        RequestError,
+        VaegenError,
+    )
+    from vaegen.folder import FolderReport, Outcome, reconstruct_folder
+    from vaegen.images import read_image
+    from vaegen.model import Draw, Model, Posterior, load
+    from vaegen.spec import LatentSpec, Manifest, ModelSpec
+
+    __version__: str
+
+DEFAULT_MODEL = "joint"
+"""The shipped model that answers when none is named: the one with the best figures."""
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "BundleError",
+    "ConfigError",
+    "DataError",
+    "Draw",
+    "ExportError",
+    "FolderReport",
+    "ImageError",
+    "IntegrityError",
+    "LatentSpec",
+    "Manifest",
+    "MissingExtraError",
+    "Model",
+    "ModelSpec",
+    "Outcome",
+    "OutputError",
+    "Posterior",
+    "RequestError",
+    "VaegenError",
+    "__version__",
+    "load",
+    "models",
+    "read_image",
+    "reconstruct_folder",
+]
+
+_HOME = {
+    "Draw": "model",
+    "FolderReport": "folder",
+    "LatentSpec": "spec",
+    "Manifest": "spec",
+    "Model": "model",
+    "ModelSpec": "spec",
+    "Outcome": "folder",
+    "Posterior": "model",
+    "load": "model",
+    "models": "bundle",
+    "read_image": "images",
+    "reconstruct_folder": "folder",
+}
+"""The module of each name that is fetched on first use; what is not listed here is an error class."""
+
+# A library leaves it to the program whether its log is shown.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "__version__":
+        metadata = importlib.import_module("importlib.metadata")
+        value = metadata.version("vaegen")
+    else:
+        module = importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
+        value = getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

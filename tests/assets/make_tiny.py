@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-
 from vaegen.spec import GRAPHS, MANIFEST, GraphSpec, LatentSpec, Manifest, ModelSpec, TensorSpec
 
 OPSET = 18
@@ -39,7 +38,7 @@ MODEL = ModelSpec(
 )
 L = MODEL.latent.size  # 23
 WRONG_DIGIT = 0.15  # share of prior draws at temperature 1 that show another digit
-COLOR_JITTER = 0.15  # standard deviation of the prior's color logits at temperature 1
+COLOR_JITTER = 0.1  # standard deviation of the prior's color logits at temperature 1
 LOGISTIC = 3**0.5 / np.pi  # scales the standard logistic distribution to variance 1
 PRIOR_UNIFORMS = 1 + Z + K  # digit, color, place
 GRID = 7  # cells a side, of 4x4 pixels
@@ -57,9 +56,7 @@ FONT = (
     "### #.# ### #.# ###",
     "### #.# ### ..# ###",
 )
-GLYPHS = np.array(
-    [[[cell == "#" for cell in row] for row in glyph.split()] for glyph in FONT], np.uint8
-)  # (10,5,3)
+GLYPHS = np.array([[[cell == "#" for cell in row] for row in glyph.split()] for glyph in FONT], np.uint8)  # (10,5,3)
 PLACES = [(place // 3 - 1, place % 3 - 1) for place in range(9)] + [(0, 0)]  # (down, right) in cells
 
 Shape = tuple[int | str, ...]
@@ -87,9 +84,7 @@ class Graph:
         array = np.asarray(value)
         if array.dtype == np.float64:
             array = array.astype(np.float32)
-        name = (
-            f"c{hashlib.sha256(repr((array.dtype, array.shape)).encode() + array.tobytes()).hexdigest()[:8]}"
-        )
+        name = f"c{hashlib.sha256(repr((array.dtype, array.shape)).encode() + array.tobytes()).hexdigest()[:8]}"
         self.constants[name] = numpy_helper.from_array(array, name)
         return name
 
@@ -134,9 +129,7 @@ class Graph:
             ir_version=IR_VERSION,
             opset_imports=[helper.make_opsetid("", OPSET)],
         )
-        helper.set_model_props(
-            model, {"vaegen": json.dumps(MODEL.to_dict(), sort_keys=True, separators=(",", ":"))}
-        )
+        helper.set_model_props(model, {"vaegen": json.dumps(MODEL.to_dict(), sort_keys=True, separators=(",", ":"))})
         onnx.checker.check_model(model, full_check=True)
         data: bytes = model.SerializeToString(deterministic=True)
         return data
@@ -254,18 +247,14 @@ def write(folder: Path) -> None:
         graph, outputs = makers[name]()
         data = graph.model(name, outputs)
         (folder / f"{name}.onnx").write_bytes(data)
-        graphs[name] = GraphSpec(
-            f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data), graph.inputs, outputs
-        )
+        graphs[name] = GraphSpec(f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data), graph.inputs, outputs)
     manifest = Manifest(MODEL, graphs, OPSET, IR_VERSION)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Build the tiny test bundle.")
-    parser.add_argument(
-        "--out", type=Path, default=Path(__file__).with_name("tiny"), help="the bundle's folder"
-    )
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("tiny"), help="the bundle's folder")
     write(parser.parse_args(arguments).out)
 
 

@@ -1,0 +1,186 @@
+"""Pictures in files: any image a person has becomes uint8 (28, 28, 3), and results become PNG.
+
+An image file may come from anywhere, so Pillow gets few formats to try, an early look at the size, and no say in
+what happens next: whatever it raises or warns of becomes one ImageError that names the file.
+"""
+
+import io
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from vaegen.errors import ImageError, RequestError
+from vaegen.output import write_bytes
+from vaegen.spec import CHANNELS, SIDE
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+MAX_PIXELS = 2**24  # 16.8 million, 4096 x 4096; decoded, 50 MB
+MAX_FILE = 64 * 2**20  # bytes
+
+Picture = npt.NDArray[np.uint8]
+
+# Turning warnings into errors changes a setting of the whole process, so one thread at a time does it.
+_warnings_lock = threading.Lock()
+
+
+def read_image(path: str | os.PathLike[str]) -> Picture:
+    """Read an image file as the models see it.
+
+    PNG, JPEG, BMP, GIF, WebP and TIFF, told apart by content; the first frame of several. The picture is turned
+    as its EXIF orientation says, laid on black where it is transparent, converted to RGB, and fitted to 28x28 as
+    `fit` does.
+
+    Args:
+        path: The file.
+
+    Returns:
+        uint8 (28, 28, 3).
+
+    Raises:
+        ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE or of more
+            than MAX_PIXELS pixels.
+    """
+    path = Path(path)
+    try:
+        # Asked first, because opening a named pipe would wait for a writer.
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"cannot read '{path}': it is a folder")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"cannot read '{path}': not a plain file")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ImageError(f"cannot read '{path}': {error.strerror or error}") from error
+    except ValueError as error:  # a null byte in the name
+        raise ImageError(f"cannot read {str(path)!r}: {error}") from error
+    if len(data) > MAX_FILE:
+        raise ImageError(f"cannot read '{path}': larger than {MAX_FILE // 2**20} MiB")
+    try:
+        return decode_image(data)
+    except ImageError as error:
+        raise ImageError(f"cannot read '{path}': {error}") from error
+
+
+def decode_image(data: bytes) -> Picture:
+    """Read the bytes of an image file as `read_image` does.
+
+    Raises:
+        ImageError: They are of no known format, damaged or of more than MAX_PIXELS pixels.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.filterwarnings("error", module=r"PIL\b")
+        try:
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                _check_size(*image.size)
+                image.load()
+                return fit(image)
+        except ImageError:
+            raise
+        except UnidentifiedImageError as error:
+            raise ImageError(f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"more than the {MAX_PIXELS} pixels that are read") from error
+        except MemoryError as error:
+            raise ImageError("not enough memory for its pixels") from error
+        # Pillow's decoders raise nearly anything on a damaged file, warnings turned into errors included.
+        except Exception as error:
+            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ImageError(f"damaged or unsupported ({line})") from error
+
+
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that are read")
+
+
+def fit(image: Image.Image) -> Picture:
+    """Fit a picture to 28x28.
+
+    It is turned upright, laid on black and converted to RGB; of 16-bit pictures the upper byte is kept, rounded.
+    Then it is scaled, larger or smaller, until its longer side is 28 pixels, with its aspect kept and antialiased
+    (Pillow's bilinear filter, whose support grows with the reduction), and centred on black. A picture of 28x28
+    keeps its pixels.
+
+    Args:
+        image: A loaded image of any of Pillow's modes except floating point.
+
+    Returns:
+        uint8 (28, 28, 3).
+
+    Raises:
+        ImageError: The mode has no agreed range.
+    """
+    image = _to_rgb(ImageOps.exif_transpose(image))
+    if image.size != (SIDE, SIDE):
+        scale = SIDE / max(image.size)
+        width, height = (max(1, round(size * scale)) for size in image.size)
+        canvas = Image.new("RGB", (SIDE, SIDE))
+        scaled = image.resize((width, height), Image.Resampling.BILINEAR)
+        canvas.paste(scaled, ((SIDE - width) // 2, (SIDE - height) // 2))
+        image = canvas
+    return np.array(image)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB on black."""
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        # Pillow itself would cut everything above 255 down to 255.
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ImageError(f"gray values from {values.min()} to {values.max()}; 0 to 65535 can be read")
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ImageError("floating-point pixels have no agreed range; save it with 8 or 16 bits a channel")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+
+
+def encode_png(image: Picture, text: Mapping[str, str] | None = None) -> bytes:
+    """Give an image as the bytes of a PNG file.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        text: Text chunks to carry, keyword to value.
+
+    Raises:
+        RequestError: The image has another type or shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != CHANNELS:
+        raise RequestError(f"an image is {image.dtype} {image.shape}; it must be uint8 (height, width, {CHANNELS})")
+    info = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, value)
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, "PNG", pnginfo=info)
+    return stream.getvalue()
+
+
+def write_png(
+    path: str | os.PathLike[str], image: Picture, *, text: Mapping[str, str] | None = None, force: bool = False
+) -> None:
+    """Write an image as a PNG file, whole or not at all.
+
+    Args:
+        path: The file; its folder must exist.
+        image: uint8 (height, width, 3), RGB.
+        text: Text chunks to carry, keyword to value.
+        force: Replace a file that is there.
+
+    Raises:
+        RequestError: The image has another type or shape.
+        OutputError: The file exists (and `force` is not set), or cannot be written.
+    """
+    write_bytes(Path(path), encode_png(image, text), force=force)

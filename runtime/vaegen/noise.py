@@ -1,0 +1,108 @@
+"""The one source of randomness: uniforms that are a function of (seed, attempt, item) and of nothing else.
+
+NumPy's `Philox` is Philox 4x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3",
+SC11): a counter in, four words of 64 bits out. Key word 0 is the seed, key word 1 the attempt. Item i owns
+the raw words [i * W, (i + 1) * W) of that stream, whole blocks of four, so image i of a seed does not depend
+on batch size, count or order. Only raw words are drawn: NumPy promises those for good, its distributions not.
+"""
+
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from vaegen.checks import check_integer
+
+MAX_SEED = 2**64 - 1
+BLOCK = 4  # 64-bit words that one counter value gives
+PER_WORD = 2  # uniforms taken from one word
+BITS = 24  # of each uniform, as many as a float32 holds exactly
+BELOW_ONE = np.float32(1 - 2**-BITS)  # the largest float32 below 1
+CHUNK = 2**15  # words drawn at a time, 256 KiB, so that the arithmetic stays in the cache
+SKIP = 2**12  # words; drawing this many for nothing is cheaper than setting up another generator
+
+Uniforms = npt.NDArray[np.float32]
+Indices = range | Sequence[int] | npt.NDArray[np.int64]
+
+
+def words_per_item(size: int) -> int:
+    """Give W, the 64-bit words that an item of `size` uniforms owns: whole Philox blocks.
+
+    Raises:
+        ValueError: The size is not positive.
+    """
+    if size <= 0:
+        raise ValueError(f"no item has {size} uniforms")
+    return BLOCK * -(-size // (BLOCK * PER_WORD))
+
+
+def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
+    """Give the uniforms of some items of a seed.
+
+    Word w gives two uniforms, from k = w >> 40 first and k = (w >> 16) & 0xFFFFFF second, each
+    (k + 0.5) / 2**24 in float32. For k = 2**24 - 1 that rounds to 1, which becomes 1 - 2**-24.
+
+    Args:
+        seed: 0 to 2**64 - 1.
+        attempt: 0 for the first draw, t for the t-th redraw.
+        indices: n item numbers from 0 on, in any order; neighbours are drawn in one go.
+        size: S, uniforms per item.
+
+    Returns:
+        float32 (n, S), inside (0, 1).
+
+    Raises:
+        RequestError: The seed is no integer from 0 to 2**64 - 1.
+        ValueError: The size is not positive.
+    """
+    seed = check_integer("seed", seed, 0, MAX_SEED)
+    width = words_per_item(size)
+    result = np.empty((len(indices), size), np.float32)
+    done = 0
+    for run in _runs(indices, width):
+        start, stop = int(run[0]), int(run[-1]) + 1
+        words = _raw(seed, attempt, start * width, (stop - start) * width).reshape(-1, width)
+        if len(run) < len(words):
+            words = words[np.asarray(run) - start]
+        result[done : done + len(run)] = _to_uniform(words)[:, :size]
+        done += len(run)
+    return result
+
+
+def _raw(seed: int, attempt: int, start: int, count: int) -> npt.NDArray[np.uint64]:
+    """Draw the words [start, start + count) of a stream; both are multiples of BLOCK."""
+    stream = np.random.Philox(key=np.array([seed, attempt], np.uint64))
+    stream.advance(start // BLOCK)
+    return stream.random_raw(count)
+
+
+def _runs(indices: Indices, width: int) -> Iterator[range | npt.NDArray[np.int64]]:
+    """Split item numbers into ascending runs without wide gaps, none spanning more than CHUNK words."""
+    most = max(1, CHUNK // width)  # items a run may span
+    if isinstance(indices, range) and indices.step == 1:
+        yield from (indices[at : at + most] for at in range(0, len(indices), most))
+        return
+    items = np.asarray(indices, np.int64)
+    steps = np.diff(items)
+    cuts = [0, *(np.flatnonzero((steps < 1) | (steps > SKIP // width + 1)) + 1).tolist(), len(items)]
+    for begin, end in itertools.pairwise(cuts):
+        while begin < end:
+            after = begin + int(np.searchsorted(items[begin:end], items[begin] + most))
+            yield items[begin:after]
+            begin = after
+
+
+def _to_uniform(words: npt.NDArray[np.uint64]) -> Uniforms:
+    """Turn words (n, W) into uniforms (n, 2 * W)."""
+    first = words >> np.uint64(64 - BITS)
+    second = (words << np.uint64(16)) & np.uint64(0x00FFFFFF_00000000)
+    if sys.byteorder == "big":
+        first, second = first << np.uint64(32), second >> np.uint64(32)
+    # Both halves of one word at a time; NumPy turns int32 into float32 faster than uint32.
+    result = (first | second).view(np.int32).astype(np.float32)  # k, exact up to 2**24
+    result += np.float32(0.5)
+    result *= np.float32(2**-BITS)
+    np.minimum(result, BELOW_ONE, out=result)
+    return result

@@ -1,0 +1,81 @@
+"""What a call for samples asks for: one or many digits, one or many colors, laid out one per image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vaegen.checks import check_integer
+from vaegen.color import parse_color
+from vaegen.errors import RequestError
+from vaegen.spec import DIGITS
+
+MAX_COUNT = 10**9  # images in one call
+
+Integers = npt.NDArray[np.integer[Any]]
+Digit = int | Sequence[int] | Integers
+Color = str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What one call asks for, checked."""
+
+    digits: npt.NDArray[np.int64]
+    """(n,), 0 to 9."""
+    colors: npt.NDArray[np.uint8]
+    """(n, 3)."""
+    seed: int
+    """0 to 2**64 - 1."""
+    start: int
+    """Image i is item start + i of the seed."""
+    temperature: float
+    """Of the prior, above 0."""
+    tries: int
+    """Draws an image may take, 1 or more."""
+
+
+def parse_subjects(
+    digit: Digit, color: Color, count: int | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    """Turn one or many digits and colors into one of each per image.
+
+    Args:
+        digit: 0 to 9, or a sequence of them.
+        color: What `vaegen.color.parse_color` reads, or a sequence of that. Three integers are one color.
+        count: Images in all; None for the length of the longest sequence.
+
+    Returns:
+        Digits (n,) and colors (n, 3).
+
+    Raises:
+        RequestError: A digit or color does not exist, or a sequence has neither one entry nor one per image.
+    """
+    digits = [check_integer("digit", one, 0, DIGITS - 1) for one in _entries(digit)]
+    colors = [parse_color(one) for one in _colors(color)]
+    n = max(len(digits), len(colors)) if count is None else check_integer("count", count, 1, MAX_COUNT)
+    for name, entries in (("digits", digits), ("colors", colors)):
+        if not entries or len(entries) not in (1, n):
+            raise RequestError(f"{len(entries)} {name} for {n} images; give one, or one for each image")
+    all_digits = np.array(digits, np.int64)
+    all_colors = np.array(colors, np.uint8)
+    return np.broadcast_to(all_digits, n).copy(), np.broadcast_to(all_colors, (n, 3)).copy()
+
+
+def _colors(color: Color) -> list[Any]:
+    entries = _entries(color)
+    # Three integers are a color; anything else in a row is a row of colors.
+    is_one = not isinstance(color, str) and entries and all(isinstance(e, int | float | np.number) for e in entries)
+    return [entries] if is_one else entries
+
+
+def _entries(value: Any) -> list[Any]:
+    """Give the entries of a sequence; a string or number is its own only entry."""
+    if isinstance(value, str):
+        return [value]
+    try:
+        return list(value)
+    except TypeError:
+        return [value]

@@ -1,0 +1,164 @@
+"""The one border to onnxruntime: how graphs are opened and run, and how its exceptions become ours."""
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vaegen.bundle import Bundle
+from vaegen.errors import BundleError, RequestError
+from vaegen.interface import compare
+from vaegen.spec import TensorSpec
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession, SessionOptions
+
+Array = npt.NDArray[Any]
+
+# Batches are filled up to so many rows, that the same row gives the same bits in any batch.
+# onnxruntime computes logarithms eight or sixteen at a time and the remainder with another function, whose last
+# bit differs; sixteen rows leave no remainder, whatever the width. The graphs that take noise have logarithms;
+# the others only need to stay off the special case that matrix products have for one row on some processors.
+_MULTIPLE = {"sampler": 16, "prior": 16}
+_LEAST = 2
+
+_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+
+# One lock a process, because onnxruntime promises nothing for sessions made at the same time (its issue 27089).
+# A child of a fork must not wait for a lock that a thread of its parent held, so each process has its own.
+_locks: dict[int, threading.Lock] = {}
+
+
+class Sessions:
+    """The graphs of one bundle, each opened on first use; safe to share between threads.
+
+    A session must not cross a fork (onnxruntime issues 9800, 31961), so sessions belong to the process that
+    opened them, and a child opens its own.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int, session_options: "SessionOptions | None" = None) -> None:
+        self._bundle = bundle
+        self._threads = threads
+        self._options = session_options
+        self._open: dict[tuple[int, str], InferenceSession] = {}
+        self._closed = False
+
+    def run(self, graph: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
+        """Run one graph on one batch.
+
+        Args:
+            graph: One of `vaegen.spec.GRAPHS`.
+            inputs: Every input of the graph; those with a batch have the same n >= 1.
+            outputs: Names of the outputs wanted.
+
+        Returns:
+            The outputs in the order asked for, (n, ...) each.
+
+        Raises:
+            BundleError: The graph is not usable; IntegrityError where its file was changed since loading.
+            RequestError: The sessions are closed.
+        """
+        session = self._session(graph)
+        n = next(len(value) for value in inputs.values() if value.ndim)
+        missing = -n % _MULTIPLE.get(graph, 1) or max(0, _LEAST - n)
+        if missing:
+            inputs = {name: _fill(value, missing) for name, value in inputs.items()}
+        try:
+            results: list[Array] = session.run(list(outputs), dict(inputs))
+        except _backend_errors() as error:
+            raise BundleError(f"{self._where(graph)}: onnxruntime failed: {_line(error)}") from error
+        return [result[:n] for result in results] if missing else results
+
+    def close(self) -> None:
+        """Free this process's sessions; whatever runs afterwards raises RequestError."""
+        self._closed = True
+        for key in [key for key in self._open if key[0] == os.getpid()]:
+            self._open.pop(key, None)
+
+    def _session(self, graph: str) -> "InferenceSession":
+        if self._closed:
+            raise RequestError("this model is closed; load it again")
+        key = (os.getpid(), graph)
+        session = self._open.get(key)
+        if session is None:
+            with _locks.setdefault(os.getpid(), threading.Lock()):
+                session = self._open.get(key)
+                if session is None:
+                    session = self._open[key] = self._create(graph)
+        return session
+
+    def _create(self, graph: str) -> "InferenceSession":
+        import onnxruntime
+
+        data = self._bundle.take(graph)
+        try:
+            # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
+            session = onnxruntime.InferenceSession(
+                data,
+                sess_options=self._options or default_options(self._threads),
+                providers=["CPUExecutionProvider"],
+                enable_fallback=0,
+            )
+        except _backend_errors() as error:
+            raise BundleError(f"{self._where(graph)}: onnxruntime cannot load it: {_line(error)}") from error
+        spec = self._bundle.manifest.graphs[graph]
+        compare(f"{self._where(graph)}: input", _tensors(session.get_inputs()), spec.inputs)
+        compare(f"{self._where(graph)}: output", _tensors(session.get_outputs()), spec.outputs)
+        return session
+
+    def _where(self, graph: str) -> str:
+        return f"'{self._bundle.path / self._bundle.manifest.graphs[graph].file}'"
+
+
+def default_options(threads: int) -> "SessionOptions":
+    """Give the settings that every session of vaegen runs with; an exporter's gate should use them too.
+
+    Args:
+        threads: Threads inside one operator. 1 means the caller's own thread and no pool at all; a number is
+            always set, because the default of 0 pins threads to cores and fails in containers.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # The arena never gives memory back, and memory patterns are kept for each batch size ever seen.
+    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False
+    # Idle threads of a pool would burn a whole core each while the caller does something else.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only
+    return options
+
+
+def _backend_errors() -> tuple[type[Exception], ...]:
+    """Give what onnxruntime raises; its own classes have no common base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return (*own, RuntimeError, ValueError, TypeError)
+
+
+def _line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _tensors(arguments: Sequence[Any]) -> dict[str, TensorSpec]:
+    """Read a session's inputs or outputs; any unnamed or named size counts as the batch n."""
+    return {
+        argument.name: TensorSpec(
+            _DTYPES.get(argument.type, argument.type),
+            tuple(size if isinstance(size, int) else "n" for size in argument.shape),
+        )
+        for argument in arguments
+    }
+
+
+def _fill(value: Array, missing: int) -> Array:
+    """Repeat the last row; a scalar stays as it is."""
+    return value if value.ndim == 0 else np.concatenate([value, np.repeat(value[-1:], missing, axis=0)])
