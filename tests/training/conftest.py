@@ -1,0 +1,67 @@
+"""A small sample of real digits, runs trained on it for seconds, and the place of the full MNIST."""
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from vaegen_training import data, train
+
+# As in every `vaegen train`. Torch's worker threads take the mode of the thread that starts them, so it must be set
+# before the first parallel operation of the process; with it a run in this process equals one in a fresh process.
+torch.set_flush_denormal(True)
+
+DIGITS = Path(__file__).parents[1] / "assets" / "digits"
+
+# Seconds of training on 1,000 digits; everything else is the preset's.
+SHORT = {
+    "seed": {"vae.epochs": "2", "prior_stage.epochs": "12", "prior_stage.batch": "250"},
+    "default": {"vae.epochs": "8", "vae.batch": "100", "prior_stage.epochs": "12", "prior_stage.batch": "250"},
+}
+
+TrainShort = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def digits_dir() -> Path:
+    """Folder of the sample: 1,000 training and 200 test digits as four gzipped idx files."""
+    return DIGITS
+
+
+@pytest.fixture(scope="session")
+def digits(digits_dir: Path) -> data.Mnist:
+    """The sample, loaded."""
+    return data.load(digits_dir, verify=False)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """Folder of all of MNIST."""
+    folder = os.environ.get("VAEGEN_MNIST")
+    if not folder:
+        pytest.skip("the full MNIST is not here: set VAEGEN_MNIST to the folder of its four idx files")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> TrainShort:
+    """Give the folder of a finished short run of (preset, kind), trained when first asked for."""
+
+    @functools.cache
+    def folder(preset: str, kind: str) -> Path:
+        out = tmp_path_factory.mktemp("runs") / f"{preset}-{kind}"
+        train(
+            kind,
+            preset=preset,
+            out=out,
+            data_dir=digits_dir,
+            device="cpu",
+            overrides=SHORT[preset],
+            verify_data=False,
+            progress=False,
+        )
+        return out
+
+    return folder
