@@ -1,0 +1,138 @@
+"""What several verbs share: verbosity, the model and seed options, and the lists of digits and colors."""
+
+import inspect
+import logging
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+import vaegen
+from vaegen.errors import RequestError
+from vaegen.spec import DIGITS
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+_COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
+
+
+@dataclass
+class Settings:
+    """What -v, -q and --debug set, before or after the verb."""
+
+    verbosity: int = 0
+    """-1 errors only, 0 results and messages, 1 details."""
+    debug: bool = False
+    """Whether an error shows its traceback."""
+
+    def say(self, message: str, *, level: int = 0) -> None:
+        """Write one line to stderr unless the verbosity is below `level`."""
+        if self.verbosity >= level:
+            click.echo(message, err=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether bars and previews are wanted: stderr is a terminal and -q was not given."""
+        return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+pass_settings = click.make_pass_decorator(Settings, ensure=True)
+
+
+def _set_verbosity(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        settings = context.ensure_object(Settings)
+        settings.verbosity = 1 if parameter.name == "verbose" else -1
+        logging.getLogger("vaegen").setLevel(logging.DEBUG if settings.verbosity > 0 else logging.ERROR)
+
+
+def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Settings).debug = True
+
+
+def with_examples(*lines: str) -> Callable[[Decorated], Decorated]:
+    """Show command lines right below the first paragraph of a verb's help."""
+
+    def decorate(verb: Decorated) -> Decorated:
+        summary, _, details = inspect.cleandoc(verb.__doc__ or "").partition("\n\n")
+        block = "\n  ".join(["\b\nExamples:", *lines])  # click leaves a paragraph that begins with \b as it is
+        verb.__doc__ = "\n\n".join([summary, block, details])
+        return verb
+
+    return decorate
+
+
+def common_options(command: Decorated) -> Decorated:
+    """Add -v, -q and --debug, on the group and on every verb, so that they work in both places."""
+    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "is_eager": True}
+    command = click.option("--debug", callback=_set_debug, help="Show the traceback of an error.", **flag)(command)
+    command = click.option("-q", "--quiet", callback=_set_verbosity, help="Show errors only.", **flag)(command)
+    return click.option("-v", "--verbose", callback=_set_verbosity, help="Show details.", **flag)(command)
+
+
+def model_options(command: Decorated) -> Decorated:
+    """Add --model and --threads."""
+    command = click.option(
+        "--threads", type=int, default=1, show_default=True, metavar="N", help="Threads inside the model."
+    )(command)
+    return click.option(
+        "--model",
+        default=vaegen.DEFAULT_MODEL,
+        show_default=True,
+        metavar="NAME|FOLDER",
+        help="A shipped model or a bundle's folder.",
+    )(command)
+
+
+seed_option = click.option(
+    "--seed", type=int, default=0, show_default=True, metavar="N", help="Same seed, same images."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
+force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
+
+
+@dataclass(frozen=True)
+class Color:
+    """A color as the user wrote it and as the model gets it."""
+
+    text: str
+    """The request: "red", "#ff8000", "hsl(30,100%,50%)"."""
+    rgb: tuple[int, int, int]
+    """0 to 255 each."""
+
+
+def read_digits(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[int]:
+    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture.
+
+    Raises:
+        RequestError: A part is neither a digit 0-9 nor a rising range of them.
+    """
+    digits: list[int] = []
+    for part in ",".join(values).split(",") if values else []:
+        match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise RequestError(
+                f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}, such as 3, 0-9 or 1,3,5"
+            )
+        digits.extend(range(first, last + 1))
+    return digits
+
+
+def read_colors(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[Color]:
+    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`.
+
+    Commas inside parentheses belong to the color.
+
+    Raises:
+        RequestError: A color is unknown, or too dark to be seen on black.
+    """
+    if not values:
+        return []
+    from vaegen.color import parse_color
+
+    texts = [text.strip() for value in values for text in _COMMA_OUTSIDE_PARENTHESES.split(value)]
+    return [Color(text, parse_color(text)) for text in texts]

@@ -1,0 +1,87 @@
+"""What images look like together: arrays, sheets, larger pixels, and the preview on a terminal."""
+
+import os
+import shutil
+import sys
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from vaegen.spec import SIDE
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def encode_npy(array: "NDArray[np.uint8]") -> bytes:
+    """Give an array as the bytes of a .npy file."""
+    import numpy as np
+
+    stream = BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
+
+
+def enlarge(images: "NDArray[np.uint8]", scale: int) -> "NDArray[np.uint8]":
+    """Make every pixel a square of `scale` x `scale`.
+
+    Args:
+        images: uint8 (..., height, width, 3).
+        scale: 1 or more.
+
+    Returns:
+        uint8 (..., scale * height, scale * width, 3).
+    """
+    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
+
+
+def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.uint8]":
+    """Lay images out on one sheet without gaps.
+
+    Args:
+        images: uint8 (rows * columns * count, height, width, 3): row by row, the `count` images of a cell in
+            sequence. A cell holds them as a block as near a square as it goes, filled up with black.
+        rows: Cells from top to bottom.
+        columns: Cells from left to right.
+
+    Returns:
+        uint8 (sheet height, sheet width, 3).
+    """
+    import numpy as np
+
+    n, height, width, channels = images.shape
+    count = n // (rows * columns)
+    across = int(np.ceil(np.sqrt(count)))
+    down = -(-count // across)
+    cells = images.reshape(rows, columns, count, height, width, channels)
+    full = np.zeros((rows, columns, down * across, height, width, channels), np.uint8)
+    full[:, :, :count] = cells
+    blocks = full.reshape(rows, columns, down, across, height, width, channels)
+    # rows, down and height make the height of the sheet; columns, across and width its width
+    return blocks.transpose(0, 2, 4, 1, 3, 5, 6).reshape(rows * down * height, columns * across * width, channels)
+
+
+def preview(images: "NDArray[np.uint8]") -> str:
+    """Draw images side by side for a terminal, as many as fit its width.
+
+    Args:
+        images: uint8 (n, 28, 28, 3), n >= 1.
+
+    Returns:
+        14 lines of half-block characters in 24-bit color, two pixels a character. Empty where NO_COLOR is set
+        (no-color.org) or stderr cannot show them.
+    """
+    half = "\u2580"  # upper half block: foreground above, background below
+    try:
+        half.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return ""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return ""
+    shown = images[: max(shutil.get_terminal_size().columns // SIDE, 1)]
+    lines = []
+    for row in range(0, SIDE, 2):
+        pairs = zip(shown[:, row].reshape(-1, 3).tolist(), shown[:, row + 1].reshape(-1, 3).tolist(), strict=True)
+        cells = ("\x1b[38;2;{};{};{};48;2;{};{};{}m".format(*upper, *lower) + half for upper, lower in pairs)
+        lines.append("".join(cells) + "\x1b[0m")
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""`vaegen train`: a thin door to vaegen_training."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from vaegen.errors import ConfigError, MissingExtraError
+from vaegen.spec import KINDS
+
+from vaegen_cli.options import Settings, common_options, json_option, pass_settings, with_examples
+
+# What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
+EXTRA = frozenset({"matplotlib", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "torchvision", "tqdm"})
+
+
+@contextmanager
+def training_extra(verb: str) -> Iterator[None]:
+    """Turn the absence of a package of the training extra into one clear line.
+
+    Raises:
+        MissingExtraError: Such a package is not installed. Any other missing module is a bug and passes through.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA:
+            raise
+        raise MissingExtraError(
+            f"{verb} needs the training extra ({package} is not installed): pip install 'vaegen[train]'"
+        ) from error
+
+
+def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
+    """Split KEY=VALUE pairs; the training library types and checks them.
+
+    Raises:
+        ConfigError: A pair has no `=` or no key, or a key comes twice.
+    """
+    overrides: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise ConfigError(f"--set {pair!r} is no KEY=VALUE; for example --set vae.epochs=5")
+        if key.strip() in overrides:
+            raise ConfigError(f"--set {key.strip()} is given twice")
+        overrides[key.strip()] = value.strip()
+    return overrides
+
+
+@click.command()
+@click.argument("kind", type=click.Choice([*KINDS, "judge"]))
+@click.option("--preset", default="default", show_default=True, metavar="NAME", help="Settings to start from.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Folder of this run.  [default: runs/KIND-PRESET]",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
+)
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Random state.  [default: the preset's]")
+@click.option(
+    "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset; repeatable."
+)
+@json_option
+@common_options
+@pass_settings
+@with_examples(
+    "vaegen train joint --data-dir data/mnist",
+    "vaegen train discrete --preset seed --set vae.epochs=5 --out runs/short",
+)
+def train(
+    settings: Settings,
+    kind: str,
+    preset: str,
+    data_dir: Path | None,
+    out: Path | None,
+    device: str,
+    seed: int | None,
+    pairs: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train a model, or the judge that exports carry.
+
+    Prints the run's folder, for `vaegen export`. A run that was stopped goes on where it was when the same
+    command is run again, and ends with the same weights. Needs the training extra:
+    pip install 'vaegen[train]'
+    """
+    overrides = parse_overrides(pairs)
+    run = out or Path("runs") / f"{kind}-{preset}"
+    try:
+        with training_extra("train"):
+            import vaegen_training
+
+            summary = vaegen_training.train(
+                kind,
+                preset=preset,
+                out=run,
+                data_dir=data_dir,
+                device=device,
+                seed=seed,
+                overrides=overrides,
+                progress=settings.live,
+            )
+    except KeyboardInterrupt:
+        settings.say("vaegen: run the same command again to go on from the last checkpoint")
+        raise
+    settings.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
+    click.echo(json.dumps(asdict(summary), default=str) if as_json else run)
