@@ -18,15 +18,15 @@ from vaegen_cli.train import training_extra
     "--judge",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Run of the judge to ship along, made by `vaegen train judge`.",
+    help="Run of `vaegen train judge` to ship along.  [default: the judge of this installation]",
 )
 @force_option
 @json_option
 @common_options
 @pass_settings
 @with_examples(
-    "vaegen export runs/joint-default --judge runs/judge-default --out my-joint",
-    "vaegen export runs/discrete-seed --judge runs/judge-default --out seed --name report-discrete",
+    "vaegen export runs/joint-default --out my-joint",
+    "vaegen export runs/discrete-seed --out report --name report-discrete --judge runs/judge-default",
 )
 def export(
     settings: Settings, run: Path, out: Path, name: str | None, judge: Path | None, force: bool, as_json: bool

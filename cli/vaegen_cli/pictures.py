@@ -1,5 +1,6 @@
 """What images look like together: arrays, sheets, larger pixels, and the preview on a terminal."""
 
+import itertools
 import os
 import shutil
 import sys
@@ -71,6 +72,8 @@ def preview(images: "NDArray[np.uint8]") -> str:
         14 lines of half-block characters in 24-bit color, two pixels a character. Empty where NO_COLOR is set
         (no-color.org) or stderr cannot show them.
     """
+    import numpy as np
+
     half = "\u2580"  # upper half block: foreground above, background below
     try:
         half.encode(sys.stderr.encoding or "ascii")
@@ -81,7 +84,9 @@ def preview(images: "NDArray[np.uint8]") -> str:
     shown = images[: max(shutil.get_terminal_size().columns // SIDE, 1)]
     lines = []
     for row in range(0, SIDE, 2):
-        pairs = zip(shown[:, row].reshape(-1, 3).tolist(), shown[:, row + 1].reshape(-1, 3).tolist(), strict=True)
-        cells = ("\x1b[38;2;{};{};{};48;2;{};{};{}m".format(*upper, *lower) + half for upper, lower in pairs)
+        pairs = np.concatenate([shown[:, row], shown[:, row + 1]], axis=2).reshape(-1, 6)  # upper RGB, lower RGB
+        # One escape sequence for a run of equal cells: the background is most of the picture.
+        runs = ((colors, len(list(cells))) for colors, cells in itertools.groupby(map(tuple, pairs.tolist())))
+        cells = ("\x1b[38;2;{};{};{};48;2;{};{};{}m".format(*colors) + half * length for colors, length in runs)
         lines.append("".join(cells) + "\x1b[0m")
     return "\n".join(lines)

@@ -1,0 +1,56 @@
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import vaegen
+from vaegen.spec import Manifest
+
+Run = Callable[..., Any]
+
+
+def test_models(run: Run) -> None:
+    result = run("models")
+    assert result.code == 0
+    assert [line.split()[0] for line in result.paths[1:]] == list(vaegen.models())
+    facts = json.loads(run("models", "--json").out)
+    assert [one["name"] for one in facts] == list(vaegen.models())
+    assert [one["kind"] for one in facts] == list(vaegen.models())
+    assert [one["name"] for one in facts if one["default"]] == [
+        name for name in vaegen.models() if name == vaegen.DEFAULT_MODEL
+    ]
+
+
+def test_info_for_people(run: Run, tiny: Path) -> None:
+    text = run("info", tiny).out
+    manifest = Manifest.from_json((tiny / "manifest.json").read_text())
+    assert text.startswith("tiny: joint model, preset handmade\n")
+    assert "Z=3, N=2 of K=10, L=23" in text
+    assert "prior 1, Gumbel 1" in text
+    for graph in manifest.graphs.values():
+        assert graph.file in text
+        assert f"{graph.bytes:,} bytes" in text
+        assert graph.sha256 in text
+
+
+def test_info_shows_parity_quality_and_versions(run: Run, bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    manifest |= {"parity": {"decoder": {"image": 1e-7}}, "quality": {"raw": 0.99}, "producer": {"torch": "2.9"}}
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    lines = [line.split() for line in run("info", bundle).paths]
+    assert ["decoder.image", "1e-07"] in lines
+    assert ["raw", "0.99"] in lines
+    assert ["torch", "2.9"] in lines
+
+
+def test_info_as_json_is_the_manifest(run: Run, tiny: Path) -> None:
+    assert json.loads(run("info", tiny, "--json").out) == json.loads((tiny / "manifest.json").read_text())
+
+
+def test_describing_loads_no_onnxruntime(tiny: Path) -> None:
+    program = "import sys; from vaegen_cli import main; print(main(sys.argv[1:]), 'onnxruntime' in sys.modules)"
+    for call in (["info", str(tiny)], ["models", "--json"]):
+        done = subprocess.run([sys.executable, "-c", program, *call], capture_output=True, check=True, text=True)
+        assert done.stdout.splitlines()[-1] == "0 False"
