@@ -11,7 +11,6 @@ Importing this package loads none of numpy, onnxruntime and Pillow: each public 
 """
 
 import importlib
-import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,9 +79,6 @@ _HOME = {
     "reconstruct_folder": "folder",
 }
 """The module of each name that is fetched on first use; what is not listed here is an error class."""
-
-# A library leaves it to the program whether its log is shown.
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

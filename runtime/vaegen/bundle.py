@@ -33,17 +33,16 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         BundleError: It looks like a path and leads to no folder.
     """
     path = Path(name_or_path)
-    if not isinstance(name_or_path, str):
-        pass
-    elif name_or_path in models():
+    if isinstance(name_or_path, str) and name_or_path in models():
         return SHIPPED / name_or_path
-    elif name_or_path == path.name and not path.is_dir():
+    # An empty name is not the folder one happens to be in.
+    if os.fspath(name_or_path) and os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises on names too long
+        return path
+    if name_or_path == path.name:
         known = ", ".join(models())
         choices = f"choose from {known}, or give a bundle's folder" if known else "give a bundle's folder"
         raise RequestError(f"unknown model {name_or_path!r}; {choices}")
-    if not path.is_dir():
-        raise BundleError(f"no bundle at '{path}': there is no such folder")
-    return path
+    raise BundleError(f"no bundle at '{path}': there is no such folder")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from vaegen.errors import RequestError
 from vaegen.spec import CHANNELS, SIDE
 
-MAX_TEMPERATURE = 10.0
+MAX_TEMPERATURE = 10.0  # far above 1, where a prior gives what it was fitted to
 MAX_LATENT = 1e6  # far outside any latent space, and far from where float32 arithmetic overflows
 
 

@@ -84,8 +84,8 @@ def stroke_color(images: Images) -> Floats:
     Returns:
         float64 (n, 3), 0 to 255.
     """
-    pixels = images.reshape(len(images), -1, 3)  # (n, 784, 3)
-    count = pixels.shape[1]
+    count = images.shape[1] * images.shape[2]  # 784
+    pixels = images.reshape(len(images), count, 3)
     brightness = np.maximum(np.maximum(pixels[..., 0], pixels[..., 1]), pixels[..., 2])
     # Brightness and place in one number. All differ then, and NumPy's partition, which takes 25 times as long
     # on the many equal zeros of the background, stays fast.

@@ -116,11 +116,11 @@ def plan(source: Path, target: Path, *, force: bool = False) -> list[Job]:
         RequestError: As `reconstruct_folder` says.
         OutputError: As `reconstruct_folder` says.
     """
-    if not source.is_dir():
+    if not os.path.isdir(source):  # noqa: PTH112, Path.is_dir raises where a name is too long or a folder closed
         raise RequestError(f"'{source}' is not a folder")
     if target.resolve().is_relative_to(source.resolve()):
         raise RequestError(f"target '{target}' lies in the source folder '{source}'; choose a folder outside it")
-    if target.exists() and not target.is_dir():
+    if os.path.lexists(target) and not os.path.isdir(target):  # noqa: PTH112, as above
         raise OutputError(f"cannot write into '{target}': it is not a folder")
     jobs = [
         Job(index, source / name, (target / name).with_suffix(".png")) for index, name in enumerate(_images(source))

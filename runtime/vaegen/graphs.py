@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vaegen.errors import BundleError
 from vaegen.interface import uniforms
 from vaegen.noise import Indices, uniform
 from vaegen.session import Sessions
 from vaegen.spec import CHANNELS, DIGITS, SIDE, Manifest
 
 BATCH = 512  # images a graph sees at a time; bounds the memory whatever a call asks for
-_CACHED = 64  # images whose floats, 0.6 MB, stay in the cache between two passes over them
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -79,10 +79,16 @@ class Graphs:
         return _batches(len(digits), [(self._latent.size,)], run)[0]
 
     def decode(self, latents: Floats) -> Images:
-        """Turn latents (n, L) into images."""
+        """Turn latents (n, L) into images.
+
+        Raises:
+            BundleError: The decoder gives no numbers.
+        """
         images = np.empty((len(latents), SIDE, SIDE, CHANNELS), np.uint8)
         for batch in _slices(len(latents)):
             (floats,) = self._sessions.run("decoder", {"latent": latents[batch]}, ["image"])
+            if np.isnan(floats.max()):  # the maximum hands on any NaN
+                raise BundleError("the decoder gave pixels that are no numbers; try a temperature nearer to 1")
             to_uint8(floats, images[batch])
         return images
 
@@ -113,18 +119,17 @@ def to_uint8(floats: Floats, images: Images) -> None:
     """Turn what the graphs give into images: times 255, rounded to the nearest, halves to even.
 
     Args:
-        floats: float32 (n, 3, 28, 28) in [0, 1].
+        floats: float32 (n, 3, 28, 28) in [0, 1], cut off there if a sum of roundings led outside; used up, so that
+            no second array of its size is needed.
         images: uint8 (n, 28, 28, 3), overwritten.
     """
-    scaled = np.empty((min(len(floats), _CACHED), *floats.shape[1:]), np.float32)
-    for at in range(0, len(floats), _CACHED):
-        part = scaled[: len(floats) - at]
-        np.multiply(floats[at : at + _CACHED], np.float32(255), out=part)
-        np.rint(part, out=part)
-        whole = part.astype(np.uint8)
-        # Channel by channel: three strided copies take a third of the time of one general transposition.
-        for channel in range(CHANNELS):
-            images[at : at + _CACHED, :, :, channel] = whole[:, channel]
+    np.clip(floats, np.float32(0), np.float32(1), out=floats)
+    np.multiply(floats, np.float32(255), out=floats)
+    np.rint(floats, out=floats)
+    whole = floats.astype(np.uint8)
+    # Channel by channel: three strided copies take a third of the time of one general transposition.
+    for channel in range(CHANNELS):
+        images[..., channel] = whole[:, channel]
 
 
 def _slices(n: int) -> list[slice]:

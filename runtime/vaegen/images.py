@@ -164,7 +164,9 @@ def encode_png(image: Picture, text: Mapping[str, str] | None = None) -> bytes:
     for key, value in (text or {}).items():
         info.add_text(key, value)
     stream = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(stream, "PNG", pnginfo=info)
+    # Told the format by the name, Pillow loads its PNG writer alone; told by the argument, it loads five.
+    stream.name = "image.png"
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, pnginfo=info)
     return stream.getvalue()
 
 

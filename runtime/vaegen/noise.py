@@ -4,6 +4,10 @@ NumPy's `Philox` is Philox 4x64-10 (Salmon, Moraes, Dror, Shaw: "Parallel random
 SC11): a counter in, four words of 64 bits out. Key word 0 is the seed, key word 1 the attempt. Item i owns
 the raw words [i * W, (i + 1) * W) of that stream, whole blocks of four, so image i of a seed does not depend
 on batch size, count or order. Only raw words are drawn: NumPy promises those for good, its distributions not.
+
+For a client in another language: NumPy counts up before it draws, so block b of the stream, the words 4 * b to
+4 * b + 3, is Philox of the counter b + 1. `tests/runtime/test_noise.py` has it in twenty lines of plain integers,
+`tests/runtime/golden.json` numbers to check against.
 """
 
 import itertools

@@ -14,7 +14,7 @@ def check_free(path: Path, *, force: bool = False) -> None:
         OutputError: There is a folder of this name, or, without `force`, anything at all. What would have been
             overwritten shows as a FileExistsError in `__cause__`.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises where a name is too long or a folder closed
         raise OutputError(f"cannot write '{path}': it is a folder")
     if not force and os.path.lexists(path):
         raise _exists(path) from FileExistsError(path)

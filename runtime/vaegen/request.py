@@ -16,7 +16,7 @@ MAX_COUNT = 10**9  # images in one call
 
 Integers = npt.NDArray[np.integer[Any]]
 Digit = int | Sequence[int] | Integers
-Color = str | Sequence[int] | Sequence[str] | Sequence[Sequence[int]] | Integers
+Color = str | Sequence[int] | Sequence[str | Sequence[int]] | Integers
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Answering "a red 3": draw, look at what came out, and redraw what is not what was asked for."""
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ import numpy.typing as npt
 from vaegen.color import color_error, stroke_color
 from vaegen.graphs import Graphs
 from vaegen.request import Request
+
+_log = logging.getLogger("vaegen")
 
 COLOR_TOLERANCE = 2.0  # CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable
 
@@ -74,6 +77,7 @@ def draw(graphs: Graphs, request: Request) -> Draw:
         judged[kept], measured[kept], error[kept] = new_judged[better], new_measured[better], new_error[better]
         tries_used[pending] = attempt + 1
         accepted[pending] = right & (new_error <= COLOR_TOLERANCE)
+        _log.debug("attempt %d: redrew %d of %d images", attempt, len(pending), n)
     return Draw(images, request.digits, request.colors, latents, tries_used, judged, measured, error, accepted)
 
 

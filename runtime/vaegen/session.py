@@ -1,5 +1,6 @@
 """The one border to onnxruntime: how graphs are opened and run, and how its exceptions become ours."""
 
+import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
@@ -18,12 +19,13 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-# Batches are filled up to so many rows, that the same row gives the same bits in any batch.
-# onnxruntime computes logarithms eight or sixteen at a time and the remainder with another function, whose last
-# bit differs; sixteen rows leave no remainder, whatever the width. The graphs that take noise have logarithms;
-# the others only need to stay off the special case that matrix products have for one row on some processors.
-_MULTIPLE = {"sampler": 16, "prior": 16}
-_LEAST = 2
+# Batches are filled up to a multiple of this many rows, so that a row gives the same bits in any batch. Logarithms
+# and others of onnxruntime's functions are computed four floats at a time (Eigen's packets on x86-64 and ARM), and
+# what is left over by a scalar function whose last bit differs; with a multiple of four rows nothing is left over.
+# It also stays clear of the special case of one row in matrix products.
+ROWS = 4
+
+_log = logging.getLogger("vaegen")
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
@@ -63,7 +65,7 @@ class Sessions:
         """
         session = self._session(graph)
         n = next(len(value) for value in inputs.values() if value.ndim)
-        missing = -n % _MULTIPLE.get(graph, 1) or max(0, _LEAST - n)
+        missing = -n % ROWS
         if missing:
             inputs = {name: _fill(value, missing) for name, value in inputs.items()}
         try:
@@ -107,6 +109,7 @@ class Sessions:
         spec = self._bundle.manifest.graphs[graph]
         compare(f"{self._where(graph)}: input", _tensors(session.get_inputs()), spec.inputs)
         compare(f"{self._where(graph)}: output", _tensors(session.get_outputs()), spec.outputs)
+        _log.debug("opened %s", self._where(graph))
         return session
 
     def _where(self, graph: str) -> str:

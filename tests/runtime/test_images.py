@@ -1,0 +1,305 @@
+"""Any picture a person has is read the documented way, and no bad one gets through."""
+
+import contextlib
+import io
+import os
+import struct
+import subprocess
+import sys
+import threading
+import warnings
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+from vaegen import ImageError, Model, OutputError, RequestError, images
+from vaegen.images import decode_image, encode_png, fit, read_image, write_png
+
+RED, BLUE = (200, 10, 20), (10, 20, 200)
+
+
+def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, file_format, **options)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    """28x28, every pixel different."""
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (28, 28, 3)).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("file_format", "options"),
+    [
+        ("PNG", {}),
+        ("BMP", {}),
+        ("TIFF", {}),
+        ("TIFF", {"compression": "tiff_lzw"}),
+        ("WEBP", {"lossless": True}),
+    ],
+)
+def test_a_28x28_picture_keeps_its_pixels(
+    picture: Image.Image, tmp_path: Path, file_format: str, options: dict[str, object]
+) -> None:
+    # The format is told by the content, whatever the name says.
+    (tmp_path / "picture.jpg").write_bytes(saved(picture, file_format, **options))
+    found = read_image(tmp_path / "picture.jpg")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, np.asarray(picture))
+    assert found.flags.writeable
+
+
+@pytest.mark.parametrize(("file_format", "slack"), [("JPEG", 12), ("GIF", 12), ("WEBP", 12)])
+def test_lossy_formats_come_close(file_format: str, slack: int) -> None:
+    image = Image.new("RGB", (28, 28), RED)
+    found = decode_image(saved(image, file_format)).astype(int)
+    assert abs(found - RED).max() <= slack
+
+
+def test_what_was_written_is_read_back(model: Model, tmp_path: Path) -> None:
+    image = model.sample(3, "teal")[0]
+    write_png(tmp_path / "3.png", image, text={"seed": "0", "note": "grün"})
+    np.testing.assert_array_equal(read_image(tmp_path / "3.png"), image)
+    with Image.open(tmp_path / "3.png") as file:
+        assert isinstance(file, PngImagePlugin.PngImageFile)
+        assert file.format == "PNG"
+        assert file.text == {"seed": "0", "note": "grün"}
+    with pytest.raises(OutputError, match="exists"):
+        write_png(tmp_path / "3.png", image)
+    write_png(str(tmp_path / "3.png"), image, force=True)
+    assert encode_png(image) == encode_png(np.asfortranarray(image))
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((28, 28), np.uint8),
+        np.zeros((28, 28, 4), np.uint8),
+        np.zeros((28, 28, 3)),
+        np.zeros((1, 28, 28, 3), np.uint8),
+    ],
+)
+def test_only_rgb_images_become_files(image: np.ndarray) -> None:
+    with pytest.raises(RequestError, match="uint8"):
+        encode_png(image)
+
+
+def stripes(mode: str) -> Image.Image:
+    """20 wide, 20 high; the left half full, the right half empty."""
+    image = Image.new("L", (28, 28))
+    image.paste(255, (0, 0, 14, 28))
+    if mode in ("L", "1", "P", "RGB", "CMYK", "YCbCr"):
+        return image.convert(mode)
+    if mode == "LA":
+        return Image.merge("LA", (Image.new("L", (28, 28), 255), image))
+    if mode == "RGBA":
+        return Image.merge("RGBA", (*Image.new("RGB", (28, 28), "white").split(), image))
+    values = np.asarray(image).astype(np.uint16) * 257
+    if mode == "I":
+        return Image.fromarray(values.astype(np.int32))
+    return Image.frombytes(mode, (28, 28), values.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16L", "I;16B"])
+def test_every_mode_becomes_rgb_on_black(mode: str) -> None:
+    image = stripes(mode)
+    assert image.mode == mode
+    found = fit(image)
+    assert (found[:, :14] >= 254).all()
+    assert (found[:, 14:] <= 1).all()
+
+
+def test_sixteen_bits_keep_their_range() -> None:
+    values = np.zeros((28, 28), np.uint16)
+    values[0, :5] = (0, 255, 257 * 100, 257 * 100 + 128, 65535)
+    for file_format in ("PNG", "TIFF"):
+        found = decode_image(saved(Image.fromarray(values), file_format))
+        assert (found[..., 0] == found[..., 2]).all()
+        assert found[0, :5, 0].tolist() == [0, 1, 100, 100, 255]
+
+
+def test_transparency_shows_the_black_behind_it() -> None:
+    half = Image.new("RGBA", (28, 28), (200, 100, 0, 128))
+    assert abs(decode_image(saved(half, "PNG"))[5, 5].astype(int) - (100, 50, 0)).max() <= 1
+    palette = Image.new("P", (28, 28), 1)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    assert (decode_image(saved(palette, "PNG", transparency=1)) == 0).all()
+    assert (decode_image(saved(palette, "PNG", transparency=0)) == 255).all()
+    gray = Image.new("L", (28, 28), 77)
+    assert (decode_image(saved(gray, "PNG", transparency=77)) == 0).all()
+    color = Image.new("RGB", (28, 28), RED)
+    assert (decode_image(saved(color, "PNG", transparency=RED)) == 0).all()
+
+
+def test_pictures_are_fitted_whole_and_centred_on_black() -> None:
+    wide = fit(Image.new("RGB", (280, 140), RED))
+    assert (wide[7:21] == RED).all()
+    assert (wide[:7] == 0).all()
+    assert (wide[21:] == 0).all()
+    tall = fit(Image.new("RGB", (7, 14), RED))
+    assert (tall[:, 7:21] == RED).all()
+    assert (tall[:, :7] == 0).all()
+    assert (tall[:, 21:] == 0).all()
+    line = fit(Image.new("RGB", (3000, 1), RED))
+    assert (line.max((1, 2)) > 0).sum() == 1
+
+
+def test_shrinking_is_antialiased() -> None:
+    checks = np.indices((280, 280)).sum(0) % 2 * 255
+    found = fit(Image.fromarray(checks.astype(np.uint8)))
+    assert abs(found.astype(int) - 127.5).max() < 3
+
+
+def test_exif_orientation_turns_the_picture() -> None:
+    image = Image.new("RGB", (28, 28), RED)
+    image.paste(BLUE, (0, 0, 28, 14))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    found = decode_image(saved(image, "PNG", exif=exif))
+    assert (found[:, :14] == RED).all()
+    assert (found[:, 14:] == BLUE).all()
+
+
+def test_the_first_frame_of_several_counts() -> None:
+    frames = [Image.new("RGB", (28, 28), color) for color in (RED, BLUE)]
+    found = decode_image(saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))
+    assert (found == RED).all()
+
+
+def bomb() -> bytes:
+    """A PNG of 20,000 x 20,000 pixels in 100 bytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+def big() -> bytes:
+    return saved(Image.new("1", (4097, 4096)), "PNG")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: b"", "not a PNG, JPEG, BMP, GIF, WEBP or TIFF image"),
+        (lambda: b"hello", "not a PNG"),
+        (lambda: b"\x89PNG\r\n\x1a\n", "not a PNG|damaged"),
+        (lambda: saved(Image.new("RGB", (28, 28)), "PPM"), "not a PNG"),
+        (lambda: saved(Image.new("RGB", (28, 28)), "ICO"), "not a PNG"),
+        (lambda: saved(Image.new("F", (28, 28)), "TIFF"), "floating-point"),
+        (lambda: saved(Image.effect_noise((99, 99), 50), "PNG")[:3000], "damaged"),
+        (lambda: saved(Image.effect_noise((99, 99), 50), "JPEG")[:1000], "damaged"),
+        (bomb, "pixels"),
+        (big, "4097 x 4096 pixels are more than the 16777216"),
+    ],
+)
+def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, tmp_path: Path) -> None:
+    path = tmp_path / "bad.png"
+    path.write_bytes(make())
+    with pytest.raises(ImageError, match=message) as refusal:
+        read_image(path)
+    assert str(refusal.value).startswith(f"cannot read '{path}': ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_largest_size_is_read() -> None:
+    assert decode_image(saved(Image.new("1", (4096, 4096), 1), "PNG")).min() == 255
+
+
+def test_paths_that_are_no_files(tmp_path: Path) -> None:
+    for path, message in (
+        (tmp_path / "none.png", "No such file"),
+        (tmp_path, "it is a folder"),
+        (tmp_path / ("a" * 300), "too long"),
+        ("a\0b", "null"),
+    ):
+        with pytest.raises(ImageError, match=message):
+            read_image(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(ImageError, match="not a plain file"):
+        read_image(tmp_path / "pipe.png")
+
+
+def test_a_file_too_large_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_FILE", 100)
+    (tmp_path / "a.png").write_bytes(saved(Image.new("RGB", (28, 28)), "PNG") + bytes(100))
+    with pytest.raises(ImageError, match="larger than"):
+        read_image(tmp_path / "a.png")
+
+
+def test_random_damage_is_an_image_error_or_an_image(picture: Image.Image) -> None:
+    generator = np.random.default_rng(0)
+    for file_format in images.FORMATS:
+        original = saved(picture, file_format)
+        for _ in range(60):
+            data = bytearray(original)
+            for place in generator.integers(0, len(data), 3):
+                data[place] = generator.integers(256)
+            with contextlib.suppress(ImageError):
+                assert decode_image(bytes(data)).shape == (28, 28, 3)
+
+
+WARNING_TIFF = """
+import io, sys, warnings
+from PIL import Image
+from vaegen import ImageError
+from vaegen.images import decode_image
+stream = io.BytesIO()
+exif = Image.Exif()
+exif[0x0112] = 1
+Image.new("RGB", (28, 28)).save(stream, "JPEG", exif=exif)
+data = stream.getvalue()
+place = data.index(b"Exif") + 6
+data = data[:place] + b"II*\\0\\x08\\0\\0\\0\\xff\\xff" + data[place + 10:]
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    Image.open(io.BytesIO(data)).getexif().get(0x0112)
+print(len(seen))
+try:
+    decode_image(data)
+except ImageError as error:
+    print(error)
+"""
+
+
+def test_what_pillow_warns_of_is_an_error() -> None:
+    done = subprocess.run([sys.executable, "-c", WARNING_TIFF], capture_output=True, text=True, check=True)
+    warned, message = done.stdout.splitlines()
+    assert int(warned) > 0
+    assert "EXIF" in message
+    assert done.stderr == ""
+
+
+def test_other_threads_keep_their_warnings(picture: Image.Image) -> None:
+    data = saved(picture, "PNG")
+    stop = threading.Event()
+    failures: list[Exception] = []
+
+    def warn() -> None:
+        while not stop.is_set():
+            try:
+                warnings.warn("mine", UserWarning, stacklevel=1)
+            except UserWarning as error:
+                failures.append(error)
+                return
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        thread = threading.Thread(target=warn)
+        thread.start()
+        for _ in range(300):
+            decode_image(data)
+        stop.set()
+        thread.join()
+    assert not failures

@@ -1,0 +1,92 @@
+"""Verification: what is not what was asked for is drawn again, and nothing else is."""
+
+import numpy as np
+import pytest
+from vaegen import Draw, Model
+from vaegen.color import color_error, stroke_color
+from vaegen.sampling import COLOR_TOLERANCE
+
+DIGITS = np.arange(1200) % 10
+COLORS = np.random.default_rng(1).integers(60, 256, (1200, 3))
+
+
+def rank(draw: Draw) -> np.ndarray:
+    """Order candidates as the rule does: right digit first, then the smallest color error."""
+    assert draw.judged is not None
+    assert draw.color_error is not None
+    return np.where(draw.judged != draw.digits, 1000.0, 0.0) + draw.color_error
+
+
+@pytest.fixture(scope="module")
+def raw(model: Model) -> Draw:
+    return model.draw(DIGITS, COLORS, tries=1)
+
+
+@pytest.fixture(scope="module")
+def draws(model: Model) -> dict[int, Draw]:
+    return {tries: model.draw(DIGITS, COLORS, tries=tries) for tries in (2, 3, 8)}
+
+
+def test_the_raw_prior_leaves_verification_something_to_do(model: Model, raw: Draw) -> None:
+    assert 0.1 < (model.judge(raw.images).argmax(1) != DIGITS).mean() < 0.2
+    assert 0.1 < (color_error(stroke_color(raw.images), COLORS) > COLOR_TOLERANCE).mean() < 0.6
+
+
+def test_verified_images_are_right_far_more_often(draws: dict[int, Draw]) -> None:
+    draw = draws[8]
+    assert draw.judged is not None
+    assert draw.accepted is not None
+    assert (draw.judged == DIGITS).mean() > 0.999
+    assert draw.accepted.mean() > 0.95
+
+
+def test_with_one_try_nothing_is_checked(raw: Draw) -> None:
+    assert [raw.judged, raw.measured, raw.color_error, raw.accepted] == [None] * 4
+    assert (raw.tries_used == 1).all()
+
+
+def test_what_is_told_of_an_image_is_true_of_it(model: Model, draws: dict[int, Draw]) -> None:
+    for draw in draws.values():
+        assert draw.judged is not None
+        assert draw.measured is not None
+        assert draw.color_error is not None
+        assert len(draw) == 1200
+        np.testing.assert_array_equal(draw.images, model.decode(draw.latents))
+        np.testing.assert_array_equal(draw.judged, model.judge(draw.images).argmax(1))
+        np.testing.assert_array_equal(draw.measured, stroke_color(draw.images))
+        np.testing.assert_array_equal(draw.color_error, color_error(draw.measured, COLORS))
+        np.testing.assert_array_equal(draw.accepted, (draw.judged == DIGITS) & (draw.color_error <= COLOR_TOLERANCE))
+        np.testing.assert_array_equal(draw.digits, DIGITS)
+        np.testing.assert_array_equal(draw.colors, COLORS)
+
+
+def test_only_what_was_not_accepted_is_drawn_again(raw: Draw, draws: dict[int, Draw]) -> None:
+    two, eight = draws[2], draws[8]
+    assert two.accepted is not None
+    once = two.tries_used == 1
+    np.testing.assert_array_equal(two.images[once], raw.images[once])
+    assert two.accepted[once].all()
+    assert (two.tries_used[~once] == 2).all()
+    # What two tries settled, more tries leave alone.
+    np.testing.assert_array_equal(eight.images[two.accepted], two.images[two.accepted])
+    np.testing.assert_array_equal(eight.tries_used[two.accepted], two.tries_used[two.accepted])
+    assert (eight.tries_used[~two.accepted] > 2).all()
+
+
+def test_more_tries_never_make_an_image_worse(draws: dict[int, Draw]) -> None:
+    assert (rank(draws[3]) <= rank(draws[2])).all()
+    assert (rank(draws[8]) <= rank(draws[3])).all()
+
+
+def test_the_best_of_all_candidates_is_kept(model: Model) -> None:
+    # At this temperature hardly anything is acceptable, so that images run through all their tries.
+    draw = model.draw(DIGITS, COLORS, temperature=3.0, tries=4)
+    assert draw.accepted is not None
+    lost = ~draw.accepted
+    assert lost.mean() > 0.3
+    assert (draw.tries_used[lost] == 4).all()
+    candidates = [model.draw(DIGITS, COLORS, temperature=3.0, tries=tries) for tries in (2, 3, 4)]
+    best = np.min([rank(candidate) for candidate in candidates], axis=0)
+    np.testing.assert_array_equal(rank(draw), best)
+    assert (draw.images[lost] != model.draw(DIGITS, COLORS, temperature=3.0, tries=1).images[lost]).any()
+    assert (rank(draw) >= 1000).mean() < 0.1

@@ -1,0 +1,224 @@
+"""Sessions: opened when needed, shared between threads, never across a fork."""
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import vaegen
+from vaegen import BundleError, IntegrityError, RequestError
+from vaegen.session import default_options
+
+Vouch = Callable[[Path, str, bytes], None]
+
+
+def opened(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """The graphs opened so far, from the log, without their endings."""
+    return [Path(str(r.args[0]).strip("'")).stem for r in caplog.records if r.msg == "opened %s" and r.args]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("call", "graphs"),
+    [
+        (lambda m, _: m.decode(np.zeros((1, 23), np.float32)), ["decoder"]),
+        (lambda m, x: m.encode(x), ["encoder"]),
+        (lambda m, x: m.posterior(x), ["encoder"]),
+        (lambda m, x: m.judge(x), ["judge"]),
+        (lambda m, x: m.reconstruct(x), ["encoder", "decoder"]),
+        (lambda m, x: m.reconstruct(x, stochastic=True), ["encoder", "sampler", "decoder"]),
+        (lambda m, _: m.sample(3, "red", tries=1), ["prior", "decoder"]),
+        (lambda m, _: m.sample(3, "red"), ["prior", "decoder", "judge"]),
+        (lambda m, _: m.spec, []),
+        (lambda m, x: m.encode(x[:0]), []),
+    ],
+)
+def test_a_call_opens_only_the_graphs_it_needs_and_each_once(
+    tiny: Path, caplog: pytest.LogCaptureFixture, call: Callable[[vaegen.Model, object], object], graphs: list[str]
+) -> None:
+    caplog.set_level(logging.DEBUG, "vaegen")
+    model = vaegen.load(tiny)
+    images = np.zeros((1, 28, 28, 3), np.uint8)
+    call(model, images)
+    call(model, images)
+    assert opened(caplog) == graphs
+
+
+def test_many_threads_get_the_bytes_of_one(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    single = vaegen.load(tiny)
+    caplog.set_level(logging.DEBUG, "vaegen")
+
+    def work(model: vaegen.Model, thread: int) -> list[bytes]:
+        results = []
+        for turn in range(5):
+            images = model.sample(turn % 10, "teal", 40, seed=thread, start=turn)
+            results += [
+                images.tobytes(),
+                model.reconstruct(images, stochastic=True, seed=turn).tobytes(),
+                model.encode(images).tobytes(),
+                model.judge(images).tobytes(),
+            ]
+        return results
+
+    expected = [work(single, thread) for thread in range(16)]
+    caplog.clear()
+    shared = vaegen.load(tiny)
+    found: dict[int, list[bytes]] = {}
+    start = threading.Barrier(16)
+
+    def hammer(thread: int) -> None:
+        start.wait()
+        found[thread] = work(shared, thread)
+
+    threads = [threading.Thread(target=hammer, args=(thread,)) for thread in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[thread] for thread in range(16)] == expected
+    assert sorted(opened(caplog)) == ["decoder", "encoder", "judge", "prior", "sampler"]
+
+
+FORK = """
+import os, sys, threading, time, vaegen
+from vaegen import session
+
+model = vaegen.load(sys.argv[1])
+expected = model.sample(3, "red", 20).tobytes()
+# At the moment of the fork another thread holds the lock under which graphs are opened.
+lock = session._locks[os.getpid()]
+lock.acquire()
+child = os.fork()
+if child == 0:
+    same = model.sample(3, "red", 20).tobytes() == expected
+    same = same and model.reconstruct(model.sample(3, "red", 2)).shape == (2, 28, 28, 3)
+    grandchild = os.fork()
+    if grandchild == 0:
+        os._exit(0 if model.sample(3, "red", 20).tobytes() == expected else 1)
+    same = same and os.waitpid(grandchild, 0)[1] == 0
+    model.close()
+    os._exit(0 if same else 1)
+lock.release()
+status = os.waitpid(child, 0)[1]
+print(status == 0 and model.sample(3, "red", 20).tobytes() == expected)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_after_a_fork_the_child_opens_its_own(tiny: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORK, str(tiny)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == ("True", "")
+
+
+def test_a_model_can_be_pickled(tiny: Path) -> None:
+    model = vaegen.load(tiny)
+    expected = model.sample(3, "red", 20).tobytes()
+    copy = pickle.loads(pickle.dumps(model))
+    assert copy.manifest == model.manifest
+    assert copy.sample(3, "red", 20).tobytes() == expected
+
+
+def test_a_spawned_process_gives_the_same_bytes(tiny: Path) -> None:
+    code = (
+        "import pickle, sys, vaegen; model = pickle.loads(sys.stdin.buffer.read());"
+        "sys.stdout.buffer.write(model.sample(3, 'red', 20).tobytes())"
+    )
+    model = vaegen.load(tiny)
+    done = subprocess.run([sys.executable, "-c", code], input=pickle.dumps(model), capture_output=True, check=True)
+    assert done.stdout == model.sample(3, "red", 20).tobytes()
+
+
+def test_threads_are_limited() -> None:
+    for threads in (0, -1, 257, 1.5, "2", True):
+        with pytest.raises(RequestError, match="threads"):
+            vaegen.load("nowhere", threads=threads)  # type: ignore[arg-type]
+
+
+def test_two_threads_give_the_same_images(tiny: Path) -> None:
+    with vaegen.load(tiny, threads=2) as model:
+        difference = model.sample(3, "red", 600).astype(int) - vaegen.load(tiny).sample(3, "red", 600)
+        assert abs(difference).max() <= 1
+
+
+def test_own_session_options_replace_ours(tiny: Path) -> None:
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    model = vaegen.load(tiny, session_options=options)
+    assert (model.sample(3, "red", 5) == vaegen.load(tiny).sample(3, "red", 5)).all()
+
+
+def test_default_options_are_the_documented_ones() -> None:
+    options = default_options(1)
+    assert options.intra_op_num_threads == options.inter_op_num_threads == 1
+    assert not options.enable_cpu_mem_arena
+    assert not options.enable_mem_pattern
+    assert options.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+    assert options.log_severity_level == 3
+
+
+def test_a_closed_model_says_so(tiny: Path) -> None:
+    with vaegen.load(tiny) as model:
+        model.sample(3, "red")
+    for call in (lambda: model.sample(3, "red"), lambda: model.judge(np.zeros((1, 28, 28, 3), np.uint8))):
+        with pytest.raises(RequestError, match="closed; load it again"):
+            call()
+    model.close()
+
+
+def test_nothing_is_printed(tiny: Path, bundle: Path, vouch: Vouch) -> None:
+    vouch(bundle, "prior", b"rubbish")
+    code = """
+import sys, vaegen
+model = vaegen.load(sys.argv[1])
+model.reconstruct(model.sample(3, "red", 3), stochastic=True)
+try:
+    vaegen.load(sys.argv[2]).sample(3, "red")
+except vaegen.BundleError:
+    pass
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny), str(bundle)], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_must_read_again_checks_again(bundle: Path) -> None:
+    code = """
+import os, sys, vaegen
+model = vaegen.load(sys.argv[1])
+model.sample(3, "red")
+open(sys.argv[1] + "/decoder.onnx", "ab").write(b"!")
+if os.fork() == 0:
+    try:
+        model.sample(3, "red")
+    except vaegen.IntegrityError:
+        os._exit(7)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "7"
+
+
+def test_what_onnxruntime_raises_while_running_is_translated(bundle: Path, vouch: Vouch) -> None:
+    onnx = pytest.importorskip("onnx", reason="only used to make the graph")
+    model = onnx.load(bundle / "decoder.onnx")
+    for node in model.graph.node:
+        if node.op_type == "Reshape":
+            shape = next(t for t in model.graph.initializer if t.name == node.input[1])
+            shape.CopyFrom(onnx.numpy_helper.from_array(np.array([5, 5, 5, 5]), shape.name))
+    vouch(bundle, "decoder", model.SerializeToString())
+    with pytest.raises(BundleError, match=r"decoder\.onnx': onnxruntime") as failure:
+        vaegen.load(bundle).sample(3, "red")
+    assert not isinstance(failure.value, IntegrityError)
+    assert failure.value.__cause__ is not None
