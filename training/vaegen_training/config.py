@@ -6,6 +6,7 @@ Nothing here needs torch, so a wrong setting is refused in milliseconds.
 import dataclasses
 import difflib
 import json
+import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from vaegen.errors import ConfigError
 from vaegen.spec import LatentSpec
 
 Architecture = Literal["seed", "factored"]
+Schedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class ModelConfig:
             latent = self.latent
         except ValueError as error:
             raise ConfigError(f"model: {error}") from error
+        if self.architecture not in get_args(Architecture):
+            raise ConfigError(f"architecture: {self.architecture!r} is not one of {', '.join(get_args(Architecture))}")
         if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0:
             raise ConfigError("model: hidden must be at least 2, features at least 1, logit_gain above 0")
         if self.architecture == "seed":
@@ -77,7 +81,7 @@ class StageConfig:
     """Images per step."""
     learning_rate: float
     """Peak step size."""
-    schedule: Literal["constant", "cosine"] = "cosine"
+    schedule: Schedule = "cosine"
     """Course of the step size after the warm-up: as it is, or half a cosine down to 0."""
     warmup: float = 0.02
     """Fraction of the run over which the step size rises from 0."""
@@ -95,6 +99,7 @@ class StageConfig:
             "epochs": self.epochs > 0,
             "batch": 1 <= self.batch <= 60_000,
             "learning_rate": 0 < self.learning_rate < 1,
+            "schedule": self.schedule in get_args(Schedule),
             "warmup": 0 <= self.warmup < 1,
             "beta2": 0 < self.beta2 < 1,
             "clip": self.clip >= 0,
@@ -177,10 +182,10 @@ class TrainConfig:
         Raises:
             ConfigError: An unknown key, a value of the wrong type or out of range.
         """
-        result = self
+        parts = _sections()
+        values: dict[str, dict[str, Any]] = {}
         for key, text in settings.items():
             section, _, name = key.partition(".")
-            parts = _sections()
             if section not in parts or not name:
                 known = [f"{part}.{setting}" for part, kind in parts.items() for setting in get_type_hints(kind)]
                 raise ConfigError(f"unknown setting {key!r}{_close(key, known)}; settings look like vae.epochs=5")
@@ -189,10 +194,10 @@ class TrainConfig:
                 raise ConfigError(
                     f"unknown setting {key!r}{_close(name, list(kinds))}; {section} has {', '.join(kinds)}"
                 )
-            value = _parse(key, text, kinds[name])
-            changed = dataclasses.replace(getattr(result, section), **{name: value})
-            result = dataclasses.replace(result, **{section: changed, "extras": {**result.extras, key: text}})
-        return result
+            values.setdefault(section, {})[name] = _parse(key, text, kinds[name])
+        # Each section is checked once, as a whole: settings that are right only together come in any order.
+        changed = {section: dataclasses.replace(getattr(self, section), **new) for section, new in values.items()}
+        return dataclasses.replace(self, **changed, extras={**self.extras, **settings})
 
     def to_json(self) -> str:
         """Give the text of `config.json`."""
@@ -233,6 +238,9 @@ def _parse(key: str, text: str, kind: Any) -> Any:
         return text == "true"
     assert not isinstance(kind, types.UnionType), "no setting is a union"
     try:
-        return kind(text)
+        value = kind(text)
     except ValueError as error:
         raise ConfigError(f"{key}: {text!r} is no {kind.__name__}") from error
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{key}: {text!r} is no finite number")
+    return value

@@ -1,0 +1,285 @@
+"""Settings: what is wrong is refused with the choices, and what is right changes the training."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from vaegen.errors import ConfigError
+from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
+from vaegen_training.data import Mnist
+from vaegen_training.loop import Stage, run_stage
+from vaegen_training.objectives import PriorObjective, VaeObjective
+from vaegen_training.presets import preset
+from vaegen_training.prior import Prior
+from vaegen_training.run import fresh
+
+CONFIG = preset("default", "joint")
+
+
+NO_TORCH = """
+import importlib.util, sys
+spec = importlib.util.find_spec("vaegen_training")
+sys.modules["vaegen_training"] = importlib.util.module_from_spec(spec)  # without running its __init__
+import vaegen_training.config, vaegen_training.presets
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_settings_are_checked_without_torch() -> None:
+    subprocess.run([sys.executable, "-c", NO_TORCH], check=True)
+
+
+# --- overrides ------------------------------------------------------------------------------------------------
+
+
+def test_settings_are_typed_and_recorded() -> None:
+    changed = CONFIG.override({"vae.epochs": "2.5", "vae.batch": "64", "prior_stage.schedule": "constant"})
+    assert (changed.vae.epochs, changed.vae.batch, changed.prior_stage.schedule) == (2.5, 64, "constant")
+    assert changed.extras == {"vae.epochs": "2.5", "vae.batch": "64", "prior_stage.schedule": "constant"}
+    assert CONFIG.vae.epochs == 100
+    assert dataclasses.replace(changed, vae=CONFIG.vae, prior_stage=CONFIG.prior_stage, extras={}) == CONFIG
+
+
+def test_settings_that_belong_together_are_judged_together() -> None:
+    for settings in (
+        {"objective.temperature_start": "0.4", "objective.temperature_end": "0.3"},
+        {"objective.temperature_end": "2", "objective.temperature_start": "2"},
+        {"model.architecture": "seed", "model.color_continuous": "0"},
+        {"model.color_variables": "9", "model.variables": "30", "model.color_continuous": "0"},
+    ):
+        for order in (settings, dict(reversed(settings.items()))):
+            changed = CONFIG.override(order)
+            for key, text in settings.items():
+                section, name = key.split(".")
+                assert str(getattr(getattr(changed, section), name)).removesuffix(".0") == text
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("vae.epoch", "did you mean epochs"),
+        ("vae.learning-rate", "did you mean learning_rate"),
+        ("epochs", "vae.epochs"),
+        ("vea.epochs", "did you mean vae.epochs"),
+        ("vae", "settings look like vae.epochs=5"),
+        ("", "settings look like vae.epochs=5"),
+        ("prior.epochs", "prior has couplings, hidden, noise, temperature"),
+        ("seed", "settings look like"),
+        ("extras.x", "settings look like"),
+    ],
+)
+def test_an_unknown_setting_is_named_with_the_closest(key: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match="unknown setting") as caught:
+        CONFIG.override({key: "1"})
+    assert repr(key) in str(caught.value)
+    assert hint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("vae.epochs", "many"),
+        ("vae.batch", "2.5"),
+        ("vae.batch", ""),
+        ("vae.schedule", "linear"),
+        ("model.architecture", "conv"),
+        ("objective.kl_weight", "0,1"),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_refused(key: str, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        CONFIG.override({key: text})
+    assert key in str(caught.value)
+    assert repr(text) in str(caught.value)
+
+
+OUT_OF_RANGE = {
+    "model.continuous": ["-1", "2"],
+    "model.variables": ["-1", "0"],
+    "model.classes": ["-1", "0", "1"],
+    "model.color_continuous": ["-3", "1", "36"],
+    "model.color_variables": ["-3", "1", "2", "18"],
+    "model.hidden": ["0", "1"],
+    "model.features": ["0"],
+    "model.logit_gain": ["0", "-1", "nan", "inf"],
+    "objective.kl_weight": ["-0.1", "nan", "inf"],
+    "objective.kl_warmup": ["-0.1", "1.1", "nan"],
+    "objective.temperature_start": ["0.1", "101", "nan", "inf"],
+    "objective.temperature_end": ["0", "-1", "1.5", "nan"],
+    "objective.temperature_reached": ["-0.1", "1.1", "nan"],
+    "objective.hard_from": ["-0.1", "1.1", "nan"],
+    "vae.epochs": ["0", "-1", "nan", "inf"],
+    "vae.batch": ["0", "60001", "9" * 400],
+    "vae.learning_rate": ["0", "1", "nan"],
+    "vae.warmup": ["-0.1", "1", "nan"],
+    "vae.beta2": ["0", "1", "nan"],
+    "vae.clip": ["-1", "nan", "inf"],
+    "vae.ema": ["-0.1", "1", "nan"],
+    "vae.augment": ["-1", "5", "nan"],
+    "prior.couplings": ["0"],
+    "prior.hidden": ["0"],
+    "prior.noise": ["-0.1", "nan", "inf"],
+    "prior.temperature": ["0", "1.1", "nan"],
+}
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, texts in OUT_OF_RANGE.items() for text in texts])
+def test_a_value_out_of_range_is_refused_in_one_line(key: str, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        CONFIG.override({key: text})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_the_seed_has_a_range(seed: int) -> None:
+    with pytest.raises(ConfigError, match="choose 0 to"):
+        dataclasses.replace(CONFIG, seed=seed)
+
+
+def test_a_factored_model_needs_color_and_shape() -> None:
+    for config in ({"continuous": 4}, {"continuous": 3, "color_continuous": 3}):
+        with pytest.raises(ConfigError, match="latents for the color and latents for the shape"):
+            ModelConfig(**config)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="the seed architecture has no color part"):
+        ModelConfig("seed", continuous=5, color_continuous=3)
+
+
+# --- the file -------------------------------------------------------------------------------------------------
+
+
+def test_the_file_gives_the_configuration_back() -> None:
+    changed = dataclasses.replace(CONFIG.override({"vae.epochs": "2"}), seed=7)
+    assert TrainConfig.from_json(changed.to_json()) == changed
+
+
+@pytest.mark.parametrize("damage", ["no json", "a list", "missing", "unknown", "nested", "range", "type", "choice"])
+def test_a_file_of_another_version_is_refused(damage: str) -> None:
+    data = json.loads(CONFIG.to_json())
+    text = None
+    if damage == "no json":
+        text = "{"
+    elif damage == "a list":
+        text = "[]"
+    elif damage == "missing":
+        del data["vae"]
+    elif damage == "unknown":
+        data["future"] = 1
+    elif damage == "nested":
+        data["vae"]["momentum"] = 0.9
+    elif damage == "range":
+        data["vae"]["batch"] = 0
+    elif damage == "type":
+        data["vae"]["batch"] = "64"
+    elif damage == "choice":
+        data["model"]["architecture"] = "conv"
+    with pytest.raises(ConfigError, match=r"config\.json cannot be read"):
+        TrainConfig.from_json(json.dumps(data) if text is None else text)
+
+
+# --- every setting does something -----------------------------------------------------------------------------
+
+_STAGE = StageConfig(epochs=2, batch=16, learning_rate=0.002)
+SMALL = TrainConfig(
+    preset="default",
+    model=ModelConfig(continuous=5, variables=5, classes=4, color_continuous=3, hidden=16, features=6),
+    objective=ObjectiveConfig(kl_weight=0.1, temperature_end=0.5),
+    vae=_STAGE,
+    prior=PriorConfig(couplings=2, hidden=8),
+    prior_stage=_STAGE,
+)
+STAGE_CHANGES = {
+    "epochs": "3",
+    "batch": "20",
+    "learning_rate": "0.003",
+    "schedule": "constant",
+    "warmup": "0.5",
+    "beta2": "0.9",
+    "clip": "0.01",
+    "ema": "0.5",
+    "augment": "1",
+}
+CHANGES = {
+    "model": {
+        "architecture": "seed",
+        "continuous": "6",
+        "variables": "6",
+        "classes": "5",
+        "color_continuous": "0",
+        "color_variables": "3",
+        "hidden": "20",
+        "features": "7",
+        "logit_gain": "4",
+    },
+    "objective": {
+        "kl_weight": "0.2",
+        "kl_warmup": "0.5",
+        "temperature_start": "2",
+        "temperature_end": "0.6",
+        "temperature_reached": "0.9",
+        "hard_from": "0.5",
+    },
+    "vae": STAGE_CHANGES,
+    "prior": {"couplings": "3", "hidden": "9", "noise": "0.1", "temperature": "0.5"},
+    "prior_stage": STAGE_CHANGES,
+}
+# What cannot change alone: no color part without another, none in the seed architecture.
+TOGETHER = {
+    "model.architecture": {"model.color_continuous": "0"},
+    "model.color_continuous": {"model.color_variables": "3"},
+}
+
+
+def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
+    """Train for a moment on 64 digits; give all weights of the result and what the prior draws by default."""
+    few = Mnist(digits.train_images[:64], digits.train_labels[:64], digits.test_images[:1], digits.test_labels[:1])
+    cpu = torch.device("cpu")
+    vae, flow = fresh(config)
+
+    def stage(name: str, module: nn.Module, objective: VaeObjective | PriorObjective, settings: StageConfig) -> None:
+        result = run_stage(
+            Stage(name, module, objective, settings, 64), folder, seed=config.seed, device=cpu, progress=False
+        )
+        module.load_state_dict(result.state_dict())
+
+    stage("vae", vae, VaeObjective(vae, few, config), config.vae)
+    stage("prior", flow, PriorObjective(vae, flow, few, config), config.prior_stage)
+    prior = Prior(vae.eval(), flow.eval())
+    noise = torch.linspace(0.1, 0.9, prior.noise_size)[None]
+    with torch.no_grad():
+        drawn = prior(torch.tensor([3]), torch.tensor([[1.0, 0.5, 0]]), noise, torch.tensor(config.prior.temperature))
+    return b"".join(
+        tensor.numpy().tobytes() for tensor in (*vae.state_dict().values(), *flow.state_dict().values(), drawn)
+    )
+
+
+@pytest.fixture(scope="module")
+def unchanged(digits: Mnist, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    first = fingerprint(SMALL, digits, tmp_path_factory.mktemp("first"))
+    assert first == fingerprint(SMALL, digits, tmp_path_factory.mktemp("second"))
+    return first
+
+
+def test_every_setting_is_tried() -> None:
+    for section, changes in CHANGES.items():
+        fields = {field.name for field in dataclasses.fields(getattr(SMALL, section))}
+        assert set(changes) == fields
+    assert {field.name for field in dataclasses.fields(TrainConfig)} == {*CHANGES, "preset", "seed", "extras"}
+
+
+@pytest.mark.parametrize(("section", "name"), [(section, name) for section, names in CHANGES.items() for name in names])
+def test_every_setting_changes_the_result(
+    section: str, name: str, digits: Mnist, tmp_path: Path, unchanged: bytes
+) -> None:
+    key = f"{section}.{name}"
+    config = SMALL.override({key: CHANGES[section][name], **TOGETHER.get(key, {})})
+    assert fingerprint(config, digits, tmp_path) != unchanged
+
+
+def test_the_seed_changes_the_result(digits: Mnist, tmp_path: Path, unchanged: bytes) -> None:
+    assert fingerprint(dataclasses.replace(SMALL, seed=1), digits, tmp_path) != unchanged
