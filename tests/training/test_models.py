@@ -249,3 +249,15 @@ def test_the_logit_gain_scales_the_first_logits_of_the_shape(digits: Mnist) -> N
     assert logits[1] is not None
     spread = logits[1].std(0).mean() / logits[0].std(0).mean()
     assert float(spread) == pytest.approx(8, rel=0.01)
+
+
+def test_analysing_a_painted_digit_needs_no_painting(digits: Mnist) -> None:
+    vae = fresh("default", "continuous")
+    assert isinstance(vae, FactoredVae)
+    gray = painter.to_float(digits.train_images) * torch.linspace(0.3, 1, 1000)[:, None]  # not all at full contrast
+    rgb = painter.random_colors(1000, torch.Generator().manual_seed(0), margin=0.05)
+    lit = rgb.amax(1) > 0.01
+    features, color = vae.analyse_painted(gray[lit], rgb[lit])
+    expected_features, expected_color = vae.analyse(painter.paint(gray, rgb)[lit])
+    torch.testing.assert_close(features, expected_features, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(color, expected_color, rtol=1e-5, atol=1e-6)

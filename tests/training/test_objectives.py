@@ -1,0 +1,147 @@
+"""What is minimised: the parts of each loss, and the schedules' values at both ends."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+from vaegen.spec import KINDS
+from vaegen_training import latents, losses, objectives, painter
+from vaegen_training.config import ObjectiveConfig, TrainConfig
+from vaegen_training.data import Mnist
+from vaegen_training.latents import Posterior
+from vaegen_training.models import SeedVae
+from vaegen_training.objectives import PriorObjective, VaeObjective
+from vaegen_training.presets import preset
+from vaegen_training.run import fresh
+
+INDEX = torch.arange(32)
+
+
+def losses_of(config: TrainConfig, digits: Mnist, progress: float = 0.5, seed: int = 0) -> dict[str, float]:
+    vae, _ = fresh(config)
+    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(seed), progress)
+    return {name: float(value.detach()) for name, value in found.items()}
+
+
+def test_the_temperature_falls_exponentially_and_then_stays() -> None:
+    config = ObjectiveConfig(temperature_start=1.0, temperature_end=0.25, temperature_reached=0.5)
+    course = [objectives.temperature(config, progress) for progress in (0, 0.25, 0.5, 0.75, 1)]
+    assert course == pytest.approx([1, 0.5, 0.25, 0.25, 0.25])
+    at_once = dataclasses.replace(config, temperature_reached=0.0)
+    assert objectives.temperature(at_once, 0) == 0.25
+
+
+def test_the_kl_weight_rises_linearly_and_then_stays() -> None:
+    config = ObjectiveConfig(kl_weight=0.4, kl_warmup=0.2)
+    course = [objectives.kl_weight(config, progress) for progress in (0, 0.1, 0.2, 1)]
+    assert course == pytest.approx([0, 0.2, 0.4, 0.4])
+    assert objectives.kl_weight(ObjectiveConfig(kl_weight=0.4), 0) == 0.4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_has_no_schedules(kind: str) -> None:
+    config = preset("seed", kind).objective
+    for progress in (0, 0.3, 1):
+        assert objectives.temperature(config, progress) == 1
+        assert objectives.kl_weight(config, progress) == 1
+
+
+def test_noise_is_as_wide_as_the_latent_and_uniform() -> None:
+    z, logits = torch.zeros(1000, 3), torch.zeros(1000, 2, 5)
+    for posterior, width in (
+        (Posterior(z, z, None), 3),
+        (Posterior(None, None, logits), 10),
+        (Posterior(z, z, logits), 13),
+    ):
+        noise = objectives.noise_for(posterior, torch.Generator().manual_seed(0))
+        assert noise.shape == (1000, width)
+        assert noise.amin() >= 0
+        assert noise.amax() < 1
+        assert float(noise.mean()) == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize("name", ["seed", "default"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_depends_on_the_generator_and_nothing_else(name: str, kind: str, digits: Mnist) -> None:
+    config = preset(name, kind)
+    assert losses_of(config, digits) == losses_of(config, digits)
+    assert losses_of(config, digits) != losses_of(config, digits, seed=1)
+
+
+@pytest.mark.parametrize("name", ["seed", "default"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_parts_of_the_loss_are_divergences(name: str, kind: str, digits: Mnist) -> None:
+    found = losses_of(preset(name, kind), digits)
+    assert set(found) == {"loss", "excess_bce", "kl"}
+    assert found["excess_bce"] > 0
+    assert found["kl"] > 0
+    assert found["loss"] > found["excess_bce"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits: Mnist) -> None:
+    config = preset("seed", kind)
+    vae, _ = fresh(config)
+    assert isinstance(vae, SeedVae)
+    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.0)
+    random = torch.Generator().manual_seed(0)
+    gray = painter.to_float(digits.train_images[INDEX])
+    image = painter.paint(gray, painter.random_colors(32, random))  # colors first, then the noise
+    posterior = vae.encode(image)
+    latent = latents.sample(posterior, objectives.noise_for(posterior, random), 1.0)
+    pictures: list[Tensor] = []
+    if isinstance(getattr(vae, "continuous_decoder", None), torch.nn.Module):
+        pictures.append(torch.sigmoid(vae.continuous_decoder(latent[:, : vae.spec.continuous])))
+    if isinstance(getattr(vae, "discrete_decoder", None), torch.nn.Module):
+        pictures.append(torch.sigmoid(vae.discrete_decoder(latent[:, vae.spec.continuous :])))
+    assert len(pictures) == (2 if kind == "joint" else 1)
+    bce = torch.stack([losses.bce(picture, image) for picture in pictures]).sum(0)
+    kl = latents.kl_divergence(posterior)
+    torch.testing.assert_close(found["loss"], (bce + kl).mean())
+    mean_image = torch.stack(pictures).mean(0)
+    excess = losses.bce(mean_image, image) - losses.entropy(image)
+    torch.testing.assert_close(found["excess_bce"], excess.mean(), rtol=1e-4, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_default_loss_is_the_bce_of_its_image_plus_the_weighted_kl(kind: str, digits: Mnist) -> None:
+    config = preset("default", kind).override({"vae.augment": "0"})
+    vae, _ = fresh(config)
+    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.5)
+    random = torch.Generator().manual_seed(0)
+    gray = painter.to_float(digits.train_images[INDEX])
+    image = painter.paint(gray, painter.random_colors(32, random, margin=objectives.COLOR_MARGIN))
+    posterior = vae.encode(image)
+    temperature = objectives.temperature(config.objective, 0.5)
+    assert 0.5 < temperature < 0.6
+    latent = latents.sample(posterior, objectives.noise_for(posterior, random), temperature)
+    bce, kl = losses.bce(vae.decode(latent), image), latents.kl_divergence(posterior)
+    # The loss keeps colors half a gray level inside [0, 1]; the image itself does not.
+    torch.testing.assert_close(found["loss"], (bce + config.objective.kl_weight * kl).mean(), rtol=0.01, atol=0.5)
+    torch.testing.assert_close(found["kl"], kl.mean())
+
+
+def test_codes_are_hard_from_the_configured_moment_on(digits: Mnist) -> None:
+    config = preset("default", "discrete").override({"objective.temperature_reached": "0"})
+    soft, hard = (losses_of(config, digits, progress) for progress in (0.7499, 0.75))
+    assert soft["excess_bce"] != hard["excess_bce"]
+    assert hard["excess_bce"] == losses_of(config, digits, 1.0)["excess_bce"]
+
+
+def test_the_priors_loss_is_the_likelihood_of_noisy_features_and_leaves_the_vae_alone(digits: Mnist) -> None:
+    config = preset("seed", "joint")
+    vae, flow = fresh(config)
+    objective = PriorObjective(vae, flow, digits, config)
+    flow.standardise(objective.features(torch.arange(1000), torch.Generator().manual_seed(9))[0])
+    found = objective(INDEX, torch.Generator().manual_seed(0), 0.5)
+    random = torch.Generator().manual_seed(0)
+    features, rgb = objective.features(INDEX, random)
+    assert features.shape == (32, 64)
+    assert not features.requires_grad
+    noisy = (features - flow.center) / flow.scale + config.prior.noise * torch.randn(features.shape, generator=random)
+    log_prob = flow.log_prob(noisy, flow.context(digits.train_labels[INDEX], rgb))
+    torch.testing.assert_close(found["loss"], -log_prob.mean() / 64)
+    found["loss"].backward()
+    assert all(parameter.grad is None for parameter in vae.parameters())
+    assert any(parameter.grad is not None for parameter in flow.parameters())
