@@ -69,7 +69,9 @@ def common_options(command: Decorated) -> Decorated:
     """Add -v, -q and --debug, on the group and on every verb, so that they work in both places."""
     flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "is_eager": True}
     command = click.option("--debug", callback=_set_debug, help="Show the traceback of an error.", **flag)(command)
-    command = click.option("-q", "--quiet", callback=_set_verbosity, help="Show errors only.", **flag)(command)
+    command = click.option("-q", "--quiet", callback=_set_verbosity, help="Show no messages but errors.", **flag)(
+        command
+    )
     return click.option("-v", "--verbose", callback=_set_verbosity, help="Show details.", **flag)(command)
 
 

@@ -1,5 +1,6 @@
 """What only a process of its own shows: signals, closed pipes and terminals."""
 
+import json
 import os
 import re
 import signal
@@ -26,7 +27,7 @@ def test_ctrl_c_leaves_whole_files_and_says_how_far_it_came(process: Process, ti
         Image.fromarray(np.zeros((28, 28, 3), np.uint8)).save(here / "in" / f"{number:04d}.png")
     started = process("reconstruct", "in", "out", "--model", tiny, "--report", "report.jsonl")
     deadline = time.monotonic() + 60
-    while not (here / "out" / "0000.png").exists():
+    while not (here / "out" / "0020.png").exists():
         assert time.monotonic() < deadline
         assert started.poll() is None
         time.sleep(0.005)
@@ -39,9 +40,11 @@ def test_ctrl_c_leaves_whole_files_and_says_how_far_it_came(process: Process, ti
     match = re.search(r"(\d+) of 6000 images reconstructed", err.decode())
     assert match is not None
     written = sorted((here / "out").iterdir())
-    assert 0 < int(match[1]) < 6000
+    # Ctrl-C may fall between the writing of a file and its counting, or its line in the report.
+    assert 20 <= len(written) < 6000
     assert len(written) - 1 <= int(match[1]) <= len(written)
-    assert len((here / "report.jsonl").read_text().splitlines()) == int(match[1])
+    report = [json.loads(line) for line in (here / "report.jsonl").read_text().splitlines()]
+    assert int(match[1]) - 1 <= len(report) <= int(match[1])
     for path in written:
         assert path.suffix == ".png"
         with Image.open(path) as image:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import vaegen
 from PIL import Image
+from vaegen.spec import KINDS
 
 Run = Callable[..., Any]
 
@@ -36,6 +37,17 @@ def test_a_red_3(sample: Run, model: vaegen.Model) -> None:
     assert model.judge(image[None])[0].argmax() == 3
     assert image[..., 0].max() > 200
     assert image[..., 1:].max() < 40
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_red_3_of_the_shipped_models(run: Run, name: str) -> None:
+    if name not in vaegen.models():
+        pytest.skip(f"this installation ships no model {name!r}")
+    options = () if name == vaegen.DEFAULT_MODEL else ("--model", name)
+    assert run("sample", "--color", "red", "--digit", "3", *options).paths == ["red-3.png"]
+    assert chunks("red-3.png")["model"] == name
+    assert pixels("red-3.png")[..., 0].max() > 200
+    assert pixels("red-3.png")[..., 1:].max() < 64
 
 
 def test_every_digit_with_every_color(sample: Run, model: vaegen.Model) -> None:
