@@ -137,7 +137,22 @@ class FactoredVae(Vae):
     def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Measure the color and encode the shape."""
         gray, color = measure(image)
-        return self.encoder(gray - 0.13), color  # 0.13 is the mean gray of a digit
+        return self.features(gray), color
+
+    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Give what `analyse` finds in the image `paint(gray, rgb)`, without making it: half of a step's time.
+
+        Args:
+            gray: float32 (n, 784) in [0, 1].
+            rgb: float32 (n, 3) in [0, 1].
+        """
+        peak = gray.amax(dim=1, keepdim=True)
+        return self.features(gray / peak.clamp_min(1 / 1024)), rgb * peak
+
+    def features(self, gray: Tensor) -> Tensor:
+        """Turn gray shapes at full contrast (n, 784) into features (n, F)."""
+        result: Tensor = self.encoder(gray - 0.13)  # 0.13 is the mean gray of a digit
+        return result
 
     def posterior(self, features: Tensor, color: Tensor) -> Posterior:
         """Put the posterior of the shape, from the features, beside that of the color."""

@@ -12,6 +12,8 @@ from vaegen_training.prior import ConditionalFlow
 
 # Half a shade beyond either end, clipped: 13% of the channels are exactly 0 or 1, as in the colors people name.
 COLOR_MARGIN = 0.05
+# Images of each batch whose entropy is taken for the logged excess BCE: a step's time is worth more than digits.
+SHOWN = 32
 
 
 class VaeObjective:
@@ -26,10 +28,9 @@ class VaeObjective:
     def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
         """Give loss, excess BCE and KL divergence, nats per image; means over the batch."""
         gray = painter.augment(painter.to_float(self.images[index]), self.stage.augment, random)
-        margin = COLOR_MARGIN if isinstance(self.vae, FactoredVae) else 0.0
-        rgb = painter.random_colors(len(gray), random, margin=margin)
-        image = painter.paint(gray, rgb)
-        posterior = self.vae.encode(image)
+        factored = isinstance(self.vae, FactoredVae)
+        rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN if factored else 0.0)
+        posterior = self.vae.posterior(*analyse(self.vae, gray, rgb))
         latent = latents.sample(
             posterior,
             noise_for(posterior, random),
@@ -39,19 +40,28 @@ class VaeObjective:
         if isinstance(self.vae, FactoredVae):
             mask, color = self.vae.parts(latent)
             bce = losses.painted_bce(mask, color, gray, rgb)
-            excess = bce
+            excess = bce[:SHOWN] - losses.entropy(painter.paint(gray[:SHOWN], rgb[:SHOWN]))
         else:
             # The report's joint model adds up the losses of its two images, each against the target.
+            image = painter.paint(gray, rgb)
             images = self.vae.images(latent)
             bce = torch.stack([losses.bce(each, image) for each in images]).sum(0)
-            excess = losses.bce(torch.stack(images).mean(0), image)
+            shown = torch.stack(images)[:, :SHOWN].mean(0)
+            excess = losses.bce(shown, image[:SHOWN]) - losses.entropy(image[:SHOWN])
         kl = latents.kl_divergence(posterior)
         weight = kl_weight(self.objective, progress)
         return {
             "loss": (bce + weight * kl).mean(),
-            "excess_bce": (excess - losses.entropy(image)).mean(),
+            "excess_bce": excess.mean(),
             "kl": kl.mean(),
         }
+
+
+def analyse(vae: SeedVae | FactoredVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """Give a model's features and colors of digits gray (n, 784) painted in rgb (n, 3)."""
+    if isinstance(vae, FactoredVae):
+        return vae.analyse_painted(gray, rgb)
+    return vae.analyse(painter.paint(gray, rgb))
 
 
 def noise_for(posterior: Posterior, random: torch.Generator) -> Tensor:
@@ -92,7 +102,7 @@ class PriorObjective:
         """Paint digits `index` and give their features (n, F) and colors (n, 3)."""
         gray = painter.augment(painter.to_float(self.data.train_images[index]), self.stage.augment, random)
         rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN)
-        features, _ = self.vae.analyse(painter.paint(gray, rgb))
+        features, _ = analyse(self.vae, gray, rgb)
         return features, rgb
 
     def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002

@@ -34,14 +34,11 @@ def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> Train
 # A stroke mask times one color; KL weights far below 1, because a learned prior does the sampling; codes are
 # annealed soft to hard; weights are averaged.
 
-_DEFAULT_STAGE: Final = StageConfig(
-    epochs=100, batch=256, learning_rate=2e-3, warmup=0.02, clip=20.0, ema=0.999, augment=1.0
-)
-_DEFAULT_PRIOR: Final = StageConfig(epochs=60, batch=512, learning_rate=2e-3, clip=5.0, ema=0.999, augment=0.3)
-
 
 def _default(
     *,
+    epochs: float,
+    prior_epochs: float,
     features: int,
     kl_weight: float,
     continuous: int = 0,
@@ -70,9 +67,9 @@ def _default(
             temperature_reached=0.6,
             hard_from=0.75,
         ),
-        vae=_DEFAULT_STAGE,
+        vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
         prior=PriorConfig(couplings=8, hidden=160),
-        prior_stage=_DEFAULT_PRIOR,
+        prior_stage=StageConfig(epochs=prior_epochs, batch=512, learning_rate=2e-3, clip=5.0, ema=0.999, augment=0.3),
     )
 
 
@@ -81,12 +78,23 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ("seed", "discrete"): _seed(variables=3, classes=20),
     ("seed", "joint"): _seed(continuous=2, variables=3, classes=20),
     # 32 coordinates for the shape, 3 for the color.
-    ("default", "continuous"): _default(features=32, kl_weight=0.1, continuous=35, color_continuous=3),
+    ("default", "continuous"): _default(
+        epochs=100, prior_epochs=60, features=32, kl_weight=0.1, continuous=35, color_continuous=3
+    ),
     # 56 variables for the shape, 12 for the color: 4 staggered quantisers of each channel.
-    ("default", "discrete"): _default(features=40, kl_weight=0.02, variables=68, classes=16, color_variables=12),
+    ("default", "discrete"): _default(
+        epochs=70, prior_epochs=30, features=40, kl_weight=0.02, variables=68, classes=16, color_variables=12
+    ),
     # 32 coordinates and 16 variables for the shape, 3 coordinates for the color.
     ("default", "joint"): _default(
-        features=40, kl_weight=0.05, continuous=35, variables=16, classes=16, color_continuous=3
+        epochs=70,
+        prior_epochs=30,
+        features=40,
+        kl_weight=0.05,
+        continuous=35,
+        variables=16,
+        classes=16,
+        color_continuous=3,
     ),
 }
 """All presets by (name, kind)."""

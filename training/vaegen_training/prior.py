@@ -153,9 +153,11 @@ def invert_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     Returns:
         float32 (n, N*K), one-hot: class k where the cumulative probability first reaches the uniform.
     """
-    cumulative = torch.softmax(logits, dim=-1).cumsum(dim=-1)
-    # The last class takes what rounding leaves above the largest cumulative probability.
-    reached = (cumulative[:, :, :-1] >= uniform[:, :, None]).to(logits.dtype)  # (n, N, K - 1), 0..0 1..1
+    # Held against the sum itself, and a little below it: rounding must not draw the last class, however unlikely.
+    # Not written as a product with 1 - 2^-18, which torch's exporter takes for 1 and leaves out.
+    cumulative = torch.exp(logits - logits.amax(dim=-1, keepdim=True)).cumsum(dim=-1)
+    threshold = (uniform - uniform * 2.0**-18)[:, :, None] * cumulative[:, :, -1:]
+    reached = (cumulative[:, :, :-1] >= threshold).to(logits.dtype)  # (n, N, K - 1), 0..0 1..1
     ones, zeros = torch.ones_like(logits[:, :, :1]), torch.zeros_like(logits[:, :, :1])
     upper, lower = torch.cat([reached, ones], dim=-1), torch.cat([zeros, reached], dim=-1)
     return (upper - lower).flatten(1)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from vaegen.errors import ConfigError, DataError
 
-from vaegen_training import checkpoint, data, figures, judge, pictures, presets
+from vaegen_training import checkpoint, data, figures, judge, painter, pictures, presets
 from vaegen_training.config import TrainConfig
 from vaegen_training.loop import Stage, run_stage
 from vaegen_training.models import FactoredVae, SeedVae, build
@@ -31,6 +31,7 @@ from vaegen_training.prior import ConditionalFlow, Prior
 from vaegen_training.randomness import generator
 
 CONFIG, MODEL, SUMMARY, JUDGE = "config.json", "model.safetensors", "summary.json", "judge.safetensors"
+PROBE = 64  # test digits that a run keeps
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def _train_model(
     )
     tensors = {f"vae.{name}": tensor for name, tensor in trained.state_dict().items()}
     tensors |= {f"flow.{name}": tensor for name, tensor in fitted.state_dict().items()}
+    # An export has no data folder; its gate needs real digits.
+    tensors["probe"] = mnist.test_images[:PROBE]
     checkpoint.write(folder / MODEL, tensors, {"config": json.loads(config.to_json())})
     return {**figures.losses_on_test(trained, mnist), "seconds": seconds}
 
@@ -166,8 +169,11 @@ def fresh(config: TrainConfig) -> tuple[SeedVae | FactoredVae, ConditionalFlow]:
     return vae, ConditionalFlow(vae.feature_size, config.prior, use_color=not vae.separate_color)
 
 
-def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior]:
-    """Load a finished run's model, on the CPU, in evaluation mode.
+def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior, Tensor]:
+    """Load a finished run's model, on the CPU, in evaluation mode, and the real digits it keeps for an export's gate.
+
+    Returns:
+        The configuration, the VAE, its prior and float32 (m, 784) gray test digits in [0, 1].
 
     Raises:
         DataError: The folder holds no finished run.
@@ -183,7 +189,7 @@ def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior]:
     vae.load_state_dict(_under(tensors, "vae."))
     flow.load_state_dict(_under(tensors, "flow."))
     vae.eval()
-    return config, vae, Prior(vae, flow.eval())
+    return config, vae, Prior(vae, flow.eval()), painter.to_float(tensors["probe"])
 
 
 def load_judge(folder: Path | None = None) -> judge.Judge:

@@ -1,0 +1,119 @@
+"""`vaegen export`: from a finished run to a bundle folder, all of it or nothing."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vaegen.errors import ConfigError, OutputError
+from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
+from vaegen_training.run import load_judge, load_run
+
+from vaegen_export import graphs, parity, serialise
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    judge: str | Path | None = None,
+    quality: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> Manifest:
+    """Export a finished run.
+
+    The same run gives the same bytes each time, with the same versions of torch, onnx and onnxscript.
+
+    Args:
+        run: Folder of a finished `vaegen train`.
+        out: The bundle's folder; must not exist, or be a bundle that `force` allows to replace.
+        name: The model's name in the manifest; None takes its kind, as the shipped bundles do.
+        judge: Folder of a finished `vaegen train judge`; None takes the judge that comes with the package.
+        quality: Published figures for the manifest.
+        force: Replace an existing bundle.
+
+    Raises:
+        DataError: The run is not finished or cannot be read.
+        OutputError: The target exists or cannot be written.
+        ExportError: A graph does not compute what torch computes; nothing is written.
+    """
+    target = Path(out)
+    _check_target(target, force=force)
+    config, vae, prior, gray = load_run(Path(run))
+    reader = load_judge(None if judge is None else Path(judge))
+    for module in (prior, reader):  # the prior holds the VAE
+        serialise.round_weights(module)
+    has_codes = vae.spec.categorical[0] > 0
+    spec = ModelSpec(
+        name=vae.spec.kind if name is None else _checked_name(name),
+        preset=config.preset,
+        latent=vae.spec,
+        gumbel_temperature=config.objective.temperature_end if has_codes else None,
+        prior_temperature=config.prior.temperature,
+    )
+    built = graphs.build(vae, prior, reader, config.objective.temperature_end)
+    files = {graph.name: serialise.to_onnx(graph, spec) for graph in built}
+    report = parity.check(built, files, vae.spec, gray)
+    manifest = Manifest(
+        model=spec,
+        graphs={graph.name: _describe(graph, files[graph.name]) for graph in built},
+        opset=serialise.OPSET,
+        ir_version=serialise.IR_VERSION,
+        parity=report,
+        quality=quality or {},
+        producer={package: version(package) for package in ("vaegen", "torch", "onnx", "onnxscript", "onnxruntime")},
+    )
+    contents = {f"{graph}.onnx": data for graph, data in files.items()} | {MANIFEST: manifest.to_json().encode()}
+    _write(target, contents)
+    return manifest
+
+
+def _describe(graph: graphs.Graph, data: bytes) -> GraphSpec:
+    digest = hashlib.sha256(data).hexdigest()
+    return GraphSpec(f"{graph.name}.onnx", digest, len(data), graph.inputs, graph.outputs)
+
+
+def _checked_name(name: str) -> str:
+    if not name or not name.isprintable() or len(name) > 64:
+        raise ConfigError(f"{name!r} is no model name; use 1 to 64 printable characters")
+    return name
+
+
+def _check_target(target: Path, *, force: bool) -> None:
+    if not target.exists():
+        return
+    if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
+        raise OutputError(f"'{target}' exists and is no bundle; choose another --out")
+    if any(target.iterdir()) and not force:
+        raise OutputError(f"'{target}' exists; choose another --out, or --force to replace the bundle")
+
+
+def _write(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder beside the target and put it in place by renames: no half bundle is ever seen."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise OutputError(f"cannot write '{target}': {error.strerror or error}") from error
+    try:
+        fresh = work / "fresh"
+        fresh.mkdir()
+        for name, data in contents.items():
+            with (fresh / name).open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        if target.exists():
+            target.rename(work / "replaced")
+        fresh.rename(target)
+    except OSError as error:
+        if (work / "replaced").exists() and not target.exists():
+            (work / "replaced").rename(target)
+        raise OutputError(f"cannot write '{target}': {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
