@@ -7,14 +7,16 @@ uncompressed contents decide.
 import gzip
 import hashlib
 import io
+import math
 import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from vaegen.errors import DataError
-from vaegen.spec import SIDE
+from vaegen.spec import DIGITS, SIDE
 
 # Uncompressed idx files: name -> (number of items, md5).
 CONTENTS = {
@@ -60,8 +62,16 @@ def load(data_dir: Path | None = None, *, verify: bool = True) -> Mnist:
     Raises:
         DataError: A file is missing, damaged or not MNIST's.
     """
-    if data_dir is None:
-        data_dir = _download()
+    if data_dir is not None:
+        return _load(data_dir, verify=verify)
+    root = _download()
+    try:
+        return _load(root, verify=verify)
+    except DataError as error:
+        raise DataError(f"{error}; remove {root} to download MNIST again") from error
+
+
+def _load(data_dir: Path, *, verify: bool) -> Mnist:
     if not data_dir.is_dir():
         raise DataError(f"{data_dir} is no folder; --data-dir takes the folder with the four MNIST idx files")
     tensors = [_read(data_dir, name, verify=verify) for name in CONTENTS]
@@ -72,14 +82,18 @@ def load(data_dir: Path | None = None, *, verify: bool = True) -> Mnist:
 
 
 def _download() -> Path:
+    root = Path(torch.hub.get_dir()).parent / "vaegen"
+    # With fewer files than four torchvision unpacks them all again, which repairs what a kill cut short; with four
+    # it would parse them unchecked.
+    if all((root / "MNIST" / "raw" / name).is_file() for name in CONTENTS):
+        return root
     # Imported here: torchvision takes a second to load and is needed for the download alone.
     from torchvision.datasets import MNIST
 
-    root = Path(torch.hub.get_dir()).parent / "vaegen"
     try:
         MNIST(root, download=True)
-    except (RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, OSError, HTTPException) as error:
+        reason = " ".join(str(error).split())
         raise DataError(
             f"MNIST could not be downloaded to {root} ({reason}); "
             "without a network, give the folder of its four idx files: --data-dir FOLDER"
@@ -111,19 +125,22 @@ def _read(folder: Path, name: str, *, verify: bool) -> Tensor:
         raise DataError(f"{path} cannot be read: {error}; get a fresh copy") from error
     if verify and hashlib.md5(raw, usedforsecurity=False).hexdigest() != md5:
         raise DataError(f"{path} is not MNIST's {name}: its md5 differs from {md5}; get a fresh copy")
-    return _parse(path, raw)
+    return _parse(path, raw, _IMAGES if "images" in name else _LABELS)
 
 
-def _parse(path: Path, raw: bytes) -> Tensor:
+def _parse(path: Path, raw: bytes, expected: int) -> Tensor:
     magic = int.from_bytes(raw[:4], "big")
-    ndim = {_IMAGES: 3, _LABELS: 1}.get(magic)
-    if ndim is None:
+    if magic not in (_IMAGES, _LABELS):
         raise DataError(f"{path} is no idx file: it starts with {raw[:4].hex() or 'nothing'}")
+    if magic != expected:
+        found, wanted = ("labels", "images") if magic == _LABELS else ("images", "labels")
+        raise DataError(f"{path} holds {found}, not {wanted}; give each of the four files its own name")
+    ndim = magic & 0xFF  # 3 or 1
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(ndim)]
     body = raw[4 + 4 * ndim :]
-    size = 1
-    for length in shape:
-        size *= length
+    size = math.prod(shape)
     if size == 0 or len(body) != size or shape[1:] not in ([], [SIDE, SIDE]):
         raise DataError(f"{path} is damaged: {len(body)} bytes for shape {shape}; images must be {SIDE} x {SIDE}")
+    if magic == _LABELS and max(body) >= DIGITS:
+        raise DataError(f"{path} has the label {max(body)}; labels must be 0 to {DIGITS - 1}")
     return torch.frombuffer(bytearray(body), dtype=torch.uint8).reshape(shape)
