@@ -88,9 +88,10 @@ def _check_target(target: Path, *, force: bool) -> None:
     if not target.exists():
         return
     if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
-        raise OutputError(f"'{target}' exists and is no bundle; choose another --out")
+        raise OutputError(f"'{target}' exists and is no bundle; choose another --out") from FileExistsError(target)
     if any(target.iterdir()) and not force:
-        raise OutputError(f"'{target}' exists; choose another --out, or --force to replace the bundle")
+        message = f"'{target}' exists; choose another --out, or --force to replace the bundle"
+        raise OutputError(message) from FileExistsError(target)
 
 
 def _write(target: Path, contents: Mapping[str, bytes]) -> None:
