@@ -36,26 +36,28 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 
 
 def test_of_many_writers_one_wins_and_its_file_is_whole(tmp_path: Path) -> None:
-    start = threading.Barrier(8)
-    lost = []
+    for turn in range(20):
+        path = tmp_path / f"{turn}.png"
+        start = threading.Barrier(8)
+        lost: list[int] = []
 
-    def write(number: int) -> None:
-        start.wait()
-        try:
-            write_bytes(tmp_path / "a.png", bytes([number]) * 100_000)
-        except OutputError:
-            lost.append(number)
+        def write(number: int, path: Path = path, start: threading.Barrier = start, lost: list[int] = lost) -> None:
+            start.wait()
+            try:
+                write_bytes(path, bytes([number]) * 100_000)
+            except OutputError:
+                lost.append(number)
 
-    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    data = (tmp_path / "a.png").read_bytes()
-    assert len(lost) == 7
-    assert data == data[:1] * 100_000
-    assert data[0] not in lost
-    assert names(tmp_path) == ["a.png"]
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        data = path.read_bytes()
+        assert len(lost) == 7
+        assert data == data[:1] * 100_000
+        assert data[0] not in lost
+    assert len(names(tmp_path)) == 20
 
 
 def test_a_folder_or_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:

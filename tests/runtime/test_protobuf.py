@@ -69,6 +69,7 @@ def test_inner_tensors_may_speak_of_locations() -> None:
     "data",
     [
         b"location",
+        varint(6 << 3 | 2) + varint(9) + b"location",
         message(6, b"location") + message(7, message(5, b"weights"))[:-3],
         message(7, b"\x0alocation"),
         message(7, message(5, b"\xff" * 11)) + b"location",
