@@ -7,7 +7,6 @@ what happens next: whatever it raises or warns of becomes one ImageError that na
 import io
 import os
 import stat
-import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from vaegen.errors import ImageError, RequestError
+from vaegen.locks import ProcessLock
 from vaegen.output import write_bytes
 from vaegen.spec import CHANNELS, SIDE
 
@@ -28,7 +28,7 @@ MAX_FILE = 64 * 2**20  # bytes
 Picture = npt.NDArray[np.uint8]
 
 # Turning warnings into errors changes a setting of the whole process, so one thread at a time does it.
-_warnings_lock = threading.Lock()
+_warnings_lock = ProcessLock()
 
 
 def read_image(path: str | os.PathLike[str]) -> Picture:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from vaegen.bundle import Bundle
 from vaegen.errors import BundleError, RequestError
 from vaegen.interface import compare
+from vaegen.locks import ProcessLock
 from vaegen.spec import TensorSpec
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ _log = logging.getLogger("vaegen")
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
 
-# One lock a process, because onnxruntime promises nothing for sessions made at the same time (its issue 27089).
-# A child of a fork must not wait for a lock that a thread of its parent held, so each process has its own.
-_locks: dict[int, threading.Lock] = {}
+# One for all models, because onnxruntime promises nothing for sessions made at the same time (its issue 27089).
+_opening = ProcessLock()
 
 
 class Sessions:
@@ -86,7 +85,7 @@ class Sessions:
         key = (os.getpid(), graph)
         session = self._open.get(key)
         if session is None:
-            with _locks.setdefault(os.getpid(), threading.Lock()):
+            with _opening:
                 session = self._open.get(key)
                 if session is None:
                     session = self._open[key] = self._create(graph)
