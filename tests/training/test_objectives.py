@@ -114,7 +114,7 @@ def test_the_default_loss_is_the_bce_of_its_image_plus_the_weighted_kl(kind: str
     image = painter.paint(gray, painter.random_colors(32, random, margin=objectives.COLOR_MARGIN))
     posterior = vae.encode(image)
     temperature = objectives.temperature(config.objective, 0.5)
-    assert 0.5 < temperature < 0.6
+    assert temperature < config.objective.temperature_start
     latent = latents.sample(posterior, objectives.noise_for(posterior, random), temperature)
     bce, kl = losses.bce(vae.decode(latent), image), latents.kl_divergence(posterior)
     # The loss keeps colors half a gray level inside [0, 1]; the image itself does not.
@@ -123,10 +123,10 @@ def test_the_default_loss_is_the_bce_of_its_image_plus_the_weighted_kl(kind: str
 
 
 def test_codes_are_hard_from_the_configured_moment_on(digits: Mnist) -> None:
-    config = preset("default", "discrete").override({"objective.temperature_reached": "0"})
-    soft, hard = (losses_of(config, digits, progress) for progress in (0.7499, 0.75))
-    assert soft["excess_bce"] != hard["excess_bce"]
-    assert hard["excess_bce"] == losses_of(config, digits, 1.0)["excess_bce"]
+    settings = {"objective.temperature_reached": "0", "objective.kl_warmup": "0", "objective.hard_from": "0.75"}
+    config = preset("default", "discrete").override(settings)
+    soft, hard, end = (losses_of(config, digits, progress) for progress in (0.7499, 0.75, 1.0))
+    assert losses_of(config, digits, 0.1) == soft != hard == end
 
 
 def test_the_priors_loss_is_the_likelihood_of_noisy_features_and_leaves_the_vae_alone(digits: Mnist) -> None:

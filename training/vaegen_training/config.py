@@ -173,8 +173,7 @@ class TrainConfig:
     """Settings that were changed from the preset, as they were given."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.seed < 2**63:
-            raise ConfigError(f"seed: {self.seed} is out of range; choose 0 to 2**63 - 1")
+        check_seed(self.seed)
 
     def override(self, settings: Mapping[str, str]) -> Self:
         """Give a copy with settings changed, `{"vae.epochs": "2"}`.
@@ -216,6 +215,16 @@ class TrainConfig:
             return cls(**parts, **data)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"config.json cannot be read: {error}") from error
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed out of range.
+
+    Raises:
+        ConfigError: It is below 0 or above 2**63 - 1.
+    """
+    if not 0 <= seed < 2**63:
+        raise ConfigError(f"seed: {seed} is out of range; choose 0 to 2**63 - 1")
 
 
 def _sections() -> dict[str, Any]:

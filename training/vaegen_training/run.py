@@ -20,10 +20,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from vaegen.errors import ConfigError, DataError
+from vaegen.errors import ConfigError, DataError, OutputError
 
 from vaegen_training import checkpoint, data, figures, judge, painter, pictures, presets
-from vaegen_training.config import TrainConfig
+from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.loop import Stage, run_stage
 from vaegen_training.models import FactoredVae, SeedVae, build
 from vaegen_training.objectives import PriorObjective, VaeObjective
@@ -74,6 +74,7 @@ def train(
     Raises:
         ConfigError: A setting is wrong, or the folder holds a run with other settings.
         DataError: The data or a checkpoint cannot be read.
+        OutputError: The folder cannot be made or written.
     """
     started = time.monotonic()
     folder = Path(out)
@@ -82,16 +83,21 @@ def train(
     if kind == "judge":
         if overrides:
             raise ConfigError("the judge has no settings; leave --set away")
+        if preset != "default":
+            raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
+        check_seed(seed or 0)
         settings = json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
     else:
         config = presets.preset(preset, kind).override(overrides or {})
         if seed is not None:
             config = dataclasses.replace(config, seed=seed)
         settings = config.to_json()
-    _claim(folder, settings)
+    _check(folder, settings)
     summary = folder / SUMMARY
     if not summary.exists():
+        # Before the folder is made: where the data are missing, nothing is left behind.
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data).to(where)
+        _open(folder, settings)
         if kind == "judge":
             found = _train_judge(folder, mnist, seed or 0, where, progress=progress)
         else:
@@ -188,8 +194,8 @@ def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior, T
     vae, flow = fresh(config)
     vae.load_state_dict(_under(tensors, "vae."))
     flow.load_state_dict(_under(tensors, "flow."))
-    vae.eval()
-    return config, vae, Prior(vae, flow.eval()), painter.to_float(tensors["probe"])
+    prior = Prior(vae, flow).eval()  # and with it the VAE
+    return config, vae, prior, painter.to_float(tensors["probe"])
 
 
 def load_judge(folder: Path | None = None) -> judge.Judge:
@@ -217,16 +223,32 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _claim(folder: Path, settings: str) -> None:
+def _check(folder: Path, settings: str) -> None:
+    """Refuse a folder that holds anything but this run."""
     path = folder / CONFIG
-    if path.exists():
-        if path.read_text() != settings:
-            raise ConfigError(
-                f"{folder} holds a run with other settings (see {CONFIG} there); "
-                "repeat its command to go on with it, or choose another --out"
-            )
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
-    (folder / "samples").mkdir(parents=True)
-    checkpoint.write_atomically(path, settings.encode())
+    try:
+        if path.exists():
+            if path.read_bytes() != settings.encode():
+                raise ConfigError(
+                    f"{folder} holds a run with other settings (see {CONFIG} there); "
+                    "repeat its command to go on with it, or choose another --out"
+                )
+        # Hidden files do not count: a run that is killed as it begins leaves one.
+        elif folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _open(folder: Path, settings: str) -> None:
+    """Make the folder, its settings first: with them it can be gone on with."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.write_atomically(folder / CONFIG, settings.encode())
+        (folder / "samples").mkdir(exist_ok=True)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> OutputError:
+    return OutputError(f"{folder} cannot hold a run ({error.strerror}); choose another --out")
