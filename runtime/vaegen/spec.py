@@ -100,7 +100,7 @@ class ModelSpec:
 
     @property
     def kind(self) -> Kind:
-        """"continuous", "discrete" or "joint"."""
+        """Which of the three models this is."""
         return self.latent.kind
 
     def to_dict(self) -> dict[str, Any]:
@@ -126,7 +126,7 @@ class ModelSpec:
         if gumbel is not None:
             gumbel = _positive(data, "gumbel_temperature", "model")
         if len(categorical) != 2 or not all(type(value) is int for value in categorical):
-            raise BundleError(f"manifest: model.latent.categorical is {categorical!r}; it must be two integers, N and K")
+            raise BundleError(f"manifest: model.latent.categorical is {categorical!r}; it must be two integers")
         try:
             spec = LatentSpec(_get(latent, "continuous", int, "model.latent"), (categorical[0], categorical[1]))
         except ValueError as error:
@@ -211,7 +211,7 @@ def _get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
 
 def _positive(data: Mapping[str, Any], key: str, where: str) -> float:
     value = data.get(key)
-    if type(value) not in (int, float) or not 0 < value < 1000:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1000:
         raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be a positive number")
     return float(value)
 

@@ -15,7 +15,7 @@ from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, St
 # its temperature fell with the batch index.
 
 _SEED_STAGE: Final = StageConfig(epochs=20, batch=28, learning_rate=0.001, schedule="constant", warmup=0.0, beta2=0.999)
-_SEED_PRIOR: Final = StageConfig(epochs=30, batch=512, learning_rate=2e-3, clip=5.0, ema=0.998)
+_SEED_PRIOR: Final = StageConfig(epochs=8, batch=512, learning_rate=2e-3, clip=5.0, ema=0.998)
 
 
 def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> TrainConfig:
@@ -87,8 +87,8 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ),
     # 32 coordinates and 16 variables for the shape, 3 coordinates for the color.
     ("default", "joint"): _default(
-        epochs=70,
-        prior_epochs=30,
+        epochs=50,
+        prior_epochs=24,
         features=40,
         kl_weight=0.05,
         continuous=35,
