@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 from vaegen.errors import ConfigError
+from vaegen_training import loop
 from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
 from vaegen_training.data import Mnist
-from vaegen_training.loop import Stage, run_stage
+from vaegen_training.loop import Stage
 from vaegen_training.objectives import PriorObjective, VaeObjective
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
@@ -241,9 +242,10 @@ def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
     vae, flow = fresh(config)
 
     def stage(name: str, module: nn.Module, objective: VaeObjective | PriorObjective, settings: StageConfig) -> None:
-        result = run_stage(
-            Stage(name, module, objective, settings, 64), folder, seed=config.seed, device=cpu, progress=False
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(loop, "LOGS", 1)  # each line of metrics is synced to the disk, which takes its time
+            part = Stage(name, module, objective, settings, 64)
+            result = loop.run_stage(part, folder, seed=config.seed, device=cpu, progress=False)
         module.load_state_dict(result.state_dict())
 
     stage("vae", vae, VaeObjective(vae, few, config), config.vae)

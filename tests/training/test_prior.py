@@ -160,6 +160,14 @@ def test_invert_cdf_gives_one_class_at_the_very_ends() -> None:
         assert codes.amin() == 0
 
 
+def test_invert_cdf_never_draws_an_unlikely_last_class_by_rounding() -> None:
+    logits = torch.randn(2000, 3, 20, generator=torch.Generator().manual_seed(0))
+    logits[:, :, -1] = -60
+    for uniform in (0.5, 1 - 2.0**-20, 1 - 2.0**-24):
+        codes = invert_cdf(logits, torch.full((2000, 3), uniform)).reshape(2000, 3, 20)
+        assert not codes[:, :, -1].any()
+
+
 # --- the whole prior ------------------------------------------------------------------------------------------
 
 

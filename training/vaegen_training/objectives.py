@@ -10,7 +10,7 @@ from vaegen_training.latents import Posterior
 from vaegen_training.models import FactoredVae, SeedVae
 from vaegen_training.prior import ConditionalFlow
 
-# Half a shade beyond either end, clipped: 13% of the channels are exactly 0 or 1, as in the colors people name.
+# Half a shade beyond either end, clipped: 9% of the channels are exactly 0 or 1, as in the colors people name.
 COLOR_MARGIN = 0.05
 # Images of each batch whose entropy is taken for the logged excess BCE: a step's time is worth more than digits.
 SHOWN = 32
