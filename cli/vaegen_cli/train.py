@@ -70,6 +70,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Random state.  [default: the preset's]")
+@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset; repeatable."
 )
@@ -88,6 +89,7 @@ def train(
     out: Path | None,
     device: str,
     seed: int | None,
+    no_verify: bool,
     pairs: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -111,6 +113,7 @@ def train(
                 device=device,
                 seed=seed,
                 overrides=overrides,
+                verify_data=not no_verify,
                 progress=settings.live,
             )
     except KeyboardInterrupt:

@@ -1,7 +1,6 @@
 """Writing a result so that a file is there whole or not at all, and never takes another one's place unasked."""
 
 import os
-import secrets
 from pathlib import Path
 
 from vaegen.errors import OutputError
@@ -33,7 +32,7 @@ def write_bytes(path: Path, data: bytes, *, force: bool = False) -> None:
             be written.
     """
     check_free(path, force=force)
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name[:100]}.{os.urandom(6).hex()}.tmp")
     try:
         try:
             with temporary.open("xb") as stream:

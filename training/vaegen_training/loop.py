@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
+from vaegen.errors import ConfigError
 
 from vaegen_training import checkpoint
 from vaegen_training.config import StageConfig
@@ -111,6 +112,11 @@ def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, pr
             bar.update(len(index))
             if step % log_every == 0 or step == steps:
                 means = {name: float(value) / counted for name, value in sums.items()}
+                if not math.isfinite(means["loss"]):
+                    raise ConfigError(
+                        f"the loss of stage {stage.name} is {means['loss']} at step {step}: training has diverged; "
+                        "start a new run with a smaller learning_rate (--set)"
+                    )
                 log.write(step, step * config.batch, means)
                 bar.set_postfix(loss=f"{means['loss']:.4g}")
                 sums, counted = {}, 0

@@ -42,8 +42,8 @@ def bce(prediction: Tensor, image: Tensor) -> Tensor:
 class _PaintedBce(torch.autograd.Function):
     """BCE of mask times color with its gradient found in the same pass, one channel at a time.
 
-    Plain autograd keeps six (n, 3, 784) tensors for the backward pass; this needs half its time on a CPU
-    (`python -m tests.benchmarks` has the step times).
+    Plain autograd keeps six (n, 3, 784) tensors for the backward pass; this keeps one of (n, 784) and stays in a
+    CPU's cache.
     """
 
     @staticmethod
@@ -73,7 +73,7 @@ def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tenso
     """BCE of a painted digit, gray times rgb, under the prediction mask times color.
 
     Equal to `bce(mask * color, gray * rgb)` except that the color is kept COLOR_MARGIN inside [0, 1], with the
-    gradient of the unclipped color: a color that overshoots white or black is pulled back.
+    gradient of the unclipped color.
 
     Args:
         mask: float32 (n, 784) in [0, 1].

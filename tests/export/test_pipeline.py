@@ -1,0 +1,40 @@
+"""The whole way as a user walks it: train, export, sample."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from vaegen_cli import main
+
+DIGITS = Path(__file__).parents[1] / "assets" / "digits"
+SHORT = ["model.hidden=128", "vae.epochs=12", "vae.batch=100", "vae.ema=0.9", "prior_stage.batch=250"]
+
+
+def test_train_export_and_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = [part for setting in [*SHORT, "prior_stage.epochs=10"] for part in ("--set", setting)]
+    command = ["train", "continuous", "--data-dir", str(DIGITS), "--no-verify", "--out", "run", *settings]
+    assert main(command) == 0
+    assert capsys.readouterr().out == "run\n"
+    assert {"config.json", "metrics.jsonl", "summary.json", "samples"} <= {path.name for path in Path("run").iterdir()}
+    assert list(Path("run/samples").glob("vae-*.png"))
+
+    assert main(["export", "run", "--out", "bundle", "--name", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["info", "./bundle", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["name"] == "mine"
+
+    assert main(["sample", "--digit", "3", "--color", "red", "--model", "./bundle", "-o", "3.png"]) == 0
+    image = np.asarray(Image.open("3.png")).astype(int)
+    assert image[..., 0].max() > 200  # some of it is bright red
+    assert image[..., 1:].max() < 20  # none of it is anything else
+
+
+def test_mnist_by_default_means_mnist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "continuous", "--data-dir", str(DIGITS), "--out", str(tmp_path / "run")]) == 4
+    assert "is not MNIST's train-images-idx3-ubyte" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
