@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-DEFAULT_MODEL = "joint"
+DEFAULT_MODEL = "continuous"
 """The shipped model that answers when none is named: the one with the best figures."""
 
 __all__ = [
