@@ -17,6 +17,7 @@ from vaegen_cli.options import Settings, common_options, with_examples
 from vaegen_cli.reconstruct import reconstruct
 from vaegen_cli.sample import sample
 from vaegen_cli.train import train
+from vaegen_cli.verify import verify
 
 DONE, SOME_FAILED, WRONG_USAGE, BAD_BUNDLE, NOTHING_DONE = range(5)
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program that Ctrl-C ended
@@ -66,7 +67,7 @@ def cli() -> None:
     """
 
 
-for verb in (sample, reconstruct, models, info, train, export):
+for verb in (sample, reconstruct, models, info, verify, train, export):
     cli.add_command(verb)
 
 

@@ -65,7 +65,7 @@ class Bundle:
         """
         data = self.graphs.pop(name, None)
         if data is None:
-            data = _read_graph(self.path, self.manifest.graphs[name])
+            data = read_graph(self.path, self.manifest.graphs[name])
         try:
             external = has_external_tensors(data)
         except BundleError as error:
@@ -87,6 +87,16 @@ def read(path: Path) -> Bundle:
         BundleError: The folder is no bundle, or not one this version can use.
         IntegrityError: A graph is not the one the manifest records.
     """
+    manifest = read_manifest(path)
+    return Bundle(path, manifest, {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS})
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest of the bundle in a folder, and check that its graphs fit its latent spec.
+
+    Raises:
+        BundleError: The folder is no bundle, or not one this version can use.
+    """
     text = _read_file(path / MANIFEST, MAX_MANIFEST)
     try:
         manifest = Manifest.from_json(text.decode("utf-8"))
@@ -95,10 +105,16 @@ def read(path: Path) -> Bundle:
         raise BundleError(f"'{path / MANIFEST}': not UTF-8 text") from error
     except BundleError as error:
         raise BundleError(f"'{path}': {error}") from error
-    return Bundle(path, manifest, {name: _read_graph(path, manifest.graphs[name]) for name in GRAPHS})
+    return manifest
 
 
-def _read_graph(path: Path, graph: GraphSpec) -> bytes:
+def read_graph(path: Path, graph: GraphSpec) -> bytes:
+    """Read one graph of the bundle in a folder.
+
+    Raises:
+        BundleError: There is no such file, or it cannot be read.
+        IntegrityError: It is not the one the manifest records.
+    """
     file = path / graph.file
     data = _read_file(file, MAX_GRAPH)
     if len(data) != graph.bytes or hashlib.sha256(data).hexdigest() != graph.sha256:

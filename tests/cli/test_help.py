@@ -42,7 +42,7 @@ def test_version_of_the_module_run_as_a_program() -> None:
 
 
 def test_verbs() -> None:
-    assert VERBS == ["export", "info", "models", "reconstruct", "sample", "train"]
+    assert VERBS == ["export", "info", "models", "reconstruct", "sample", "train", "verify"]
 
 
 @pytest.mark.parametrize("verb", VERBS)
