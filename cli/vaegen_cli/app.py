@@ -11,7 +11,10 @@ from typing import Any
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
 
+from vaegen_cli.completion import completion
+from vaegen_cli.decode import decode
 from vaegen_cli.describe import info, models
+from vaegen_cli.encode import encode
 from vaegen_cli.export import export
 from vaegen_cli.options import Settings, common_options, with_examples
 from vaegen_cli.reconstruct import reconstruct
@@ -67,7 +70,7 @@ def cli() -> None:
     """
 
 
-for verb in (sample, reconstruct, models, info, verify, train, export):
+for verb in (sample, reconstruct, encode, decode, models, info, verify, train, export, completion):
     cli.add_command(verb)
 
 

@@ -8,7 +8,7 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
-from vaegen_cli.options import Settings, common_options, json_option, pass_settings, with_examples
+from vaegen_cli.options import Settings, common_options, complete_models, json_option, pass_settings, with_examples
 
 
 @click.command()
@@ -41,7 +41,7 @@ def models(settings: Settings, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL|FOLDER")
+@click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
 @common_options
 @with_examples(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 import vaegen
+from click.shell_completion import CompletionItem
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
@@ -75,6 +76,12 @@ def common_options(command: Decorated) -> Decorated:
     return click.option("-v", "--verbose", callback=_set_verbosity, help="Show details.", **flag)(command)
 
 
+def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the shipped models to a shell that completes, and then the folders."""
+    names = [CompletionItem(name) for name in vaegen.models() if name.startswith(incomplete)]
+    return [*names, CompletionItem(incomplete, type="dir")]
+
+
 def model_options(command: Decorated) -> Decorated:
     """Add --model and --threads."""
     command = click.option(
@@ -85,6 +92,7 @@ def model_options(command: Decorated) -> Decorated:
         default=vaegen.DEFAULT_MODEL,
         show_default=True,
         metavar="NAME|FOLDER",
+        shell_complete=complete_models,
         help="A shipped model or a bundle's folder.",
     )(command)
 

@@ -83,6 +83,7 @@ SHOWN = 5  # images that did not come out as asked and are told of one by one wi
     "-o",
     "--output",
     "out",
+    type=click.Path(),
     metavar="FILE|FOLDER|-",
     help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
 )

@@ -5,13 +5,13 @@ from dataclasses import asdict
 
 import click
 
-from vaegen_cli.options import Settings, common_options, json_option, pass_settings, with_examples
+from vaegen_cli.options import Settings, common_options, complete_models, json_option, pass_settings, with_examples
 
 BAD_BUNDLE = 3  # exit code
 
 
 @click.command()
-@click.argument("model", metavar="MODEL|FOLDER")
+@click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
 @common_options
 @pass_settings

@@ -42,7 +42,18 @@ def test_version_of_the_module_run_as_a_program() -> None:
 
 
 def test_verbs() -> None:
-    assert VERBS == ["export", "info", "models", "reconstruct", "sample", "train", "verify"]
+    assert VERBS == [
+        "completion",
+        "decode",
+        "encode",
+        "export",
+        "info",
+        "models",
+        "reconstruct",
+        "sample",
+        "train",
+        "verify",
+    ]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -1,0 +1,183 @@
+"""Latents in files and on the command line: .npz, .npy, JSON lines, and a spelling for people."""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vaegen.errors import DataError, RequestError
+from vaegen.spec import LatentSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUFFIXES = (".npz", ".npy", ".jsonl")
+MAX_BYTES = 2**32  # unpacked; a small .npz can claim terabytes
+
+
+@dataclass(frozen=True, eq=False)
+class Latents:
+    """Latents and what they are called."""
+
+    values: "NDArray[np.floating[Any]]"
+    """(n, L), as the file has them; the model checks them."""
+    names: tuple[str, ...]
+    """n names, or none where the file has none."""
+
+
+def parse_latent(text: str, spec: LatentSpec) -> list[float]:
+    """Read one latent as a person writes it.
+
+    - `0.3,-1.2`: the Z continuous coordinates;
+    - `4:1.5,7:-2`: coordinates 4 and 7, the others 0;
+    - `0.3,-1.2;7,0`: after a semicolon, the class of each of the N categoricals, from 0 to K - 1;
+    - `;7,0` or `7,0`: the classes alone, for a model without continuous coordinates;
+    - all L numbers, one-hots or soft codes written out.
+
+    Args:
+        text: The spelling.
+        spec: Z, N and K of the model.
+
+    Returns:
+        L numbers.
+
+    Raises:
+        RequestError: It is none of these; the message says what this model takes.
+    """
+    try:
+        numbers = _parse(text, spec)
+    except ValueError:
+        numbers = []
+    if len(numbers) != spec.size:
+        raise RequestError(f"latent {text!r} does not fit this model, which takes {_spelling(spec)}")
+    return numbers
+
+
+def _parse(text: str, spec: LatentSpec) -> list[float]:
+    """Read one latent; gives another number of values than L, or raises ValueError, where the text does not fit."""
+    z, (n, k) = spec.continuous, spec.categorical
+    left, semicolon, right = text.partition(";")
+    count = len(left.split(","))
+    if not semicolon and not z and count == n:
+        left, semicolon, right = "", ";", left
+    if not semicolon:
+        return _coordinates(left, 0 if n else z)
+    classes = [int(part) for part in right.split(",")] if right.strip() else []
+    numbers = _coordinates(left, z)
+    if len(numbers) != z or len(classes) != n or not all(0 <= one < k for one in classes):
+        return []
+    return numbers + [float(one == place) for one in classes for place in range(k)]
+
+
+def _coordinates(text: str, size: int) -> list[float]:
+    """Read numbers, or `place:number` pairs of a row of zeros."""
+    parts = [part for part in text.split(",") if part.strip()]
+    if not any(":" in part for part in parts):
+        return [float(part) for part in parts]
+    numbers = [0.0] * size
+    for part in parts:
+        place, _, value = part.partition(":")
+        if not 0 <= int(place) < size:
+            raise ValueError
+        numbers[int(place)] = float(value)
+    return numbers
+
+
+def _spelling(spec: LatentSpec) -> str:
+    z, (n, k) = spec.continuous, spec.categorical
+    parts = [f"{z} numbers (or place:number pairs, places 0 to {z - 1})"] if z else []
+    parts += [f"a semicolon and {n} classes from 0 to {k - 1}"] if n else []
+    return ", then ".join(parts) + (f"; or all {spec.size} numbers" if n else "")
+
+
+def read_latents(path: Path) -> Latents:
+    """Read a .npz with `latents` (n, L) and perhaps `names` (n,), a .npy (n, L), or JSON lines with "latent".
+
+    Raises:
+        RequestError: The name ends in none of SUFFIXES.
+        DataError: The file is missing or not what its name says.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise RequestError(f"'{path}' does not end in {', '.join(SUFFIXES)}")
+    import numpy as np
+
+    names: tuple[str, ...] = ()
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"cannot read '{path}': larger than {MAX_BYTES // 2**30} GiB")
+        if suffix == ".jsonl":
+            return _read_lines(path)
+        if suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
+                    raise DataError(f"cannot read '{path}': unpacked larger than {MAX_BYTES // 2**30} GiB")
+            with np.load(path, allow_pickle=False) as arrays:
+                values = arrays["latents"]
+                names = tuple(str(name) for name in arrays["names"].reshape(-1)) if "names" in arrays else ()
+    except OSError as error:
+        raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
+    except KeyError as error:
+        raise DataError(f"cannot read '{path}': it holds no array named 'latents'") from error
+    except MemoryError as error:
+        raise DataError(f"cannot read '{path}': not enough memory for its arrays") from error
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"cannot read '{path}': not a {suffix} file of plain numbers") from error
+    return _checked(path, values, names)
+
+
+def _read_lines(path: Path) -> Latents:
+    import numpy as np
+
+    rows, names = [], []
+    with path.open(encoding="utf-8") as stream:
+        for number, line in enumerate(stream, 1):
+            try:
+                entry = json.loads(line)
+                rows.append(np.array(entry["latent"], np.float32))
+                names.append(str(entry.get("name", "")))
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+    if not rows or len({row.shape for row in rows}) > 1:
+        raise DataError(f"cannot read '{path}': " + ("latents of several lengths" if rows else "it holds no latents"))
+    return _checked(path, np.stack(rows), tuple(names) if all(names) else ())
+
+
+def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:
+    if values.ndim == 0 or not len(values):
+        raise DataError(f"cannot read '{path}': it holds no latents")
+    if names and len(names) != len(values):
+        raise DataError(f"cannot read '{path}': {len(names)} names for {len(values)} latents")
+    return Latents(values, tuple(names))
+
+
+def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
+    """Give arrays as the bytes of a .npz file, the same bytes for the same arrays."""
+    import numpy as np
+
+    stream = BytesIO()
+    np.savez(stream, allow_pickle=False, **arrays)
+    return stream.getvalue()
+
+
+def encode_lines(arrays: "dict[str, NDArray[Any]]") -> str:
+    """Give arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
+    keys = {"names": "name", "latents": "latent"}
+    columns = {keys.get(name, name): array for name, array in arrays.items()}
+    n = len(arrays["names"])
+    return "".join(json.dumps({key: _plain(column[row]) for key, column in columns.items()}) + "\n" for row in range(n))
+
+
+def _plain(value: Any) -> Any:
+    """Turn an array into lists of the shortest decimal numbers, a string into itself."""
+    if isinstance(value, str):
+        return str(value)
+    if value.ndim > 1:
+        return [_plain(row) for row in value]
+    return [float(str(number)) for number in value]
