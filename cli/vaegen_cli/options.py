@@ -77,9 +77,10 @@ def common_options(command: Decorated) -> Decorated:
 
 
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the shipped models to a shell that completes, and then the folders."""
+    """Offer the shipped models, and folders, to a shell that completes."""
     names = [CompletionItem(name) for name in vaegen.models() if name.startswith(incomplete)]
-    return [*names, CompletionItem(incomplete, type="dir")]
+    # Folders first: click's script for bash forgets what came before them.
+    return [CompletionItem(incomplete, type="dir"), *names]
 
 
 def model_options(command: Decorated) -> Decorated:
