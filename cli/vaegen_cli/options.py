@@ -79,8 +79,9 @@ def common_options(command: Decorated) -> Decorated:
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the shipped models, and folders, to a shell that completes."""
     names = [CompletionItem(name) for name in vaegen.models() if name.startswith(incomplete)]
-    # Folders first: click's script for bash forgets what came before them.
-    return [CompletionItem(incomplete, type="dir"), *names]
+    # Folders first: click's script for bash forgets what came before them. And never an empty word: its script for
+    # zsh would lose it, and take the fields of the names for those of others.
+    return [CompletionItem(incomplete or "./", type="dir"), *names]
 
 
 def model_options(command: Decorated) -> Decorated:
