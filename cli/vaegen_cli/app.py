@@ -11,6 +11,7 @@ from typing import Any
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
 
+from vaegen_cli.bench import bench
 from vaegen_cli.completion import completion
 from vaegen_cli.decode import decode
 from vaegen_cli.describe import info, models
@@ -70,7 +71,7 @@ def cli() -> None:
     """
 
 
-for verb in (sample, reconstruct, encode, decode, models, info, verify, train, export, completion):
+for verb in (sample, reconstruct, encode, decode, models, info, verify, bench, train, export, completion):
     cli.add_command(verb)
 
 

@@ -43,6 +43,7 @@ def test_version_of_the_module_run_as_a_program() -> None:
 
 def test_verbs() -> None:
     assert VERBS == [
+        "bench",
         "completion",
         "decode",
         "encode",
