@@ -81,17 +81,20 @@ _HOME = {
 """The module of each name that is fetched on first use; what is not listed here is an error class."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "__version__":
-        metadata = importlib.import_module("importlib.metadata")
-        value = metadata.version("vaegen")
-    else:
-        module = importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
-        value = getattr(module, name)
-    globals()[name] = value
-    return value
+# Hidden from type checkers, to whom it would mean that any name exists.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name == "__version__":
+            metadata = importlib.import_module("importlib.metadata")
+            value = metadata.version("vaegen")
+        else:
+            module = importlib.import_module(f"{__name__}.{_HOME.get(name, 'errors')}")
+            value = getattr(module, name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

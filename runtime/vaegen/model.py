@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,9 @@ from vaegen.sampling import Draw, draw
 from vaegen.session import Sessions
 from vaegen.spec import Manifest, ModelSpec
 
-if TYPE_CHECKING:
-    from onnxruntime import SessionOptions
+# An `onnxruntime.SessionOptions`. onnxruntime has no types, and a name that a type checker cannot see into would make
+# `load` partially unknown to a program checked in strict mode.
+SessionOptions = Any
 
 __all__ = ["Draw", "Model", "Posterior", "load"]
 
@@ -47,7 +48,7 @@ def load(
     name_or_path: str | os.PathLike[str],
     *,
     threads: int = 1,
-    session_options: "SessionOptions | None" = None,
+    session_options: SessionOptions | None = None,
 ) -> "Model":
     """Load a model: read and check all its files. Graphs are opened on first use.
 
@@ -75,9 +76,7 @@ class Model:
     the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
     """
 
-    def __init__(
-        self, bundle: bundles.Bundle, threads: int = 1, session_options: "SessionOptions | None" = None
-    ) -> None:
+    def __init__(self, bundle: bundles.Bundle, threads: int = 1, session_options: SessionOptions | None = None) -> None:
         self._path = bundle.path
         self._manifest = bundle.manifest
         self._reload = functools.partial(load, bundle.path.absolute(), threads=threads, session_options=session_options)

@@ -16,7 +16,8 @@ MAX_COUNT = 10**9  # images in one call
 
 Integers = npt.NDArray[np.integer[Any]]
 Digit = int | Sequence[int] | Integers
-Color = str | Sequence[int] | Sequence[str | Sequence[int]] | Integers
+# One sequence instead of two: type checkers infer a list of names and triples only where they have no choice.
+Color = str | Sequence[int | str | Sequence[int]] | Integers
 
 
 @dataclass(frozen=True, eq=False)
