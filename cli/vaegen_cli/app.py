@@ -104,7 +104,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         except VaegenError as error:
             if settings.debug:
                 traceback.print_exc()
-            click.echo(f"vaegen: {error}", err=True)
+            from vaegen.output import shown
+
+            click.echo(f"vaegen: {shown(str(error))}", err=True)
             return exit_code(error)
         except click.Abort:
             click.echo("vaegen: interrupted", err=True)

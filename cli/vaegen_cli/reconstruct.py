@@ -1,15 +1,16 @@
-"""`vaegen reconstruct`: images through a model and back, one file or a folder."""
+"""`vaegen reconstruct`: images through a model and back, one file, a folder or a list of files."""
 
 import json
+import os
+import re
 import sys
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import click
 import vaegen
-from vaegen.errors import OutputError, RequestError
+from vaegen.errors import ImageError, OutputError, RequestError
 
 from vaegen_cli.options import (
     Settings,
@@ -23,20 +24,73 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write, write_stdout
 from vaegen_cli.pictures import preview
+from vaegen_cli.progress import Progress
 
 if TYPE_CHECKING:
-    from vaegen import Outcome
+    from vaegen import FolderReport
+    from vaegen.images import Invert, Written
 
 SOME_FAILED, NOTHING_DONE = 1, 4  # exit codes
 
+# The same as vaegen.images.WRITTEN and INVERT; a test compares them, because importing those loads numpy and Pillow.
+FORMATS = ("png", "jpg", "bmp", "webp", "tif")
+INVERT = ("never", "auto", "always")
+
+
+def _read_shard(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value, flags=re.ASCII)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise RequestError(f"shard {value!r} is no K/N with K from 1 to N, such as 3/16")
+    return int(match[1]), int(match[2])
+
+
+def _read_workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int | str:
+    if value == "auto":
+        return value
+    if not re.fullmatch(r"[0-9]{1,9}", value, flags=re.ASCII):
+        raise RequestError(f"workers {value!r} is neither a number nor auto")
+    return int(value)
+
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path, allow_dash=True))
 @click.argument("out", metavar="OUT")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="[default: png, or the suffix of OUT]")
+@click.option(
+    "--invert",
+    type=click.Choice(INVERT),
+    default="never",
+    show_default=True,
+    help="Turn dark on light, as of scans, into light on dark, hues kept; auto decides picture by picture.",
+)
 @click.option("--stochastic", is_flag=True, help="Draw the latents from the posterior; else its mean and modes.")
 @seed_option
 @model_options
 @force_option
+@click.option("--skip-existing", is_flag=True, help="Leave results that are there.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Report and skip what fails, or end the run at it.",
+)
+@click.option(
+    "--workers",
+    default="auto",
+    show_default=True,
+    metavar="N|auto",
+    callback=_read_workers,
+    help="Processes for a folder; auto: one for each core, fewer for few files.",
+)
+@click.option(
+    "--shard",
+    default="1/1",
+    metavar="K/N",
+    callback=_read_shard,
+    help="Do the K-th of N parts of a folder only; the same parts on every machine.",
+)
+@click.option("-0", "--null", is_flag=True, help="With IN -, names end in null bytes, as find -print0 writes them.")
 @click.option("--dry-run", is_flag=True, help="Print what would be read and written, and do nothing.")
 @click.option(
     "--report",
@@ -49,174 +103,165 @@ SOME_FAILED, NOTHING_DONE = 1, 4  # exit codes
 @pass_settings
 @with_examples(
     "vaegen reconstruct red-3.png again.png",
-    "vaegen reconstruct digits/ again/ --model discrete",
+    "vaegen reconstruct digits/ again/ --model discrete --report again.jsonl",
 )
 def reconstruct(
     settings: Settings,
     source: Path,
     out: str,
+    form: "Written | None",
+    invert: "Invert",
     stochastic: bool,
     seed: int,
     model: str,
     threads: int,
     force: bool,
+    skip_existing: bool,
+    on_error: Any,
+    workers: Any,
+    shard: tuple[int, int],
+    null: bool,
     dry_run: bool,
     report: Path | None,
     as_json: bool,
 ) -> int:
-    """Encode and decode an image, or every image of a folder.
+    """Encode and decode an image, every image of a folder, or those of a list.
 
-    IN is an image or a folder; OUT a .png file, a folder, or - for stdout. Images of any size are fitted to 28x28
-    on black. A folder is mirrored tree for tree: IN/a/b.jpg becomes OUT/a/b.png, and a file that cannot be read
-    is reported and skipped (exit code 1, or 4 when it happens to all). Prints the file or folder written. Nothing
-    is overwritten without --force, and what is there when the command is stopped is whole.
+    IN is an image, a folder, or - for a list of files on stdin, one a line; OUT an image file, a folder, or - for
+    stdout. Images of any size are fitted to 28x28 on black, aspect kept. A folder is mirrored tree for tree:
+    IN/a/b.jpg becomes OUT/a/b.png, and a listed a/b.jpg too; a file that cannot be read is reported and skipped
+    (exit code 1, or 4 when it happens to all). Prints the file or folder written. Nothing is overwritten without
+    --force, and what is there when the command is stopped or killed is whole; the same command then goes on.
     """
+    if skip_existing and force:
+        raise RequestError("--skip-existing and --force contradict each other; choose one")
+    listed = str(source) == PIPE
+    many = listed or source.is_dir()
     if out == PIPE:
-        if as_json or source.is_dir():
+        if as_json or many:
             raise RequestError("-o - takes one image and no --json; give OUT a file or a folder")
         refuse_terminal()
-    how: dict[str, Any] = {"stochastic": stochastic, "seed": seed}
-    if not source.is_dir():
-        if report is not None:
-            raise RequestError(f"--report is for folders, and '{source}' is none")
-        target = _file_target(source, out, force=force)
+    if null and not listed:
+        raise RequestError("-0 is for a list of files on stdin; give - as IN")
+    how: dict[str, Any] = {"invert": invert, "stochastic": stochastic, "seed": seed}
+    if not many:
+        for flag, given in {
+            "--report": report is not None,
+            "--shard": shard != (1, 1),
+            "--skip-existing": skip_existing,
+        }.items():
+            if given:
+                raise RequestError(f"{flag} is for folders, and '{source}' is none")
+        target, form = _file_target(source, out, form, force=force)
         if dry_run:
             click.echo(f"{source} -> {target or out}")
         else:
-            _file(settings, source, target, model, threads, force=force, as_json=as_json, **how)
+            _file(settings, source, target, form, model, threads, force=force, as_json=as_json, **how)
         return 0
-    target = Path(out)
+    what: dict[str, Any] = {
+        "source": Path() if listed else source,
+        "target": Path(out),
+        "files": _names(null=null) if listed else None,
+        "format": form or "png",
+        "force": force,
+        "skip_existing": skip_existing,
+        "shard": shard,
+    }
     if dry_run:
-        from vaegen.folder import plan
+        from vaegen.folder import dry_run as plan
+        from vaegen.output import shown
 
-        for job in plan(source, target, force=force):
-            click.echo(f"{job.source} -> {job.target}")
+        for image, result in plan(**what):
+            click.echo(f"{shown(image)} -> {shown(result)}")
         return 0
-    return _folder(settings, source, target, model, threads, force=force, report=report, as_json=as_json, **how)
+    return _folder(
+        settings,
+        source,
+        model,
+        threads,
+        as_json=as_json,
+        call={**what, **how, "on_error": on_error, "workers": workers, "report": report},
+    )
 
 
-def _file_target(source: Path, out: str, *, force: bool) -> Path | None:
-    """Decide where one image goes; None for stdout."""
+def _names(*, null: bool) -> Iterator[str]:
+    """Read the list on stdin, whatever its length."""
+    end = b"\0" if null else b"\n"
+    rest = b""
+    while block := sys.stdin.buffer.read(65536):
+        *lines, rest = (rest + block).split(end)
+        yield from (os.fsdecode(line if null else line.removesuffix(b"\r")) for line in lines if line.strip(b"\r"))
+    if rest.strip(b"\r"):
+        yield os.fsdecode(rest)
+
+
+def _file_target(source: Path, out: str, form: "Written | None", *, force: bool) -> tuple[Path | None, "Written"]:
+    """Decide where one image goes, None for stdout, and in which format."""
     if out == PIPE:
-        return None
-    target = Path(out) if names_file(out, ("png",)) else Path(out) / f"{source.stem}.png"
+        return None, form or "png"
+    target = Path(out)
+    if names_file(out, FORMATS):
+        suffix: Any = target.suffix.lower().removeprefix(".")
+        if form not in (None, suffix):
+            raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
+        form = suffix
+    else:
+        target = target / f"{source.stem}.{form or 'png'}"
     if source.exists() and target.exists() and source.samefile(target):
         raise RequestError(f"'{target}' is the input itself; choose another name for the result")
     check_targets([target], force=force)
-    return target
+    return target, form or "png"
 
 
 def _file(
     settings: Settings,
     source: Path,
     target: Path | None,
+    form: "Written",
     model: str,
     threads: int,
     *,
+    invert: "Invert",
     stochastic: bool,
     seed: int,
     force: bool,
     as_json: bool,
 ) -> None:
     import numpy as np
-    from vaegen.images import encode_png
+    from vaegen.images import encode_image
 
     with vaegen.load(model, threads=threads) as loaded:
-        image = vaegen.read_image(source)
+        image = vaegen.read_image(source, invert=invert)
         result = loaded.reconstruct(image[None], stochastic, seed)[0]
     if settings.live and (blocks := preview(np.stack([image, result]))):
         click.echo(blocks, err=True)
+    data = encode_image(result, form)
     if target is None:
-        write_stdout(encode_png(result))
+        write_stdout(data)
         return
-    write(target, encode_png(result), force=force)
+    write(target, data, force=force)
     click.echo(json.dumps({"source": str(source), "target": str(target)}) if as_json else target)
 
 
-def _folder(
-    settings: Settings,
-    source: Path,
-    target: Path,
-    model: str,
-    threads: int,
-    *,
-    stochastic: bool,
-    seed: int,
-    force: bool,
-    report: Path | None,
-    as_json: bool,
-) -> int:
-    if report is not None:
-        check_targets([report], force=force)
-    with vaegen.load(model, threads=threads) as loaded, Progress(settings, report) as progress:
-        result = vaegen.reconstruct_folder(
-            loaded,
-            source,
-            target,
-            stochastic=stochastic,
-            seed=seed,
-            force=force,
-            on_plan=progress.on_plan,
-            on_outcome=progress.on_outcome,
-        )
+def _folder(settings: Settings, source: Path, model: str, threads: int, *, as_json: bool, call: dict[str, Any]) -> int:
+    with vaegen.load(model, threads=threads) as loaded, Progress(settings, reported=bool(call["report"])) as progress:
+        try:
+            result = vaegen.reconstruct_folder(loaded, **call, on_plan=progress.on_plan, on_outcome=progress.on_outcome)
+        except (ImageError, OutputError):
+            # With --on-error fail the failure was told as it came, and the run is over.
+            if not (call["on_error"] == "fail" and progress.failed):
+                raise
+            return SOME_FAILED if progress.written or progress.skipped else NOTHING_DONE
     if as_json:
-        failures = [_to_dict(failure) for failure in result.failures]
-        facts = {"planned": result.planned, "written": result.written, "failures": failures}
-        click.echo(json.dumps({"source": str(source), "target": str(target), **facts}))
-    elif result.written:
-        click.echo(target)
-    if not result.failures:
+        click.echo(json.dumps({"source": str(source), "target": str(call["target"]), **_to_dict(result)}))
+    elif result.written or result.skipped:
+        click.echo(call["target"])
+    if not result.failed:
         return 0
-    return SOME_FAILED if result.written else NOTHING_DONE
+    return SOME_FAILED if result.written or result.skipped else NOTHING_DONE
 
 
-class Progress:
-    """What a folder's run shows and notes on its way; the summary comes however the run ends."""
-
-    def __init__(self, settings: Settings, report: Path | None) -> None:
-        self._settings = settings
-        self._report_path = report
-        self._report: IO[str] | None = None
-        self._bar: Any = None
-        self._open = ExitStack()
-        self._planned = self._written = 0
-        self._failures: list[str] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def on_plan(self, planned: int) -> None:
-        """Open the bar and the report; nothing is left behind by a run that never came this far."""
-        self._planned = planned
-        if self._report_path is not None:
-            try:
-                self._report_path.parent.mkdir(parents=True, exist_ok=True)
-                self._report = self._open.enter_context(self._report_path.open("w", encoding="utf-8", newline="\n"))
-            except OSError as error:
-                raise OutputError(f"cannot write '{self._report_path}': {error.strerror or error}") from error
-        if self._settings.live:
-            bar = click.progressbar(length=planned, label="reconstruct", file=sys.stderr, show_pos=True)
-            self._bar = self._open.enter_context(bar)
-
-    def on_outcome(self, outcome: "Outcome") -> None:
-        """Count one file."""
-        if outcome.error is None:
-            self._written += 1
-        else:
-            self._failures.append(outcome.error)
-        if self._report is not None:
-            self._report.write(json.dumps(_to_dict(outcome)) + "\n")
-        if self._bar is not None:
-            self._bar.update(1)
-
-    def __exit__(self, *_: object) -> None:
-        self._open.close()
-        for failure in self._failures:
-            self._settings.say(f"vaegen: {failure}", level=-1)
-        if self._planned:
-            failed = f", {len(self._failures)} failed" if self._failures else ""
-            self._settings.say(f"{self._written} of {self._planned} images reconstructed{failed}")
-
-
-def _to_dict(outcome: "Outcome") -> dict[str, str | None]:
-    return {name: None if value is None else str(value) for name, value in asdict(outcome).items()}
+def _to_dict(result: "FolderReport") -> dict[str, Any]:
+    failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
+    counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed")}
+    return {**counts, "failures": failures}

@@ -44,13 +44,12 @@ class Graphs:
 
         return _batches(len(images), shapes, run)
 
-    def sampler(self, posterior: dict[str, Floats], seed: int, start: int) -> Floats:
-        """Draw one latent (n, L) for each row of the posterior; row i has the noise of item start + i."""
+    def sampler(self, posterior: dict[str, Floats], seed: int, items: Indices) -> Floats:
+        """Draw one latent (n, L) for each row of the posterior, with the noise of the given items."""
 
         def run(batch: slice) -> list[Floats]:
             inputs = {name: value[batch] for name, value in posterior.items()}
-            items = range(start + batch.start, start + batch.stop)
-            inputs["uniform"] = uniform(seed, 0, items, self._noise["sampler"])
+            inputs["uniform"] = uniform(seed, 0, items[batch], self._noise["sampler"])
             return self._sessions.run("sampler", inputs, ["latent"])
 
         n = len(next(iter(posterior.values())))

@@ -10,6 +10,7 @@ import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from vaegen.errors import ImageError, RequestError
 from vaegen.locks import ProcessLock
-from vaegen.output import write_bytes
+from vaegen.output import shown, write_bytes
 from vaegen.spec import CHANNELS, SIDE
 
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
@@ -27,11 +28,25 @@ MAX_FILE = 64 * 2**20  # bytes
 
 Picture = npt.NDArray[np.uint8]
 
+Invert = Literal["never", "auto", "always"]
+INVERT: tuple[Invert, ...] = get_args(Invert)
+LIGHT = 128  # of 255: an edge whose median lightness reaches this is paper, for "auto"
+
+Written = Literal["png", "jpg", "bmp", "webp", "tif"]
+WRITTEN: dict[Written, dict[str, Any]] = {
+    "png": {},
+    "jpg": {"quality": 95, "subsampling": 0},
+    "bmp": {},
+    "webp": {"lossless": True},
+    "tif": {},
+}
+"""The formats that results can be written in, which are their suffixes too, and Pillow's settings for them."""
+
 # Turning warnings into errors changes a setting of the whole process, so one thread at a time does it.
 _warnings_lock = ProcessLock()
 
 
-def read_image(path: str | os.PathLike[str]) -> Picture:
+def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Picture:
     """Read an image file as the models see it.
 
     PNG, JPEG, BMP, GIF, WebP and TIFF, told apart by content; the first frame of several. The picture is turned
@@ -40,37 +55,41 @@ def read_image(path: str | os.PathLike[str]) -> Picture:
 
     Args:
         path: The file.
+        invert: Whether a picture that is dark on light has its lightness turned around; "auto" decides for each
+            picture, see `fit`.
 
     Returns:
         uint8 (28, 28, 3).
 
     Raises:
+        RequestError: `invert` is none of its choices.
         ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE or of more
             than MAX_PIXELS pixels.
     """
+    check_invert(invert)
     path = Path(path)
     try:
         # Asked first, because opening a named pipe would wait for a writer.
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(f"cannot read '{path}': it is a folder")
+            raise ImageError(f"cannot read '{shown(path)}': it is a folder")
         if not stat.S_ISREG(status.st_mode):
-            raise ImageError(f"cannot read '{path}': not a plain file")
+            raise ImageError(f"cannot read '{shown(path)}': not a plain file")
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE + 1)
     except OSError as error:
-        raise ImageError(f"cannot read '{path}': {error.strerror or error}") from error
+        raise ImageError(f"cannot read '{shown(path)}': {error.strerror or error}") from error
     except ValueError as error:  # a null byte in the name
-        raise ImageError(f"cannot read {str(path)!r}: {error}") from error
+        raise ImageError(f"cannot read '{shown(path)}': {error}") from error
     if len(data) > MAX_FILE:
-        raise ImageError(f"cannot read '{path}': larger than {MAX_FILE // 2**20} MiB")
+        raise ImageError(f"cannot read '{shown(path)}': larger than {MAX_FILE // 2**20} MiB")
     try:
-        return decode_image(data)
+        return decode_image(data, invert=invert)
     except ImageError as error:
-        raise ImageError(f"cannot read '{path}': {error}") from error
+        raise ImageError(f"cannot read '{shown(path)}': {error}") from error
 
 
-def decode_image(data: bytes) -> Picture:
+def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
     """Read the bytes of an image file as `read_image` does.
 
     Raises:
@@ -82,7 +101,7 @@ def decode_image(data: bytes) -> Picture:
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 _check_size(*image.size)
                 image.load()
-                return fit(image)
+                return fit(image, invert)
         except ImageError:
             raise
         except UnidentifiedImageError as error:
@@ -97,21 +116,37 @@ def decode_image(data: bytes) -> Picture:
             raise ImageError(f"damaged or unsupported ({line})") from error
 
 
+def check_invert(invert: str) -> None:
+    """Check that `invert` is one of its choices.
+
+    Raises:
+        RequestError: It is something else.
+    """
+    if invert not in INVERT:
+        raise RequestError(f"invert {invert!r} is not known; choose from {', '.join(INVERT)}")
+
+
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that are read")
 
 
-def fit(image: Image.Image) -> Picture:
+def fit(image: Image.Image, invert: Invert = "never") -> Picture:
     """Fit a picture to 28x28.
 
     It is turned upright, laid on black and converted to RGB; of 16-bit pictures the upper byte is kept, rounded.
     Then it is scaled, larger or smaller, until its longer side is 28 pixels, with its aspect kept and antialiased
     (Pillow's bilinear filter, whose support grows with the reduction), and centred on black. A picture of 28x28
-    keeps its pixels.
+    keeps its pixels, unless it is inverted.
+
+    The models know light strokes on black. A scan, dark on light, is made so by inverting its lightness before it
+    is centred: each channel c becomes c + 255 - max - min, with the largest and smallest channel of its pixel. That
+    is 1 - L in the HSL color space with hue kept: white becomes black, and a red stroke stays red.
 
     Args:
         image: A loaded image of any of Pillow's modes except floating point.
+        invert: "never"; "always"; or "auto", which inverts a picture where the pixels along its edges have a median
+            lightness (max + min) / 2 of 128 or more.
 
     Returns:
         uint8 (28, 28, 3).
@@ -123,11 +158,29 @@ def fit(image: Image.Image) -> Picture:
     if image.size != (SIDE, SIDE):
         scale = SIDE / max(image.size)
         width, height = (max(1, round(size * scale)) for size in image.size)
-        canvas = Image.new("RGB", (SIDE, SIDE))
-        scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-        canvas.paste(scaled, ((SIDE - width) // 2, (SIDE - height) // 2))
-        image = canvas
-    return np.array(image)
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    pixels: Picture = np.array(image)
+    if invert == "always" or (invert == "auto" and _is_dark_on_light(pixels)):
+        pixels = _invert_lightness(pixels)
+    height, width, _ = pixels.shape
+    if (height, width) == (SIDE, SIDE):
+        return pixels
+    canvas = np.zeros((SIDE, SIDE, CHANNELS), np.uint8)
+    top, left = (SIDE - height) // 2, (SIDE - width) // 2
+    canvas[top : top + height, left : left + width] = pixels
+    return canvas
+
+
+def _is_dark_on_light(pixels: Picture) -> bool:
+    edges = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int64)
+    return bool(np.median(edges.max(1) + edges.min(1)) >= 2 * LIGHT)
+
+
+def _invert_lightness(pixels: Picture) -> Picture:
+    """Turn L of the HSL color space into 1 - L; the results are within 0 to 255 by themselves."""
+    values = pixels.astype(np.int16)
+    inverted: Picture = (values + (255 - values.max(2, keepdims=True) - values.min(2, keepdims=True))).astype(np.uint8)
+    return inverted
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -158,15 +211,29 @@ def encode_png(image: Picture, text: Mapping[str, str] | None = None) -> bytes:
     Raises:
         RequestError: The image has another type or shape.
     """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != CHANNELS:
-        raise RequestError(f"an image is {image.dtype} {image.shape}; it must be uint8 (height, width, {CHANNELS})")
     info = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         info.add_text(key, value)
+    return encode_image(image, "png", pnginfo=info)
+
+
+def encode_image(image: Picture, form: Written, **options: Any) -> bytes:
+    """Give an image as the bytes of a file.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        form: One of `WRITTEN`; all but "jpg" keep every pixel.
+        options: More settings for Pillow's writer.
+
+    Raises:
+        RequestError: The image has another type or shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != CHANNELS:
+        raise RequestError(f"an image is {image.dtype} {image.shape}; it must be uint8 (height, width, {CHANNELS})")
     stream = io.BytesIO()
     # Told the format by the name, Pillow loads its PNG writer alone; told by the argument, it loads five.
-    stream.name = "image.png"
-    Image.fromarray(np.ascontiguousarray(image)).save(stream, pnginfo=info)
+    stream.name = f"image.{form}"
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, **WRITTEN[form], **options)
     return stream.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vaegen import bundle as bundles
 from vaegen.checks import check_images, check_integer, check_latents, check_temperature
+from vaegen.errors import RequestError
 from vaegen.graphs import Graphs
 from vaegen.noise import MAX_SEED
 from vaegen.request import Color, Digit, Request, parse_subjects
@@ -195,7 +196,13 @@ class Model:
         return self._graphs.decode(check_latents(latents, self.spec.latent.size))
 
     def reconstruct(
-        self, images: npt.ArrayLike, stochastic: bool = False, seed: int = 0, *, start: int = 0
+        self,
+        images: npt.ArrayLike,
+        stochastic: bool = False,
+        seed: int = 0,
+        *,
+        start: int = 0,
+        items: Sequence[int] | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Send images through the model: encode and decode.
 
@@ -204,19 +211,28 @@ class Model:
             stochastic: Draw the latents from the posterior instead of taking the deterministic path.
             seed: 0 to 2**64 - 1, of the stochastic path.
             start: Image i has the noise of item start + i of the seed.
+            items: The item of each image, n numbers in any order, in place of `start`.
 
         Returns:
             uint8 (n, 28, 28, 3), RGB.
 
         Raises:
-            RequestError: The images have another type or shape, or a number is out of range.
+            RequestError: The images have another type or shape, a number is out of range, or there are more or
+                fewer items than images.
             BundleError: A graph cannot be used.
         """
         seed = check_integer("seed", seed, 0, MAX_SEED)
         start = check_integer("start", start, 0, MAX_START)
+        array = check_images(images)
+        if items is None:
+            items = range(start, start + len(array))
+        elif len(items) != len(array):
+            raise RequestError(f"{len(items)} items for {len(array)} images; give one for each")
+        else:
+            items = [check_integer("item", item, 0, MAX_START) for item in items]
         if not stochastic:
-            return self._graphs.decode(self.encode(images))
-        return self._graphs.decode(self._graphs.sampler(self._parameters(images), seed, start))
+            return self._graphs.decode(self.encode(array))
+        return self._graphs.decode(self._graphs.sampler(self._parameters(array), seed, items))
 
     def judge(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Give the probability of each digit, as the bundle's own judge sees the images.

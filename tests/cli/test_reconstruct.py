@@ -99,12 +99,12 @@ def test_one_bad_file_is_reported_and_skipped(reconstruct: Run, folder: Path) ->
     assert (facts["planned"], facts["written"], len(facts["failures"])) == (5, 4, 1)
     assert facts["failures"][0]["source"] == "in/bad.png"
     report = [json.loads(line) for line in Path("logs/report.jsonl").read_text().splitlines()]
-    assert [(Path(line["source"]).name, line["error"] is None) for line in report] == [
-        ("a.png", True),
-        ("b.bmp", True),
-        ("bad.png", False),
-        ("c.png", True),
-        ("d.png", True),
+    assert [(line["path"], line["status"], line["reason"] is None, line["mse"] is None) for line in report] == [
+        ("a.png", "written", True, False),
+        ("b.bmp", "written", True, False),
+        ("bad.png", "failed", False, True),
+        ("sub/c.png", "written", True, False),
+        ("sub/d.png", "written", True, False),
     ]
     assert tree(Path("out")) == ["a.png", "b.png", "sub/c.png", "sub/d.png"]
     # An error is shown whatever the verbosity.

@@ -1,0 +1,169 @@
+"""The plan of a folder's run: every image and the place of its result, in order, with all that can be known before.
+
+The names are kept in a temporary SQLite database, which sorts them on disk, so a million of them take about 100 MB
+in the folder for temporary files (TMPDIR) and a few MB of memory. The price is one listing of the folder before
+the first image is read: two to five seconds per million files on a local disk.
+"""
+
+import functools
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vaegen.errors import OutputError, RequestError
+from vaegen.folder.jobs import Job
+from vaegen.folder.names import Found, below
+from vaegen.images import SUFFIXES
+from vaegen.output import check_free, shown
+
+CACHE = 4096  # KiB of the database in memory
+
+ITEM_BITS = 52  # so that a JSON reader with floating-point numbers keeps an item exact
+
+
+class Plan:
+    """The images of one run; a context manager, because its names lie in a temporary file."""
+
+    def __init__(self, source: Path, target: Path, form: str, shard: tuple[int, int] = (1, 1)) -> None:
+        self.source, self.target = os.fspath(source), os.fspath(target)
+        self._suffix = f".{form}"
+        self._shard = shard
+        with _storage():
+            self._db = sqlite3.connect("", isolation_level=None)
+            self._db.execute(f"pragma cache_size = -{CACHE}")
+            self._db.execute("create table file (key blob, name blob, problem text)")
+            self._db.execute("begin")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._db.close()
+
+    def collect(self, found: Iterable[Found]) -> None:
+        """Take in all images; those of other shards are left out."""
+        with _storage():
+            self._db.executemany("insert into file values (?, ?, ?)", self._rows(found))
+            self._db.execute("create index by_name on file (key, name, problem)")
+
+    def check(self, *, force: bool, skip: bool, disjoint: bool) -> int:
+        """Find what can be known to go wrong; gives the number of images.
+
+        Args:
+            force: Targets may be there.
+            skip: Targets may be there, and stay.
+            disjoint: Whether the two folders are apart as a whole; else the places are compared file by file.
+
+        Raises:
+            RequestError: There are no images, two would become one file, a target lies among the sources, or a
+                source among the targets.
+            OutputError: A target is a folder, or is there and may not be (with a FileExistsError in `__cause__`).
+        """
+        there = os.path.lexists(self.target)
+        inside = functools.lru_cache(1024)(_inside)
+        count = 0
+        last = Job("", "", "", 0, None)
+        for job in self.jobs():
+            count += 1
+            if job.problem is not None:
+                continue
+            if os.path.normcase(job.target) == os.path.normcase(last.target):
+                both = f"'{shown(last.source)}' and '{shown(job.source)}'"
+                raise RequestError(f"{both} would both become '{shown(job.target)}'; rename one")
+            last = job
+            if there:
+                if disjoint and inside(os.path.dirname(job.target), self.source):
+                    folder = shown(os.path.dirname(job.target))
+                    raise RequestError(f"'{folder}' leads into the source folder; choose another target")
+                if not disjoint and inside(os.path.dirname(job.source), self.target):
+                    raise RequestError(f"'{shown(job.source)}' lies in the target folder; choose another target")
+                check_free(Path(job.target), force=force or skip)
+        if not count and self._shard == (1, 1):
+            endings = f"; their names end in {', '.join(SUFFIXES)}" if disjoint else ""
+            raise RequestError(f"'{shown(self.source)}' holds no images{endings}")
+        return count
+
+    def jobs(self) -> Iterator[Job]:
+        """Give the images in the order of their targets' names, as bytes; each once, however often it was listed."""
+        with _storage():
+            rows = self._db.execute("select distinct key, name, problem from file order by key, name, problem")
+            for _, raw, problem in rows:
+                name = os.fsdecode(raw)
+                stem = os.path.splitext(below(name))[0]
+                target = os.path.join(self.target, stem + self._suffix)
+                yield Job(name, os.path.join(self.source, name), target, item_of(os.fsencode(stem)), problem)
+
+    def _rows(self, found: Iterable[Found]) -> Iterator[tuple[bytes, bytes, str | None]]:
+        shard, shards = self._shard
+        for name, problem in found:
+            stem = os.fsencode(os.path.splitext(below(name))[0])
+            if shards == 1 or item_of(stem) % shards == shard - 1:
+                yield os.path.normcase(stem) + self._suffix.encode(), os.fsencode(name), problem
+
+
+def item_of(stem: bytes) -> int:
+    """Give a file's number in the seed, 0 to 2**52 - 1, from its name alone.
+
+    So the noise of a file, and the shard it belongs to, do not depend on what else is in the folder, on the number
+    of workers or on the machine.
+
+    Args:
+        stem: The name below the source folder with "/", without its suffix, in bytes.
+    """
+    return int.from_bytes(hashlib.blake2b(stem, digest_size=8).digest(), "big") >> (64 - ITEM_BITS)
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Check that neither folder lies in the other.
+
+    Raises:
+        RequestError: One does.
+        OutputError: The target is no folder.
+    """
+    inner, outer = os.path.realpath(target), os.path.realpath(source)
+    if _inside(inner, outer):
+        raise RequestError(
+            f"target '{shown(target)}' lies in the source folder '{shown(source)}'; choose a folder outside it"
+        )
+    if _inside(outer, inner):
+        raise RequestError(
+            f"source '{shown(source)}' lies in the target folder '{shown(target)}'; choose another target"
+        )
+
+
+def check_folder(target: Path) -> None:
+    """Check that the target is a folder, or nothing yet.
+
+    Raises:
+        OutputError: It is something else.
+    """
+    if os.path.lexists(target) and not os.path.isdir(target):
+        raise OutputError(f"cannot write into '{shown(target)}': it is not a folder")
+
+
+def _inside(path: str, folder: str) -> bool:
+    """Tell whether a path, its links followed, lies in a folder or is it."""
+    path, folder = (os.path.normcase(os.path.realpath(place)) for place in (path, folder))
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+@contextmanager
+def _storage() -> Iterator[None]:
+    """Turn SQLite's errors into ours.
+
+    Raises:
+        OutputError: The folder for temporary files is full or closed.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise OutputError(
+            f"cannot keep the plan in a temporary file ({error}); set SQLITE_TMPDIR to a folder with room"
+        ) from error

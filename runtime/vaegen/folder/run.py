@@ -1,0 +1,224 @@
+"""One run over a folder: the plan, the work, and what is told of it."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from vaegen.checks import check_integer
+from vaegen.errors import ImageError, OutputError, RequestError
+from vaegen.folder.jobs import FAILURES_KEPT, FolderReport, Job, Outcome, Result, Settings
+from vaegen.folder.names import listed, walk
+from vaegen.folder.plan import Plan, check_apart, check_folder
+from vaegen.folder.report import Report
+from vaegen.folder.unfinished import Unfinished
+from vaegen.folder.work import count_workers, in_order, remove_leftovers
+from vaegen.images import WRITTEN, Invert, Written, check_invert
+from vaegen.noise import MAX_SEED
+from vaegen.output import check_free, shown
+
+if TYPE_CHECKING:
+    from vaegen.model import Model
+
+MAX_WORKERS = 256
+MAX_SHARDS = 2**20
+
+OnError = Literal["skip", "fail"]
+ON_ERROR: tuple[OnError, ...] = get_args(OnError)
+
+PathLike = str | os.PathLike[str]
+
+
+def reconstruct_folder(
+    model: "Model",
+    source: PathLike,
+    target: PathLike,
+    *,
+    files: Iterable[PathLike] | None = None,
+    stochastic: bool = False,
+    seed: int = 0,
+    format: Written = "png",  # noqa: A002, the flag's name, and Pillow's
+    invert: Invert = "never",
+    force: bool = False,
+    skip_existing: bool = False,
+    on_error: OnError = "skip",
+    workers: int | Literal["auto"] = 1,
+    shard: tuple[int, int] = (1, 1),
+    report: PathLike | None = None,
+    on_plan: Callable[[int], object] | None = None,
+    on_outcome: Callable[[Outcome], object] | None = None,
+) -> FolderReport:
+    """Reconstruct every image of a folder, at any depth, into a mirrored folder.
+
+    `source/a/b.jpg` becomes `target/a/b.png`. Images are the files with one of `vaegen.images.SUFFIXES`, in
+    either case, read as `vaegen.read_image` does; others, and folders that are links, are left alone. A file that
+    cannot be read or written is reported and skipped. Files are worked on in the order of their results' names, as
+    bytes. What memory holds does not grow with the number of files; their names are sorted in a temporary file.
+
+    The bytes written for a file depend on the model, the settings and the file's name and content, and on nothing
+    else: neither on workers, shards and batches nor on other files.
+
+    Each result is there whole or not at all. A run that is killed, stopped with Ctrl-C or out of disk leaves a file
+    `.vaegen-unfinished.json` in the target; the same call then goes on, and what is there is not done again.
+    Results are not forced to the disk one by one: if the machine itself loses power, results of its last seconds
+    may be empty, and these are done again.
+
+    Args:
+        model: The model. Workers load it anew from its folder, with one thread each and vaegen's own settings.
+        source: A folder.
+        target: A folder, made where it is missing.
+        files: In place of all images of `source`, these, whatever their suffixes: paths relative to it, or absolute
+            ones, whose place below `target` is theirs below the root.
+        stochastic: Draw the latents from the posterior instead of taking the deterministic path.
+        seed: 0 to 2**64 - 1, of the stochastic path; a file's item of the seed is made from its name.
+        format: Of the results: "png", "jpg", "bmp", "webp" or "tif"; all but "jpg" keep every pixel.
+        invert: "auto" inverts the lightness of pictures that are dark on light, "always" of all; see
+            `vaegen.images.fit`.
+        force: Replace files that are there.
+        skip_existing: Leave files that are there, unless they are empty.
+        on_error: "fail" ends the run at the first file that fails.
+        workers: Processes, 1 to 256. With 1 this process does the work; with more, new ones do ("spawn", so the
+            caller's main module needs its `if __name__ == "__main__"`); "auto" takes the number of cores, or fewer
+            where there are few files.
+        shard: (k, n), of n parts the k-th, counted from 1. A file's part is made from its name, so it is the same
+            on every machine.
+        report: A file that gets a line of JSON for each image, see `vaegen.folder.report.Report`. Where a run goes
+            on, so does its report, and files done before come again as "skipped".
+        on_plan: Called once with the number of images, before any work.
+        on_outcome: Called for each file when it is done.
+
+    Raises:
+        RequestError: `source` is no folder or holds no image, it or `target` lies in the other, two images would
+            get the same name, or an argument does not exist. Nothing was written.
+        OutputError: `target` is a file or cannot be written, or files in it exist (a FileExistsError is then in
+            `__cause__`); nothing was written. Or the disk is full; what was written is whole.
+        ImageError: With `on_error="fail"`, a file could not be read (OutputError: could not be written).
+        BundleError: A graph cannot be used.
+        VaegenError: A worker process was killed.
+    """
+    source, target = Path(source), Path(target)
+    report = None if report is None else Path(report)
+    _check(format, invert, seed, force, skip_existing, on_error, workers, shard)
+    asked = {
+        "model": {name: graph.sha256 for name, graph in model.manifest.graphs.items()},
+        "source": str(source.absolute()),
+        "files": files is not None,
+        "stochastic": stochastic,
+        "seed": seed,
+        "format": format,
+        "invert": invert,
+        "force": force,
+        "skip_existing": skip_existing,
+        "report": report and str(report.absolute()),
+    }
+    mark = Unfinished(target, asked, shard)
+    keep = skip_existing or (mark.found and not force)
+    settings = Settings(stochastic, seed, format, invert, force, keep, mark.token)
+    with Plan(source, target, format, shard) as plan:
+        planned = _collect(plan, files, force=force, skip=keep)
+        if report is not None:
+            check_free(report, force=force or mark.found)
+        if on_plan is not None:
+            on_plan(planned)
+        mark.place()
+        with ExitStack() as stack:
+            stack.callback(mark.release)
+            note = None
+            if report is not None:
+                try:
+                    note = stack.enter_context(Report(report, append=mark.found and not force)).note
+                except OutputError:
+                    if not mark.found:
+                        mark.remove()
+                    raise
+            if mark.found:
+                remove_leftovers(os.fspath(target), mark.token)
+            count = count_workers(planned) if workers == "auto" else workers
+            results = stack.enter_context(closing(in_order(model, plan.jobs(), settings, count)))
+            total = _tell(results, planned, target, on_error, note, on_outcome)
+        mark.remove()
+    return total
+
+
+def dry_run(
+    source: PathLike,
+    target: PathLike,
+    *,
+    files: Iterable[PathLike] | None = None,
+    format: Written = "png",  # noqa: A002, as above
+    force: bool = False,
+    skip_existing: bool = False,
+    shard: tuple[int, int] = (1, 1),
+) -> Iterator[tuple[Path, Path]]:
+    """Plan as `reconstruct_folder` does, and give the (image, result) pairs it would work on; writes nothing.
+
+    Raises:
+        RequestError: As `reconstruct_folder` says.
+        OutputError: As `reconstruct_folder` says.
+    """
+    _check(format, "never", 0, force, skip_existing, "skip", 1, shard)
+    with Plan(Path(source), Path(target), format, shard) as plan:
+        _collect(plan, files, force=force, skip=skip_existing)
+        for job in plan.jobs():
+            if job.problem is None and not (skip_existing and os.path.lexists(job.target)):
+                yield Path(job.source), Path(job.target)
+
+
+def _check(
+    form: str, invert: str, seed: int, force: bool, skip: bool, on_error: str, workers: int | str, shard: Any
+) -> None:
+    if form not in WRITTEN:
+        raise RequestError(f"format {form!r} is not known; choose from {', '.join(WRITTEN)}")
+    check_invert(invert)
+    check_integer("seed", seed, 0, MAX_SEED)
+    if force and skip:
+        raise RequestError("force and skip_existing contradict each other; choose one")
+    if on_error not in ON_ERROR:
+        raise RequestError(f"on_error {on_error!r} is not known; choose from {', '.join(ON_ERROR)}")
+    if workers != "auto":
+        check_integer("workers", workers, 1, MAX_WORKERS)
+    if not isinstance(shard, tuple) or len(shard) != 2:
+        raise RequestError(f"shard {shard!r} is not usable; choose (k, n), such as (3, 16)")
+    check_integer("shard", shard[0], 1, check_integer("shards", shard[1], 1, MAX_SHARDS))
+
+
+def _collect(plan: Plan, files: Iterable[PathLike] | None, *, force: bool, skip: bool) -> int:
+    """Fill a plan and check it; gives the number of images."""
+    source, target = Path(plan.source), Path(plan.target)
+    check_folder(target)
+    if files is None:
+        found = walk(plan.source)
+        if source.is_dir():
+            check_apart(source, target)
+        plan.collect(found)
+    else:
+        plan.collect(listed(files))
+    return plan.check(force=force, skip=skip, disjoint=files is None)
+
+
+def _tell(
+    results: Iterable[tuple[Job, Result]],
+    planned: int,
+    target: Path,
+    on_error: OnError,
+    note: Callable[[Job, Result], None] | None,
+    on_outcome: Callable[[Outcome], object] | None,
+) -> FolderReport:
+    """Count the results as they come and hand them on."""
+    counts = {"written": 0, "skipped": 0, "failed": 0}
+    failures: list[Outcome] = []
+    for job, result in results:
+        if result.fault == "disk":
+            raise OutputError(f"{result.reason}; what is written in '{shown(target)}' is whole, the same call goes on")
+        counts[result.status] += 1
+        if note is not None:
+            note(job, result)
+        outcome = Outcome(Path(job.source), Path(job.target), result.status, result.reason, result.mse, result.mae)
+        if result.status == "failed" and len(failures) < FAILURES_KEPT:
+            failures.append(outcome)
+        if on_outcome is not None:
+            on_outcome(outcome)
+        if result.status == "failed" and on_error == "fail":
+            raise (ImageError if result.fault == "input" else OutputError)(result.reason)
+    return FolderReport(planned, **counts, failures=tuple(failures))

@@ -1,0 +1,237 @@
+"""Reading, reconstructing and writing planned files, a chunk at a time, here or in other processes."""
+
+import contextlib
+import errno
+import functools
+import itertools
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from vaegen.errors import ImageError, OutputError, VaegenError
+from vaegen.folder.jobs import Job, Result, Settings
+from vaegen.folder.names import walk
+from vaegen.images import Picture, encode_image, read_image
+from vaegen.output import shown, write_bytes
+from vaegen.session import ROWS
+
+if TYPE_CHECKING:
+    from vaegen.model import Model
+
+CHUNK = 128  # files in one batch of the model, and in one message to a worker
+AHEAD = 3  # chunks for each worker that are handed out and not yet taken back
+PER_WORKER = 2000  # files that are worth a process, which takes half a second to start
+
+# What says that no other file can be written either.
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+_serial = itertools.count()
+
+
+def count_workers(files: int) -> int:
+    """Give the number of processes for a number of files: as many as cores that may be used, if they pay."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, files // PER_WORKER))
+
+
+def in_order(
+    model: "Model", jobs: Iterable[Job], settings: Settings, workers: int
+) -> Generator[tuple[Job, Result], None, None]:
+    """Do all jobs; gives their results in the order of the jobs, whatever the number of workers.
+
+    When the generator is closed, or Ctrl-C comes while it waits, no further chunk is begun. What was handed out
+    is finished, so that files are whole.
+
+    Raises:
+        BundleError: A graph cannot be used.
+        VaegenError: A worker was killed.
+        KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
+    """
+    if workers == 1:
+        for chunk in _chunks(jobs):
+            yield from zip(chunk, process(model, chunk, settings), strict=False)
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
+    interrupt: KeyboardInterrupt | None = None
+    chunks = _chunks(jobs)
+    try:
+        while True:
+            try:
+                while interrupt is None and len(pending) < AHEAD * workers and (chunk := next(chunks, [])):
+                    # A worker is started here, and must not hear of Ctrl-C: the whole group of processes gets it.
+                    with _without_interrupts():
+                        pending.append((chunk, pool.submit(_work, model.path.absolute(), chunk, settings)))
+                if not pending:
+                    break
+                results = pending[0][1].result()
+            except KeyboardInterrupt as error:
+                if interrupt is not None:
+                    raise
+                interrupt = error
+                pending = deque((chunk, future) for chunk, future in pending if not future.cancel())
+                continue
+            chunk, _ = pending.popleft()
+            yield from zip(chunk, results, strict=True)
+        if interrupt is not None:
+            raise interrupt
+    except BrokenProcessPool as error:
+        raise VaegenError(
+            "a worker process was killed, perhaps for want of memory; what is written is whole; "
+            "run the same command to go on, with fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Result]:
+    """Do one chunk; gives a result for each job, in order, as soon as its file is written.
+
+    Only what was read goes through the model, in one batch.
+    """
+    results: list[Result | None] = [_before(job, settings) for job in jobs]
+    images: list[Picture] = []
+    items: list[int] = []
+    for row, job in enumerate(jobs):
+        if results[row] is None:
+            try:
+                images.append(read_image(job.source, invert=settings.invert))
+                items.append(job.item)
+            except ImageError as error:
+                results[row] = Result("failed", str(error), fault="input")
+    places = _reconstruct(model, images, items, settings) if images else iter(())
+    for job, result in zip(jobs, results, strict=True):
+        if result is None:
+            image, mse, mae = next(places)
+            result = _write(job.target, image, settings) or Result("written", None, mse, mae)
+        yield result
+
+
+def _reconstruct(
+    model: "Model", images: list[Picture], items: list[int], settings: Settings
+) -> Iterator[tuple[Picture, float, float]]:
+    """Give the reconstruction of each image, and its mean squared and mean absolute error.
+
+    Some of onnxruntime's sums add in an order that depends on where in memory a row begins, so their last bits
+    depend on the row's number modulo `ROWS`. That number is made from the item here, and what is missing between
+    is black: so a file gives the same bits whatever was read before it, skipped or killed.
+    """
+    filled = [0] * ROWS
+    rows: list[int] = []
+    for item in items:
+        lane = item % ROWS
+        rows.append(filled[lane] * ROWS + lane)
+        filled[lane] += 1
+    batch = np.zeros((max(filled) * ROWS, *images[0].shape), np.uint8)
+    batch[rows] = images
+    numbers = np.zeros(len(batch), np.int64)
+    numbers[rows] = items
+    after = model.reconstruct(batch, settings.stochastic, settings.seed, items=numbers.tolist())[rows]
+    difference = (after.astype(np.float32) - batch[rows]) / 255
+    squared, absolute = np.square(difference).mean((1, 2, 3)), np.abs(difference).mean((1, 2, 3))
+    return zip(after, squared.tolist(), absolute.tolist(), strict=True)
+
+
+def remove_leftovers(target: str, token: str) -> None:
+    """Remove the temporary files of a run that was killed, anywhere below its target."""
+    start = _temporary_prefix(token)
+    for found in walk(target, lambda name: name.startswith(start)):
+        with contextlib.suppress(OSError):
+            os.unlink(os.path.join(target, found.name))
+
+
+def _before(job: Job, settings: Settings) -> Result | None:
+    """Give the result of a job that needs no work."""
+    if job.problem is not None:
+        return Result("failed", job.problem, fault="input")
+    if settings.skip:
+        # A machine that lost power can leave an empty file where a whole one was written; nobody misses it.
+        with contextlib.suppress(OSError):
+            if os.stat(job.target).st_size:
+                return Result("skipped")
+    return None
+
+
+def _write(target: str, image: Picture, settings: Settings) -> Result | None:
+    """Write one result; gives the failure, if there is one."""
+    path = Path(target)
+    temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
+    data = encode_image(image, settings.form)
+    replace = settings.replace or settings.skip
+    try:
+        try:
+            write_bytes(path, data, force=replace, temporary=temporary)
+        except OutputError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(path, data, force=replace, temporary=temporary)
+    except OutputError as error:
+        return Result("failed", str(error), fault=_fault(error.__cause__))
+    except OSError as error:
+        reason = f"cannot make the folder '{shown(path.parent)}': {error.strerror or error}"
+        return Result("failed", reason, fault=_fault(error))
+    return None
+
+
+def _fault(error: BaseException | None) -> Literal["output", "disk"]:
+    return "disk" if isinstance(error, OSError) and error.errno in _DISK else "output"
+
+
+def _temporary_prefix(token: str) -> str:
+    return f".vaegen-{token}-"
+
+
+def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+    rest = iter(jobs)
+    while chunk := list(itertools.islice(rest, CHUNK)):
+        yield chunk
+
+
+@functools.cache
+def _load(path: Path) -> "Model":
+    """Load the model of a worker, once."""
+    from vaegen.model import load
+
+    return load(path)
+
+
+def _work(path: Path, jobs: list[Job], settings: Settings) -> list[Result]:
+    return list(process(_load(path), jobs, settings))
+
+
+def _begin() -> None:
+    """Set up a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is gone; it would wait for work forever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+
+@contextlib.contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment, and from processes that are started in it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)

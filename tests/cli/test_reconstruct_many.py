@@ -1,0 +1,223 @@
+"""`vaegen reconstruct` over folders and lists: flags, exit codes, messages."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vaegen
+from PIL import Image
+from vaegen import images
+from vaegen_cli import progress, reconstruct
+
+Run = Callable[..., Any]
+Process = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path) -> vaegen.Model:
+    return vaegen.load(tiny)
+
+
+@pytest.fixture
+def call(run: Run, tiny: Path) -> Run:
+    return lambda *arguments: run("reconstruct", "--model", tiny, *arguments)
+
+
+@pytest.fixture
+def folder(here: Path, model: vaegen.Model) -> Path:
+    """Six images in two folders."""
+    for index, image in enumerate(model.sample(range(6), "red")):
+        path = here / "in" / ("sub" if index % 2 else ".") / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return here / "in"
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_choices_are_the_library_s() -> None:
+    assert tuple(images.WRITTEN) == reconstruct.FORMATS
+    assert images.INVERT == reconstruct.INVERT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (("in", "out", "--shard", "0/3"), ("shard '0/3'", "3/16")),
+        (("in", "out", "--shard", "4/3"), ("shard '4/3'",)),
+        (("in", "out", "--shard", "x"), ("shard 'x'",)),
+        (("in", "out", "--workers", "0"), ("workers 0", "256")),
+        (("in", "out", "--workers", "-1"), ("workers '-1'", "auto")),
+        (("in", "out", "--force", "--skip-existing"), ("contradict",)),
+        (("in", "out", "-0"), ("-0", "stdin")),
+        (("in", "."), ("lies in the target folder",)),
+        (("in/0.png", "x.png", "--shard", "1/2"), ("--shard", "folders")),
+        (("in/0.png", "x.png", "--skip-existing"), ("--skip-existing", "folders")),
+        (("in/0.png", "x.png", "--format", "bmp"), ("contradict",)),
+        (("in/0.png", "x.gif"), (".png or .jpg",)),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    call: Run, here: Path, folder: Path, arguments: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    before = tree(here)
+    result = call(*arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (2, "", 1)
+    for part in parts:
+        assert part in result.err
+    assert tree(here) == before
+
+
+def test_format_by_flag_or_suffix(call: Run, folder: Path, here: Path) -> None:
+    assert call("in", "out", "--format", "webp").code == 0
+    assert sorted(tree(here / "out")) == sorted(name.replace(".png", ".webp") for name in tree(folder))
+    assert call("in/0.png", "one.bmp").paths == ["one.bmp"]
+    assert call("in/0.png", "new/", "--format", "tif").paths == [str(Path("new/0.tif"))]
+    for path, expected in {"out/0.webp": "WEBP", "one.bmp": "BMP", "new/0.tif": "TIFF"}.items():
+        with Image.open(path) as image:
+            assert image.format == expected
+
+
+def test_scans_are_turned_around_when_asked(call: Run, folder: Path, here: Path, model: vaegen.Model) -> None:
+    Image.fromarray(255 - model.sample(4, "white")[0]).save("scan.png")
+    assert call("scan.png", "plain.png").code == call("scan.png", "turned.png", "--invert", "auto").code == 0
+    judged = {name: model.judge(vaegen.read_image(f"{name}.png")[None])[0].argmax() for name in ("plain", "turned")}
+    assert judged["turned"] == 4
+    assert Path("plain.png").read_bytes() != Path("turned.png").read_bytes()
+
+
+def test_existing_results_are_left_or_replaced_as_asked(call: Run, folder: Path, here: Path) -> None:
+    assert call("in", "whole").code == 0
+    (here / "out").mkdir()
+    (here / "out" / "0.png").write_bytes(b"mine")
+    assert call("in", "out").code == 2
+    result = call("in", "out", "--skip-existing", "--json")
+    facts = json.loads(result.out)
+    assert (facts["planned"], facts["written"], facts["skipped"], facts["failed"]) == (6, 5, 1, 0)
+    assert result.err == "5 of 6 images reconstructed, 1 skipped\n"
+    assert (here / "out" / "0.png").read_bytes() == b"mine"
+    assert call("in", "out", "--skip-existing").paths == ["out"]
+    assert call("in", "out", "--force").code == 0
+    assert tree(here / "out") == tree(here / "whole")
+
+
+def test_on_error_fail(call: Run, folder: Path, here: Path) -> None:
+    (folder / "2.png").write_bytes(b"no image")
+    result = call("in", "out", "--on-error", "fail")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.splitlines()[0].startswith("vaegen: cannot read 'in/2.png'")
+    assert len(result.err.splitlines()) == 2
+    (folder / "0.png").write_bytes(b"no image")
+    result = call("in", "new", "--on-error", "fail")
+    assert (result.code, result.out) == (4, "")
+    # Mended, the same command goes on.
+    for name in ("0.png", "2.png"):
+        Image.new("RGB", (28, 28), "red").save(folder / name)
+    assert call("in", "out", "--on-error", "fail").code == 0
+    assert len(tree(here / "out")) == 6
+
+
+def test_shards_make_the_whole(call: Run, folder: Path, here: Path) -> None:
+    assert call("in", "whole", "--stochastic").code == 0
+    planned = 0
+    for shard in ("1/2", "2/2"):
+        planned += json.loads(call("in", "out", "--stochastic", "--shard", shard, "--json").out)["planned"]
+    assert planned == 6
+    assert tree(here / "out") == tree(here / "whole")
+
+
+@pytest.mark.parametrize(("end", "options"), [(b"\n", ()), (b"\r\n", ()), (b"\0", ("-0",))])
+def test_a_list_on_stdin(
+    process: Process, tiny: Path, folder: Path, here: Path, end: bytes, options: tuple[str, ...]
+) -> None:
+    names = [b"in/0.png", b"in/sub/3.png", b"in/none.png"]
+    if end == b"\0" and sys.platform == "linux":
+        names.append(b"two\nlines\xff.png")
+        (here / os.fsdecode(names[-1])).write_bytes(b"no image")
+    started = process("reconstruct", "-", "out", "--model", tiny, *options, stdin=subprocess.PIPE)
+    out, err = started.communicate(end.join(names))
+    assert (started.returncode, out) == (1, b"out\n")
+    assert sorted(tree(here / "out")) == ["in/0.png", "in/sub/3.png"]
+    assert b"cannot read 'in/none.png'" in err
+    if len(names) > 3:
+        assert rb"cannot read 'two\nlines\xff.png'" in err
+
+
+def test_dry_run_tells_what_would_be_done(call: Run, folder: Path, here: Path) -> None:
+    (here / "out").mkdir()
+    (here / "out" / "0.png").write_bytes(b"mine")
+    before = tree(here)
+    lines = call("in", "out", "--dry-run", "--skip-existing", "--format", "png").paths
+    assert len(lines) == 5
+    assert f"{Path('in/sub/3.png')} -> {Path('out/sub/3.png')}" in lines
+    assert call("in", "out", "--dry-run").code == 2
+    assert tree(here) == before
+
+
+def test_many_failures_are_told_by_the_report(call: Run, here: Path) -> None:
+    (here / "in").mkdir()
+    for index in range(progress.SHOWN + 5):
+        (here / "in" / f"{index:02d}.png").write_bytes(b"no image")
+    result = call("in", "out", "--report", "r.jsonl")
+    assert result.code == 4
+    lines = result.err.splitlines()
+    assert len(lines) == progress.SHOWN + 2
+    assert lines[-2:] == [
+        "vaegen: 5 more failed; the report names them all",
+        f"0 of {progress.SHOWN + 5} images reconstructed, {progress.SHOWN + 5} failed",
+    ]
+    assert len(Path("r.jsonl").read_text().splitlines()) == progress.SHOWN + 5
+    assert call("in", "new").err.count("cannot read") == progress.SHOWN + 5
+
+
+def test_a_line_now_and_then_where_there_is_no_terminal(
+    call: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "EVERY", 0)
+    (folder / "2.png").write_bytes(b"no image")
+    lines = call("in", "out", "--workers", "1").err.splitlines()
+    assert re.fullmatch(r"reconstruct: 1 of 6, \d+/s, \d+ s left", lines[0])
+    assert re.fullmatch(r"reconstruct: 6 of 6, \d+/s, 1 failed, 0 s left", lines[-2])
+    assert call("in", "new", "-q").err.count("\n") == 1
+
+
+@pytest.fixture
+def small_disk(here: Path) -> Iterator[Path]:
+    """A file system of 64 KB, where mounting is allowed."""
+    (here / "disk").mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "vaegen-test", "disk"]
+    try:
+        done = subprocess.run(mount, cwd=here, capture_output=True, check=False).returncode == 0
+    except OSError:
+        done = False
+    if not done:
+        pytest.skip("this process may not mount a small file system")
+    yield here / "disk"
+    subprocess.run(["umount", "disk"], cwd=here, check=True)
+
+
+def test_a_full_disk_is_one_line_and_exit_code_4(call: Run, here: Path, model: vaegen.Model, small_disk: Path) -> None:
+    (here / "in").mkdir()
+    for index in range(40):
+        Image.fromarray(model.sample(index % 10, "red", seed=index)[0]).save(here / "in" / f"{index:02d}.png")
+    result = call("in", "disk/out")
+    assert (result.code, result.out) == (4, "")
+    error, count = sorted(result.err.splitlines(), key=lambda line: not line.startswith("vaegen: "))
+    assert "No space left on device" in error
+    assert re.fullmatch(r"\d+ of 40 images reconstructed", count)
+    subprocess.run(["mount", "-o", "remount,size=4m", "disk"], cwd=here, check=True)
+    assert call("in", "disk/out").code == 0
+    assert call("in", "whole").code == 0
+    assert tree(small_disk / "out") == tree(here / "whole")
+    subprocess.run(["mount", "-o", "remount,ro", "disk"], cwd=here, check=True)
+    result = call("in", "disk/new")
+    assert (result.code, result.out, result.err.count("\n")) == (4, "", 2)
+    assert "Read-only file system" in result.err
