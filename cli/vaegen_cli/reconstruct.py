@@ -141,6 +141,10 @@ def reconstruct(
         if as_json or many:
             raise RequestError("-o - takes one image and no --json; give OUT a file or a folder")
         refuse_terminal()
+    if threads != 1 and workers == "auto":
+        workers = 1
+    elif threads != 1 and workers != 1:
+        raise RequestError("--threads above 1 is for one process; leave it out, or give --workers 1")
     if null and not listed:
         raise RequestError("-0 is for a list of files on stdin; give - as IN")
     how: dict[str, Any] = {"invert": invert, "stochastic": stochastic, "seed": seed}

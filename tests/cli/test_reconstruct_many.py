@@ -57,6 +57,7 @@ def test_choices_are_the_library_s() -> None:
         (("in", "out", "--workers", "0"), ("workers 0", "256")),
         (("in", "out", "--workers", "-1"), ("workers '-1'", "auto")),
         (("in", "out", "--force", "--skip-existing"), ("contradict",)),
+        (("in", "out", "--workers", "2", "--threads", "2"), ("--workers 1",)),
         (("in", "out", "-0"), ("-0", "stdin")),
         (("in", "."), ("lies in the target folder",)),
         (("in/0.png", "x.png", "--shard", "1/2"), ("--shard", "folders")),
