@@ -137,14 +137,17 @@ def test_killed_at_any_moment_the_same_call_goes_on(
             time.sleep(0.002)
         process.kill()
         process.communicate(timeout=60)  # its pipes close when its workers are gone too
-        resumed += (out / ".vaegen-unfinished.json").exists()
         for path in out.rglob("*.png"):
             if not path.name.startswith("."):
                 with Image.open(path) as image:
                     image.load()
-    assert resumed == 4
-    _, err = program(out, workers, report).communicate()
-    assert err == ""
+        if not (out / ".vaegen-unfinished.json").exists():
+            break  # it was done before the kill came: a fast machine
+        resumed += 1
+    else:
+        _, err = program(out, workers, report).communicate()
+        assert err == ""
+    assert resumed
     assert tree(out) == whole
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert {line["path"] for line in lines if line["status"] != "failed"} == set(whole)
