@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import vaegen
 
 from vaegen_cli.options import Settings, common_options, json_option, pass_settings, seed_option, with_examples
 from vaegen_cli.train import training_extra
@@ -20,9 +21,7 @@ from vaegen_cli.train import training_extra
     metavar="FOLDER",
     help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
 )
-@click.option(
-    "--other-digits", is_flag=True, help="The folder holds other digits than MNIST's, in its format: no checksums."
-)
+@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
 @click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
 @seed_option
 @json_option
@@ -33,7 +32,7 @@ from vaegen_cli.train import training_extra
     "vaegen evaluate runs/discrete-seed --n 3000 --json",
 )
 def evaluate(
-    settings: Settings, model: str, data_dir: Path | None, other_digits: bool, n: int, seed: int, as_json: bool
+    settings: Settings, model: str, data_dir: Path | None, no_verify: bool, n: int, seed: int, as_json: bool
 ) -> None:
     """Measure a shipped model, a bundle or a finished run.
 
@@ -47,7 +46,7 @@ def evaluate(
 
         with _as_bundle(model) as bundle:
             found = evaluation.evaluate(
-                bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not other_digits, progress=settings.live
+                bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=settings.live
             )
         click.echo(json.dumps(found.to_dict(), indent=2) if as_json else evaluation.to_text(found))
 
@@ -55,7 +54,7 @@ def evaluate(
 @contextmanager
 def _as_bundle(model: str) -> Iterator[str]:
     """Export a run to a folder that goes away; a bundle or a shipped model's name stays what it is."""
-    if not (Path(model) / "config.json").is_file():
+    if model in vaegen.models() or not (Path(model) / "config.json").is_file():
         yield model
         return
     import vaegen_export

@@ -21,7 +21,7 @@ def posterior(n: int = 50, z: int = 4, variables: int = 3, classes: int = 5) -> 
 def test_excess_bce_is_none_for_the_image_itself_and_some_for_any_other(digits: Mnist) -> None:
     colors = gather.random_colors(200, np.random.default_rng(0))
     images = gather.paint(digits.test_images.numpy(), colors)
-    exact = np.ascontiguousarray(images.transpose(0, 3, 1, 2) / np.float32(255))
+    exact: information.Floats = np.ascontiguousarray(images.transpose(0, 3, 1, 2) / np.float32(255))
     assert np.abs(information.excess_bce(exact, images)).max() < 0.01
     assert information.excess_bce(exact * np.float32(0.9), images).min() > 0.1
 
