@@ -37,8 +37,8 @@ def evaluate(
     """Measure a shipped model, a bundle or a finished run.
 
     Samples as they are first drawn and as the bundle's judge lets them pass, reconstructions of test digits and
-    real digits side by side, scored by another judge that never ships, with 95% confidence intervals. About
-    2 minutes on 2 CPU cores; the same command gives the same figures. Needs the training extra:
+    real digits side by side, scored by another judge that never ships, with 95% confidence intervals. A few
+    minutes on 2 CPU cores; the same command gives the same figures. Needs the training extra:
     pip install 'vaegen[train]'
     """
     with training_extra("evaluate"):

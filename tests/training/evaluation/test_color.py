@@ -33,8 +33,9 @@ def test_an_error_is_the_ciede2000_of_the_two_colors() -> None:
 def test_hue_goes_the_short_way_round_and_ignores_brightness_and_gray() -> None:
     assert color.hue_errors(bars((128, 0, 0)), asked(RED)).max() < 2
     assert color.hue_errors(bars((0, 255, 255)), asked(RED)).min() > 120
-    near = color.hue_errors(bars((255, 0, 100)), asked((255, 0, 140)))  # on either side of hue 0
-    assert 0 < near.max() < 40
+    one, other = (0, 255, 200), (0, 255, 255)  # on either side of 180 degrees, where the angle's sign turns
+    for rgb, wanted in ((one, other), (other, one)):
+        assert 0 < color.hue_errors(bars(rgb), asked(wanted)).max() < 60
     assert len(color.hue_errors(bars((200, 200, 200)), asked((200, 200, 200)))) == 0
 
 

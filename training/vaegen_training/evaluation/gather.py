@@ -80,7 +80,7 @@ class Real:
     """The first r test digits of the file, with which distributions are compared; the first r of `test` are others.
 
     The file's own order, so that everybody who compares with 3,000 test digits has the same ones. It begins with the
-    tidier writers: training digits cover 0.92 of the first 3,000, but 0.95 to 0.96 of 3,000 drawn at random.
+    tidier writers: training digits cover 0.92 to 0.94 of the first 3,000, and 0.95 to 0.96 of 3,000 drawn at random.
     """
     training: Painted
     """r training digits: the real figure where distributions are compared."""
