@@ -16,6 +16,7 @@ from vaegen_cli.completion import completion
 from vaegen_cli.decode import decode
 from vaegen_cli.describe import info, models
 from vaegen_cli.encode import encode
+from vaegen_cli.evaluate import evaluate
 from vaegen_cli.export import export
 from vaegen_cli.options import Settings, common_options, with_examples
 from vaegen_cli.reconstruct import reconstruct
@@ -64,14 +65,14 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
     "vaegen reconstruct red-3.png again.png",
 )
 def cli() -> None:
-    """Colored digits from small VAEs: sample, reconstruct, train and export them.
+    """Colored digits from small VAEs: sample, reconstruct, train, export and evaluate them.
 
     Results go to stdout, messages to stderr. Exit codes: 0 done, 1 some inputs failed, 2 wrong usage,
     3 bundle broken or tampered with, 4 nothing could be done.
     """
 
 
-for verb in (sample, reconstruct, encode, decode, models, info, verify, bench, train, export, completion):
+for verb in (sample, reconstruct, encode, decode, models, info, verify, bench, train, export, evaluate, completion):
     cli.add_command(verb)
 
 

@@ -36,7 +36,10 @@ def test_every_verb_is_shown_and_has_two_examples(verb: str) -> None:
     assert len(re.findall(rf"^\s+vaegen {verb}\b", result.output, re.MULTILINE)) >= 2
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/train.md", "docs/bundle.md", "docs/folders.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "CONTRIBUTING.md", "docs/train.md", "docs/bundle.md", "docs/evaluation.md", "docs/folders.md"],
+)
 def test_every_link_leads_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text()):
         if not target.startswith("https:"):

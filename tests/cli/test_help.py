@@ -47,6 +47,7 @@ def test_verbs() -> None:
         "completion",
         "decode",
         "encode",
+        "evaluate",
         "export",
         "info",
         "models",

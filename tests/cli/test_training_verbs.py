@@ -42,7 +42,13 @@ def without_extra(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize(
-    "arguments", [("train", "joint", "--out", "run"), ("train", "judge"), ("export", "run", "--out", "bundle")]
+    "arguments",
+    [
+        ("train", "joint", "--out", "run"),
+        ("train", "judge"),
+        ("export", "run", "--out", "bundle"),
+        ("evaluate", "joint"),
+    ],
 )
 def test_a_missing_extra_is_one_line(
     without_extra: Callable[..., Any], tmp_path: Path, arguments: tuple[str, ...]
@@ -103,6 +109,9 @@ def test_settings_are_pairs() -> None:
         (("train", "joint", "--set", "vae.epohcs=5"), 2, "epohcs"),
         (("train", "joint", "--data-dir", "absent", "--device", "cpu", "--out", "run"), 4, "absent"),
         (("export", "absent", "--out", "bundle"), 4, "absent"),
+        (("evaluate", "absent"), 2, "absent"),
+        (("evaluate", ".", "--n", "5"), 2, "100 to 1000000"),
+        (("evaluate", "."), 3, "manifest.json"),
     ],
 )
 def test_the_libraries_answer(process: Callable[..., Any], arguments: tuple[str, ...], code: int, part: str) -> None:

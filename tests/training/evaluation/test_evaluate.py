@@ -1,0 +1,110 @@
+"""`vaegen evaluate` from end to end, on the hand-made bundle and the small sample of digits."""
+
+import json
+from pathlib import Path
+
+import pytest
+from vaegen_cli import main
+from vaegen_training.evaluation import Evaluation, evaluate, judge, to_text
+from vaegen_training.evaluation.table import COLUMNS, ROWS
+
+FIGURE = {"value", "low", "high", "n"}
+SAMPLES = {"raw", "verified"}
+
+
+@pytest.fixture(scope="module")
+def found(tiny: Path, digits_dir: Path) -> Evaluation:
+    return evaluate(tiny, data_dir=digits_dir, n=100, verify_data=False, progress=False)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["evaluate", *map(str, arguments)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_every_figure_of_a_joint_model_is_there_once(found: Evaluation) -> None:
+    assert set(found.figures) == set(ROWS)
+    for row in ("digit_accuracy", "color_error_median", "coverage", "frechet", "neighbor_distance_median"):
+        assert set(found.figures[row]) == set(COLUMNS)
+    for row in ("kl", "active_units", "codes_in_use", "hard_soft_accuracy"):
+        assert set(found.figures[row]) == {"reconstruction"}
+    for row, column in found.figures.items():
+        for name, figure in column.items():
+            assert figure.n > 0
+            assert figure.low <= figure.high, (row, name)
+    assert len(found.rate_per_latent) == 3 + 2
+    assert sum(found.rate_per_latent) == pytest.approx(found.figures["kl"]["reconstruction"].value, rel=1e-4)
+
+
+def test_figures_say_what_is_known_of_the_bundle(found: Evaluation) -> None:
+    """It draws a wrong digit in 15% of its first draws, its judge mends that, and its colors are off by a jitter."""
+    accuracy, error = found.figures["digit_accuracy"], found.figures["color_error_p95"]
+    assert accuracy["raw"].value < accuracy["verified"].value < accuracy["real"].value
+    assert accuracy["real"].value >= 0.98
+    assert error["verified"].value <= 2.0 < error["raw"].value  # verification asks for 2
+    assert found.figures["tries"]["verified"].value > 1
+    assert found.figures["frechet"]["raw"].low > found.figures["frechet"]["real"].high
+    assert found.figures["excess_bce"]["real"].value < 0.1 < found.figures["excess_bce"]["reconstruction"].low
+
+
+def test_the_same_call_gives_the_same_figures_and_another_seed_others(
+    found: Evaluation, tiny: Path, digits_dir: Path
+) -> None:
+    again = evaluate(tiny, data_dir=digits_dir, n=100, verify_data=False, progress=False)
+    assert again == found
+    other = evaluate(tiny, data_dir=digits_dir, n=100, seed=1, verify_data=False, progress=False)
+    assert other.figures["color_error_median"]["raw"] != found.figures["color_error_median"]["raw"]
+
+
+def test_the_table_holds_every_figure(found: Evaluation) -> None:
+    lines = to_text(found).splitlines()
+    assert found.judge == judge.load()[1]
+    assert found.judge in lines[2]
+    assert [line.startswith(row.title) for line, row in zip(lines[5:], ROWS.values(), strict=True)] == [True] * len(
+        ROWS
+    )
+    accuracy = next(line for line in lines if line.startswith("digit accuracy"))
+    figure = found.figures["digit_accuracy"]["raw"]
+    assert f"{100 * figure.value:.2f} [{100 * figure.low:.2f}, {100 * figure.high:.2f}] 100" in accuracy
+
+
+def test_the_command_line_gives_the_same_as_json(
+    found: Evaluation, tiny: Path, digits_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, tiny, "--data-dir", digits_dir, "--no-verify", "--n", 100, "--json")
+    assert (code, err) == (0, "")
+    data = json.loads(out)
+    assert set(data) == {"model", "graphs", "judge", "n", "seed", "figures", "rate_per_latent"}
+    assert data == json.loads(json.dumps(found.to_dict()))
+    assert set(data["figures"]["coverage"]["verified"]) == FIGURE
+    assert (data["n"], data["seed"], data["model"]["name"]) == (100, 0, "tiny")
+
+
+def test_a_finished_run_is_measured_too(digits_dir: Path, capsys: pytest.CaptureFixture[str], trained: object) -> None:
+    assert callable(trained)
+    code, out, err = run(capsys, trained("default", "continuous"), "--data-dir", digits_dir, "--no-verify", "--n", 100)
+    assert (code, err) == (0, "")
+    assert out.startswith("continuous: continuous model, preset default")
+    assert "active units" in out
+    assert "codes in use" not in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (("nosuch",), 2, "nosuch"),
+        (("{tiny}", "--n", "99"), 2, "100 to 1000000"),
+        (("{tiny}", "--seed", "-1"), 2, "seed"),
+        (("{tiny}", "--data-dir", "{digits}"), 4, "md5"),
+        (("{tiny}", "--data-dir", "{tiny}"), 4, "train-images"),
+        (("{digits}",), 3, "manifest.json"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(
+    arguments: tuple[str, ...], code: int, part: str, tiny: Path, digits_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run(capsys, *(argument.format(tiny=tiny, digits=digits_dir) for argument in arguments))
+    assert (found, out) == (code, "")
+    assert part in err
+    assert err.count("\n") == 1

@@ -1,0 +1,77 @@
+"""The figures as plain text."""
+
+from dataclasses import dataclass
+
+from vaegen_training.evaluation.statistics import Figure
+from vaegen_training.evaluation.suite import Evaluation
+
+COLUMNS = {
+    "raw": "samples, raw",
+    "verified": "samples, verified",
+    "reconstruction": "reconstructions",
+    "real": "real digits",
+}
+NONE = "-"
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one row is shown."""
+
+    title: str
+    decimals: int = 2
+    percent: bool = False
+
+
+ROWS = {
+    "digit_accuracy": Row("digit accuracy, %", percent=True),
+    "color_error_median": Row("color error, CIEDE2000, median"),
+    "color_error_p95": Row("color error, CIEDE2000, 95th percentile"),
+    "hue_error_median": Row("hue error, degrees, median"),
+    "bleeding_median": Row("color bleeding, CIEDE2000, median"),
+    "tries": Row("draws an image took, mean", 3),
+    "density": Row("density, k=5", 3),
+    "coverage": Row("coverage, k=5", 3),
+    "frechet": Row("Frechet distance, judge features"),
+    "neighbor_distance_median": Row("nearest training digit, median distance"),
+    "near_copies": Row("nearer to one than 99% of test digits, %", percent=True),
+    "excess_bce": Row("excess BCE, nats"),
+    "kl": Row("KL divergence, nats"),
+    "rate_per_latent": Row("rate per latent, nats, mean", 3),
+    "active_units": Row("active units", 0),
+    "codes_in_use": Row("codes in use", 0),
+    "perplexity": Row("perplexity of a categorical, mean"),
+    "hard_soft_excess_bce": Row("hard less soft codes: excess BCE, nats", 3),
+    "hard_soft_accuracy": Row("hard less soft codes: digit accuracy, %", percent=True),
+}
+
+
+def to_text(evaluation: Evaluation) -> str:
+    """Lay out the figures, each with its 95% confidence interval and, once a cell, its number of items."""
+    model = evaluation.model
+    lines = [["", *COLUMNS.values()]]
+    for key, row in ROWS.items():
+        figures = evaluation.figures.get(key)
+        if figures:
+            lines.append([row.title, *(_cell(figures.get(column), row) for column in COLUMNS)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    body = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join(
+        [
+            f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
+            f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval] number of items",
+            f"judge sha256 {evaluation.judge}",
+            "",
+            *body,
+        ]
+    )
+
+
+def _cell(figure: Figure | None, row: Row) -> str:
+    if figure is None:
+        return NONE
+    value, low, high = (
+        f"{number * (100 if row.percent else 1) + 0.0:.{row.decimals}f}"
+        for number in (figure.value, figure.low, figure.high)
+    )
+    return f"{value} [{low}, {high}] {figure.n}"
