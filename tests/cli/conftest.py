@@ -1,4 +1,6 @@
+import functools
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +73,8 @@ def process(here: Path) -> Callable[..., "subprocess.Popen[bytes]"]:
     def start(*arguments: object, **options: object) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "vaegen_cli", *map(str, arguments)]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-        return subprocess.Popen(command, cwd=here, **pipes)  # type: ignore[call-overload,no-any-return]
+        # A shell that runs the tests in the background has them, and so their children, ignore Ctrl-C.
+        ctrl_c = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        return subprocess.Popen(command, cwd=here, preexec_fn=ctrl_c, **pipes)  # type: ignore[call-overload,no-any-return]
 
     return start
