@@ -4,6 +4,7 @@ An image is analysed into *features* (what the conditional prior models) and, wh
 part, its *color*; both together give the posterior; a latent decodes to an image.
 """
 
+import abc
 import math
 
 import torch
@@ -20,7 +21,7 @@ SUBPIXELS = AREA * CHANNELS  # 2352 values of an image
 _UNIFORM_STD = 0.29  # standard deviation of a uniform channel, 1 / sqrt(12)
 
 
-class Vae(nn.Module):
+class Vae(nn.Module, abc.ABC):
     """What training, the prior and the export know of a model."""
 
     spec: LatentSpec
@@ -29,21 +30,21 @@ class Vae(nn.Module):
     separate_color: bool
     """Whether the color is coded apart from the features; if not, the features hold it too."""
 
+    @abc.abstractmethod
     def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Turn (n, 3, 28, 28) in [0, 1] into features (n, F) and color (n, 3) in [0, 1]."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def posterior(self, features: Tensor, color: Tensor) -> Posterior:
         """Give q(latent | image) from features (n, F) and color (n, 3)."""
-        raise NotImplementedError
 
     def encode(self, image: Tensor) -> Posterior:
         """Give q(latent | image) of (n, 3, 28, 28) in [0, 1]."""
         return self.posterior(*self.analyse(image))
 
+    @abc.abstractmethod
     def decode(self, latent: Tensor) -> Tensor:
         """Turn (n, L) into images (n, 3, 28, 28) in [0, 1]."""
-        raise NotImplementedError
 
 
 class SeedVae(Vae):
