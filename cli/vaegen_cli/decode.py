@@ -14,12 +14,14 @@ from vaegen_cli.options import (
     Settings,
     common_options,
     force_option,
+    format_option,
     json_option,
     model_options,
     pass_settings,
+    scale_option,
     with_examples,
 )
-from vaegen_cli.output import FORMATS, PIPE, Format, check_targets, names_file, refuse_terminal, write, write_stdout
+from vaegen_cli.output import PIPE, Format, check_targets, choose_format, claim_stdout, write, write_stdout
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
 
 if TYPE_CHECKING:
@@ -49,11 +51,9 @@ BATCH = 4096  # images in memory at a time where each has its own file
     metavar="FILE|FOLDER|-",
     help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
 )
-@click.option("--format", "chosen", type=click.Choice(FORMATS), help="[default: png, or the suffix of -o]")
+@format_option
 @click.option("--grid", is_flag=True, help="One sheet of all images, as near a square as it goes.")
-@click.option(
-    "--scale", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Enlarge N times, sharply."
-)
+@scale_option
 @model_options
 @force_option
 @json_option
@@ -88,14 +88,8 @@ def decode(
     if (source is None) == (not texts):
         raise RequestError("give a file of latents or --latent, one of the two")
     if out == PIPE:
-        if as_json:
-            raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
-        refuse_terminal()
-    is_file = out != PIPE and names_file(out)
-    suffix = Path(out).suffix.lower().removeprefix(".") if is_file else None
-    if chosen and suffix and suffix != chosen:
-        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-    format_: Format = chosen or ("npy" if suffix == "npy" else "png")
+        claim_stdout(as_json=as_json)
+    is_file, format_ = choose_format(out, chosen)
     with vaegen.load(model, threads=threads) as loaded:
         latents = _latents(loaded, source, texts)
         together = grid or format_ == "npy"

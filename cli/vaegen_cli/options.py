@@ -14,6 +14,8 @@ from click.shell_completion import CompletionItem
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
+from vaegen_cli.output import FORMATS
+
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
@@ -104,6 +106,12 @@ seed_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
+format_option = click.option(
+    "--format", "chosen", type=click.Choice(FORMATS), help="[default: png, or the suffix of -o]"
+)
+scale_option = click.option(
+    "--scale", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Enlarge N times, sharply."
+)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,30 @@ def write_stdout(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def choose_format(out: str | None, chosen: Format | None) -> tuple[bool, Format]:
+    """Tell whether `-o` names a file, and the format that it and `--format` ask for.
+
+    Raises:
+        RequestError: The two contradict each other.
+    """
+    is_file = out is not None and out != PIPE and names_file(out)
+    suffix = Path(out).suffix.lower().removeprefix(".") if out is not None and is_file else None
+    if chosen and suffix and suffix != chosen:
+        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
+    return is_file, chosen or ("npy" if suffix == "npy" else "png")
+
+
+def claim_stdout(*, as_json: bool) -> None:
+    """Keep stdout for image bytes alone, for a verb with `-o -`.
+
+    Raises:
+        RequestError: `--json` wants stdout too, or it is a terminal.
+    """
+    if as_json:
+        raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
+    refuse_terminal()
+
+
 def refuse_terminal() -> None:
     """Keep image bytes off the screen.
 

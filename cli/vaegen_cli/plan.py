@@ -8,7 +8,7 @@ from pathlib import Path
 from vaegen.errors import RequestError
 
 from vaegen_cli.options import Color
-from vaegen_cli.output import PIPE, Format, file_stem, names_file
+from vaegen_cli.output import PIPE, Format, choose_format, file_stem
 
 MAX_IMAGES = 100_000  # of one call, 235 MB; --start goes on from there
 DRAWN_FROM = 64  # least brightest channel of a drawn color, of 255: the range that quality figures are quoted for
@@ -94,11 +94,7 @@ def plan_files(requests: Sequence[Request], out: str | None, chosen: Format | No
     Raises:
         RequestError: The options contradict each other.
     """
-    is_file = out is not None and out != PIPE and names_file(out)
-    suffix = Path(out).suffix.lower().removeprefix(".") if out is not None and is_file else None
-    if chosen and suffix and suffix != chosen:
-        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-    format_: Format = chosen or ("npy" if suffix == "npy" else "png")
+    is_file, format_ = choose_format(out, chosen)
     together = grid or format_ == "npy"
     if not together and len(requests) > 1 and (is_file or out == PIPE):
         raise RequestError(

@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import vaegen
-from vaegen.errors import RequestError
 
 from vaegen_cli.options import (
     Color,
     Settings,
     common_options,
     force_option,
+    format_option,
     json_option,
     model_options,
     pass_settings,
     read_colors,
     read_digits,
+    scale_option,
     seed_option,
     with_examples,
 )
-from vaegen_cli.output import FORMATS, PIPE, Format, check_targets, refuse_terminal, write, write_stdout
+from vaegen_cli.output import PIPE, Format, check_targets, claim_stdout, write, write_stdout
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
 from vaegen_cli.plan import plan_files, plan_requests
 
@@ -87,11 +88,9 @@ SHOWN = 5  # images that did not come out as asked and are told of one by one wi
     metavar="FILE|FOLDER|-",
     help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
 )
-@click.option("--format", "chosen", type=click.Choice(FORMATS), help="[default: png, or the suffix of -o]")
+@format_option
 @click.option("--grid", is_flag=True, help="One sheet: a row for each digit, a column for each color.")
-@click.option(
-    "--scale", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Enlarge N times, sharply."
-)
+@scale_option
 @force_option
 @json_option
 @common_options
@@ -131,9 +130,7 @@ def sample(
     requests = plan_requests(digits, colors, count, seed=seed, start=start)
     files = plan_files(requests, out, chosen, grid=grid)
     if out == PIPE:
-        if as_json:
-            raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
-        refuse_terminal()
+        claim_stdout(as_json=as_json)
     check_targets(files.targets, force=force)
 
     from vaegen.images import encode_png
