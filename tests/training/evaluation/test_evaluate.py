@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from vaegen_cli import main
 from vaegen_training.evaluation import Evaluation, evaluate, judge, to_text
-from vaegen_training.evaluation.table import COLUMNS, ROWS
+from vaegen_training.evaluation.table import COLUMNS, HEADLINE, ROWS
 
 FIGURE = {"value", "low", "high", "n"}
 SAMPLES = {"raw", "verified"}
@@ -79,6 +79,26 @@ def test_the_command_line_gives_the_same_as_json(
     assert data == json.loads(json.dumps(found.to_dict()))
     assert set(data["figures"]["coverage"]["verified"]) == FIGURE
     assert (data["n"], data["seed"], data["model"]["name"]) == (100, 0, "tiny")
+
+
+def test_several_models_end_in_one_table(
+    found: Evaluation, tiny: Path, digits_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--data-dir", digits_dir, "--no-verify", "--n", 100)
+    code, out, _ = run(capsys, tiny, tiny, *options)
+    assert code == 0
+    *texts, head, table = out.rstrip("\n").split("\n\n")
+    assert "\n\n".join(texts) == "\n\n".join([to_text(found)] * 2)
+    assert found.judge in head
+    lines = table.splitlines()
+    assert lines[0].split() == ["tiny", "tiny", "real", "digits"]
+    assert len(lines) == 1 + len(HEADLINE)
+    coverage = next(line for line in lines if line.startswith("coverage, k=5: samples, verified"))
+    for column in ("verified", "real"):
+        assert f"{found.figures['coverage'][column].value:.3f} [" in coverage
+    code, out, _ = run(capsys, tiny, tiny, *options, "--json")
+    assert code == 0
+    assert json.loads(out) == [json.loads(json.dumps(found.to_dict()))] * 2
 
 
 def test_a_finished_run_is_measured_too(digits_dir: Path, capsys: pytest.CaptureFixture[str], trained: object) -> None:

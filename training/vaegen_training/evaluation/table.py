@@ -1,5 +1,6 @@
 """The figures as plain text."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vaegen_training.evaluation.statistics import Figure
@@ -46,6 +47,39 @@ ROWS = {
 }
 
 
+HEADLINE = (
+    ("digit_accuracy", "raw"),
+    ("digit_accuracy", "verified"),
+    ("color_error_median", "verified"),
+    ("color_error_p95", "verified"),
+    ("coverage", "raw"),
+    ("coverage", "verified"),
+    ("digit_accuracy", "reconstruction"),
+    ("excess_bce", "reconstruction"),
+    ("kl", "reconstruction"),
+)
+"""What is compared between models: rows and the column that each is taken from."""
+
+
+def to_comparison(evaluations: Sequence[Evaluation]) -> str:
+    """Lay out the headline figures of several models side by side, and what real digits get."""
+    first = evaluations[0]
+    lines = [["", *(evaluation.model.name for evaluation in evaluations), COLUMNS["real"]]]
+    for key, column in HEADLINE:
+        row = ROWS[key]
+        figures = [evaluation.figures[key].get(column) for evaluation in evaluations]
+        real = first.figures[key].get("real")
+        lines.append([f"{row.title}: {COLUMNS[column]}", *(_cell(figure, row) for figure in (*figures, real))])
+    return "\n".join(
+        [
+            f"{first.n} samples a model, seed {first.seed}; value [95% confidence interval] number of items",
+            f"judge sha256 {first.judge}",
+            "",
+            *_aligned(lines),
+        ]
+    )
+
+
 def to_text(evaluation: Evaluation) -> str:
     """Lay out the figures, each with its 95% confidence interval and, once a cell, its number of items."""
     model = evaluation.model
@@ -54,17 +88,20 @@ def to_text(evaluation: Evaluation) -> str:
         figures = evaluation.figures.get(key)
         if figures:
             lines.append([row.title, *(_cell(figures.get(column), row) for column in COLUMNS)])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    body = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join(
         [
             f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
             f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval] number of items",
             f"judge sha256 {evaluation.judge}",
             "",
-            *body,
+            *_aligned(lines),
         ]
     )
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
 
 
 def _cell(figure: Figure | None, row: Row) -> str:
