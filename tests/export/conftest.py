@@ -19,12 +19,17 @@ SMALL = {
     "vae.batch": "100",
     "vae.ema": "0.9",
     "model.hidden": "64",
-    "prior.couplings": "2",
     "prior.hidden": "32",
-    "prior_stage.epochs": "4",
+    "prior.examples": "2000",
+    "flow_stage.epochs": "4",
+    "flow_stage.batch": "250",
+    "flow_stage.ema": "0.9",
+    "prior_stage.epochs": "2",
     "prior_stage.batch": "250",
     "prior_stage.ema": "0.9",
 }
+
+QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": "1000"}
 
 GetRun = Callable[..., Path]
 
@@ -32,7 +37,7 @@ GetRun = Callable[..., Path]
 @pytest.fixture(scope="session")
 def joint_spec() -> ModelSpec:
     """What the small joint model is."""
-    return ModelSpec("joint", "default", LatentSpec(35, (16, 16)), 0.5, 0.85)
+    return ModelSpec("joint", "default", LatentSpec(35, (32, 8)), 0.5, 0.9)
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +56,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> GetRun:
                 out=out,
                 data_dir=DIGITS,
                 device="cpu",
-                overrides=SMALL if preset == "default" else {"vae.epochs": "0.5", "prior_stage.epochs": "1"},
+                overrides=SMALL if preset == "default" else {**QUICK, "vae.epochs": "0.5"},
                 verify_data=False,
                 progress=False,
             )

@@ -9,14 +9,24 @@ from PIL import Image
 from vaegen_cli import main
 
 DIGITS = Path(__file__).parents[1] / "assets" / "digits"
-SHORT = ["model.hidden=128", "vae.epochs=12", "vae.batch=100", "vae.ema=0.9", "prior_stage.batch=250"]
+SHORT = [
+    "model.hidden=128",
+    "vae.epochs=12",
+    "vae.batch=100",
+    "vae.ema=0.9",
+    "flow_stage.epochs=10",
+    "flow_stage.batch=250",
+    "prior.examples=2000",
+    "prior_stage.epochs=5",
+    "prior_stage.batch=250",
+]
 
 
 def test_train_export_and_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    settings = [part for setting in [*SHORT, "prior_stage.epochs=10"] for part in ("--set", setting)]
+    settings = [part for setting in SHORT for part in ("--set", setting)]
     command = ["train", "continuous", "--data-dir", str(DIGITS), "--no-verify", "--out", "run", *settings]
     assert main(command) == 0
     assert capsys.readouterr().out == "run\n"

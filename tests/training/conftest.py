@@ -19,7 +19,15 @@ torch.set_num_threads(1)
 DIGITS = Path(__file__).parents[1] / "assets" / "digits"
 
 # Seconds of training on 1,000 digits; everything else is the preset's. So few steps are averaged over a shorter time.
-_PRIOR = {"prior_stage.epochs": "12", "prior_stage.batch": "250", "prior_stage.ema": "0.9"}
+_PRIOR = {
+    "flow_stage.epochs": "12",
+    "flow_stage.batch": "250",
+    "flow_stage.ema": "0.9",
+    "prior.examples": "2000",
+    "prior_stage.epochs": "6",
+    "prior_stage.batch": "250",
+    "prior_stage.ema": "0.9",
+}
 SHORT = {
     "seed": {"vae.epochs": "2", **_PRIOR},
     "default": {"vae.epochs": "8", "vae.batch": "100", "vae.ema": "0.9", **_PRIOR},

@@ -10,17 +10,21 @@ from vaegen_training import latents, losses, objectives, painter
 from vaegen_training.config import ObjectiveConfig, TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.latents import Posterior
-from vaegen_training.models import SeedVae
-from vaegen_training.objectives import PriorObjective, VaeObjective
+from vaegen_training.models import FactoredVae, SeedVae
+from vaegen_training.objectives import VaeObjective
 from vaegen_training.presets import preset
-from vaegen_training.run import fresh
+from vaegen_training.run import fresh, load_judge
 
 INDEX = torch.arange(32)
 
 
+def objective(vae: SeedVae | FactoredVae, digits: Mnist, config: TrainConfig) -> VaeObjective:
+    return VaeObjective(vae, digits, config, load_judge())
+
+
 def losses_of(config: TrainConfig, digits: Mnist, progress: float = 0.5, seed: int = 0) -> dict[str, float]:
-    vae, _ = fresh(config)
-    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(seed), progress)
+    vae, _, _ = fresh(config)
+    found = objective(vae, digits, config)(INDEX, torch.Generator().manual_seed(seed), progress)
     return {name: float(value.detach()) for name, value in found.items()}
 
 
@@ -73,7 +77,7 @@ def test_the_loss_depends_on_the_generator_and_nothing_else(name: str, kind: str
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_parts_of_the_loss_are_divergences(name: str, kind: str, digits: Mnist) -> None:
     found = losses_of(preset(name, kind), digits)
-    assert set(found) == {"loss", "excess_bce", "kl"}
+    assert set(found) == {"loss", "excess_bce", "kl"} | ({"perceptual"} if name == "default" else set())
     assert found["excess_bce"] > 0
     assert found["kl"] > 0
     assert found["loss"] > found["excess_bce"]
@@ -82,9 +86,9 @@ def test_the_parts_of_the_loss_are_divergences(name: str, kind: str, digits: Mni
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits: Mnist) -> None:
     config = preset("seed", kind)
-    vae, _ = fresh(config)
+    vae, _, _ = fresh(config)
     assert isinstance(vae, SeedVae)
-    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.0)
+    found = objective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.0)
     random = torch.Generator().manual_seed(0)
     gray = painter.to_float(digits.train_images[INDEX])
     image = painter.paint(gray, painter.random_colors(32, random))  # colors first, then the noise
@@ -106,9 +110,10 @@ def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_default_loss_is_the_bce_of_its_image_plus_the_weighted_kl(kind: str, digits: Mnist) -> None:
-    config = preset("default", kind).override({"vae.augment": "0"})
-    vae, _ = fresh(config)
-    found = VaeObjective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.5)
+    plain = {"vae.augment": "0", "objective.perceptual_weight": "0", "model.brightness": "1"}
+    config = preset("default", kind).override(plain)
+    vae, _, _ = fresh(config)
+    found = objective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.5)
     random = torch.Generator().manual_seed(0)
     gray = painter.to_float(digits.train_images[INDEX])
     image = painter.paint(gray, painter.random_colors(32, random, margin=objectives.COLOR_MARGIN))
@@ -129,19 +134,19 @@ def test_codes_are_hard_from_the_configured_moment_on(digits: Mnist) -> None:
     assert losses_of(config, digits, 0.1) == soft != hard == end
 
 
-def test_the_priors_loss_is_the_likelihood_of_noisy_features_and_leaves_the_vae_alone(digits: Mnist) -> None:
-    config = preset("seed", "joint")
-    vae, flow = fresh(config)
-    objective = PriorObjective(vae, flow, digits, config)
-    flow.standardise(objective.features(torch.arange(1000), torch.Generator().manual_seed(9))[0])
-    found = objective(INDEX, torch.Generator().manual_seed(0), 0.5)
+def test_the_perceptual_loss_is_what_the_judge_sees_of_the_decoded_mask(digits: Mnist) -> None:
+    config = preset("default", "continuous").override({"vae.augment": "0", "objective.perceptual_weight": "7"})
+    vae, _, _ = fresh(config)
+    assert isinstance(vae, FactoredVae)
+    found = objective(vae, digits, config)(INDEX, torch.Generator().manual_seed(0), 0.5)
+    without = losses_of(config.override({"objective.perceptual_weight": "0"}), digits)
     random = torch.Generator().manual_seed(0)
-    features, rgb = objective.features(INDEX, random)
-    assert features.shape == (32, 64)
-    assert not features.requires_grad
-    noisy = (features - flow.center) / flow.scale + config.prior.noise * torch.randn(features.shape, generator=random)
-    log_prob = flow.log_prob(noisy, flow.context(digits.train_labels[INDEX], rgb))
-    torch.testing.assert_close(found["loss"], -log_prob.mean() / 64)
+    gray = painter.to_float(digits.train_images[INDEX])
+    posterior = vae.posterior(*vae.analyse_painted(gray, painter.random_colors(32, random, margin=0.05)))
+    latent = latents.sample(posterior, objectives.noise_for(posterior, random), 1.0)
+    judge, mask = load_judge(), torch.sigmoid(1.3 * vae.parts(latent)[0])
+    expected = losses.perceptual(judge.activations(mask), judge.activations(gray)).mean()
+    torch.testing.assert_close(found["perceptual"], expected)
+    assert float(found["loss"].detach()) == pytest.approx(without["loss"] + 7 * float(expected.detach()), rel=1e-5)
     found["loss"].backward()
-    assert all(parameter.grad is None for parameter in vae.parameters())
-    assert any(parameter.grad is not None for parameter in flow.parameters())
+    assert all(parameter.grad is None for parameter in judge.parameters())

@@ -28,7 +28,7 @@ def tiles(path: Path) -> np.ndarray:
 
 
 def test_reconstructions_stand_below_their_originals(tmp_path: Path, digits: Mnist) -> None:
-    vae, _ = fresh(preset("default", "continuous"))
+    vae, _, _ = fresh(preset("default", "continuous"))
     board = Board(digits)
     board.reconstructions(vae.eval(), tmp_path / "a.png")
     board.reconstructions(vae.eval(), tmp_path / "b.png")
@@ -58,7 +58,7 @@ class Told(Prior):
 
 def test_samples_are_a_sheet_of_digits_down_and_colors_across(tmp_path: Path, digits: Mnist) -> None:
     config = preset("default", "continuous")
-    prior = Told(Flat(config.model), fresh(config)[1])
+    prior = Told(Flat(config.model), fresh(config)[2])
     Board(digits).samples(prior, 0.8, tmp_path / "sheet.png")
     grid = tiles(tmp_path / "sheet.png")
     assert grid.shape == (10, 8, 28, 28, 3)

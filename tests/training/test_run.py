@@ -43,10 +43,11 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 @pytest.mark.parametrize(("preset", "kind"), ALL)
 def test_a_short_run_learns(trained: TrainShort, preset: str, kind: str) -> None:
-    vae, prior = (metrics(trained(preset, kind), stage) for stage in ("vae", "prior"))
+    vae, flow, prior = (metrics(trained(preset, kind), stage) for stage in ("vae", "flow", "prior"))
     assert vae[-1]["excess_bce"] < 0.6 * vae[0]["excess_bce"]
     assert vae[-1]["kl"] > 1  # the latents are used
-    assert prior[-1]["loss"] < prior[0]["loss"] - 0.02
+    assert flow[-1]["loss"] < 0.98 * flow[0]["loss"]
+    assert prior[-1]["error"] < 0.9 * prior[0]["error"]
 
 
 @pytest.mark.parametrize(("preset", "kind"), ALL)
@@ -58,8 +59,8 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
     _, vae, *_ = load_run(folder)
     assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == figures.losses_on_test(vae, digits)
     assert summary["n"] == 200
-    assert set(summary["seconds"]) == {"vae", "prior"}
-    untrained, _ = fresh(presets.preset(preset, kind))
+    assert set(summary["seconds"]) == {"vae", "flow", "prior"}
+    untrained, *_ = fresh(presets.preset(preset, kind))
     assert summary["excess_bce"] < 0.6 * figures.losses_on_test(untrained, digits)["excess_bce"]
 
 
@@ -71,9 +72,12 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
         "config.json",
         "metrics.jsonl",
         "vae.metrics.csv",
+        "flow.metrics.csv",
         "prior.metrics.csv",
         "vae.checkpoint.safetensors",
+        "flow.checkpoint.safetensors",
         "prior.checkpoint.safetensors",
+        "prior.examples.safetensors",
         "model.safetensors",
         "summary.json",
     }
@@ -98,7 +102,7 @@ def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, prese
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_leaves_the_built_color_code_alone(trained: TrainShort, kind: str) -> None:
     config, vae, *_ = load_run(trained("default", kind))
-    start, _ = fresh(config)
+    start, *_ = fresh(config)
     assert isinstance(vae, FactoredVae)
     assert isinstance(start, FactoredVae)
     for part in ("color_head", "color_decoder"):
@@ -132,6 +136,9 @@ SMALL = {
     "vae.epochs": "4",
     "vae.batch": "50",
     "model.hidden": "64",
+    "flow_stage.epochs": "3",
+    "flow_stage.batch": "50",
+    "prior.examples": "1000",
     "prior_stage.epochs": "3",
     "prior_stage.batch": "50",
 }
@@ -144,7 +151,7 @@ def short(out: Path, digits_dir: Path, **changes: Any) -> TrainSummary:
         "preset": "default",
         "data_dir": digits_dir,
         "device": "cpu",
-        "overrides": {**SMALL, "vae.epochs": "0.2", "prior_stage.epochs": "0.2"},
+        "overrides": {**SMALL, "vae.epochs": "0.2", "flow_stage.epochs": "0.2", "prior_stage.epochs": "0.2"},
         "verify_data": False,
         "progress": False,
         **changes,

@@ -42,6 +42,10 @@ class ModelConfig:
     logit_gain: float = 8.0
     """Factor on the initial logits: codes that start decided get a gradient from the first step (factored only)."""
 
+    brightness: float = 1.0
+    """Factor on the decoded stroke mask, which is cut off at 1; above 1 it gives back what the mean that the BCE
+    asks for lacks of a stroke's full color (factored only)."""
+
     def __post_init__(self) -> None:
         try:
             latent = self.latent
@@ -49,8 +53,10 @@ class ModelConfig:
             raise ConfigError(f"model: {error}") from error
         if self.architecture not in get_args(Architecture):
             raise ConfigError(f"architecture: {self.architecture!r} is not one of {', '.join(get_args(Architecture))}")
-        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0:
-            raise ConfigError("model: hidden must be at least 2, features at least 1, logit_gain above 0")
+        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0:
+            raise ConfigError(
+                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0"
+            )
         if self.architecture == "seed":
             if self.color_continuous or self.color_variables:
                 raise ConfigError("model: the seed architecture has no color part; leave color_* at 0")
@@ -127,10 +133,17 @@ class ObjectiveConfig:
     """Fraction of the run at which the end temperature is reached (exponential course)."""
     hard_from: float = 1.0
     """Fraction of the run from which codes are drawn hard, straight-through; 1 keeps them soft throughout."""
+    perceptual_weight: float = 0.0
+    """Weight of the perceptual loss of the decoded mask (factored only)."""
+    perceptual_contrast: float = 1.0
+    """Factor on the mask's logits for the perceptual loss: the judge was trained on sharper digits than means are."""
 
     def __post_init__(self) -> None:
-        if self.kl_weight < 0:
-            raise ConfigError(f"kl_weight: {self.kl_weight} is negative")
+        for name in ("kl_weight", "perceptual_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}: {getattr(self, name)} is negative")
+        if self.perceptual_contrast <= 0:
+            raise ConfigError(f"perceptual_contrast: {self.perceptual_contrast} is not above 0")
         if not (0 < self.temperature_end <= self.temperature_start <= 100):
             raise ConfigError("temperatures must be above 0, and must not rise")
         for name in ("kl_warmup", "temperature_reached", "hard_from"):
@@ -140,25 +153,35 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """The second stage: a coupling flow over the encoder's features, given digit and color."""
+    """The second stage: features drawn for a digit and a color (see `vaegen_training.prior`)."""
 
-    couplings: int = 8
-    """Affine coupling layers."""
-    hidden: int = 192
-    """Width of each coupling's two hidden layers, units."""
-    noise: float = 0.05
-    """Gaussian noise on the standardised features, in their standard deviations: keeps the flow smooth."""
-    temperature: float = 0.85
+    hidden: int = 384
+    """Width of the velocity field and of the generator, units."""
+    blocks: int = 3
+    """Residual blocks of the velocity field, two layers each."""
+    steps: int = 5
+    """Steps in which the field is solved for the generator's examples."""
+    examples: int = 400_000
+    """Solutions that the generator learns from."""
+    layers: int = 3
+    """Hidden layers of the generator."""
+    guidance: float = 0.0
+    """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
+    temperature: float = 0.9
     """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""
 
     def __post_init__(self) -> None:
-        if self.couplings < 1 or self.hidden < 1 or self.noise < 0 or not 0 < self.temperature <= 1:
-            raise ConfigError("prior: couplings and hidden at least 1, noise not negative, temperature in (0, 1]")
+        if min(self.hidden, self.blocks, self.steps, self.layers) < 1:
+            raise ConfigError("prior: hidden, blocks, steps and layers are at least 1")
+        if not 100 <= self.examples <= 10_000_000:
+            raise ConfigError(f"prior: examples {self.examples} is out of range; choose 100 to 10000000")
+        if self.guidance < 0 or not 0 < self.temperature <= 1:
+            raise ConfigError("prior: guidance is not negative, temperature in (0, 1]")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One run of `vaegen train`: the VAE, then its conditional prior."""
+    """One run of `vaegen train`: the VAE, then its conditional prior in two stages."""
 
     preset: str
     """Name of the preset that this configuration came from."""
@@ -166,6 +189,7 @@ class TrainConfig:
     objective: ObjectiveConfig
     vae: StageConfig
     prior: PriorConfig
+    flow_stage: StageConfig
     prior_stage: StageConfig
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
@@ -174,6 +198,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
+        if self.prior_stage.augment:
+            raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
 
     def override(self, settings: Mapping[str, str]) -> Self:
         """Give a copy with settings changed, `{"vae.epochs": "2"}`.

@@ -48,6 +48,15 @@ class Judge(nn.Module):
         result: Tensor = self.classify(self.features(gray.reshape(-1, 1, SIDE, SIDE)))
         return result
 
+    def activations(self, gray: Tensor) -> list[Tensor]:
+        """Give what each nonlinear layer makes of gray digits (n, 784) in [0, 1], and the logits: 5 of (n, ...)."""
+        x, found = gray.reshape(-1, 1, SIDE, SIDE), []
+        for layer in self.features:
+            x = layer(x)
+            if isinstance(layer, nn.GELU):
+                found.append(x)
+        return [*found, self.classify(x)]
+
 
 class JudgeObjective:
     """Cross entropy with a little label smoothing, on augmented gray digits."""

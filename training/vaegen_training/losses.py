@@ -1,5 +1,6 @@
 """Losses in nats: sums over pixels and latents, means over the batch are taken by the caller."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -87,3 +88,22 @@ def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tenso
     kept = color + (color.clamp(COLOR_MARGIN, 1 - COLOR_MARGIN) - color).detach()
     result: Tensor = _PaintedBce.apply(mask, kept, gray, rgb)
     return result
+
+
+def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """Distance between two images as a classifier's layers see them (Johnson et al. 2016, eq. 2).
+
+    Each layer's mean squared difference is divided by its variance over the batch, so that all layers count alike.
+
+    Args:
+        activations: Of each layer, float32 (n, ...).
+        target: The same of the images that should have come out.
+
+    Returns:
+        float32 (n,); each layer gives 0 for equal images and about 2 for unrelated ones.
+    """
+    parts = []
+    for found, wanted in zip(activations, target, strict=True):
+        variance = wanted.var(0, correction=0).mean().clamp_min(1e-6)
+        parts.append((found - wanted).square().flatten(1).mean(1) / variance)
+    return torch.stack(parts).sum(0)

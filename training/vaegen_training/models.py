@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from vaegen.spec import CHANNELS, SIDE, LatentSpec
 
-from vaegen_training import latents
+from vaegen_training import latents, painter
 from vaegen_training.config import ModelConfig
 from vaegen_training.latents import Posterior
 
@@ -125,6 +125,7 @@ class FactoredVae(Vae):
         self.shape_spec = _latent_spec(self.spec.continuous - config.color_continuous, n - colored, k)
         self.color_spec = _latent_spec(config.color_continuous, colored, k)
         self.feature_size = config.features
+        self.brightness = config.brightness
         wide, narrow = config.hidden, config.hidden // 2
         self.encoder = nn.Sequential(*_hidden(AREA, wide), *_hidden(wide, narrow), nn.Linear(narrow, config.features))
         self.shape_head = nn.Linear(config.features, _parameters(self.shape_spec))
@@ -161,7 +162,7 @@ class FactoredVae(Vae):
         return latents.join(shape, latents.split(self.color_head(2 * color - 1), self.color_spec))
 
     def parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the mask (n, 784) in [0, 1] and the color (n, 3), not yet clipped to [0, 1]."""
+        """Give the mask's logits (n, 784) and the color (n, 3), not yet clipped to [0, 1]."""
         sizes = [
             self.shape_spec.continuous,
             self.color_spec.continuous,
@@ -169,12 +170,21 @@ class FactoredVae(Vae):
             self.color_spec.size - self.color_spec.continuous,
         ]
         z_shape, z_color, c_shape, c_color = latent.split(sizes, dim=1)
-        mask = torch.sigmoid(self.decoder(torch.cat([z_shape, c_shape], dim=1)))
-        return mask, self.color_decoder(torch.cat([z_color, c_color], dim=1))
+        logits = self.decoder(torch.cat([z_shape, c_shape], dim=1))
+        return logits, self.color_decoder(torch.cat([z_color, c_color], dim=1))
+
+    def mask(self, logits: Tensor) -> Tensor:
+        """Give the mask (n, 784) in [0, 1] that images are made with.
+
+        The mask with the least BCE is the mean over all that a latent leaves open, a little dimmer than a stroke,
+        most of whose pixels are at full brightness.
+        """
+        return (self.brightness * torch.sigmoid(logits)).clamp(max=1)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Multiply mask and color."""
-        mask, color = self.parts(latent)
+        logits, color = self.parts(latent)
+        mask = self.mask(logits)
         image = color.clamp(0, 1)[:, :, None] * mask[:, None, :]
         return image.reshape(-1, CHANNELS, SIDE, SIDE)
 
@@ -250,6 +260,13 @@ def _latent_spec(continuous: int, variables: int, classes: int) -> LatentSpec:
 
 def _parameters(spec: LatentSpec) -> int:
     return spec.size + spec.continuous  # a mean and a log-variance for each Gaussian coordinate
+
+
+def analyse(vae: Vae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    """Give a model's features (n, F) and colors (n, 3) of digits gray (n, 784) painted in rgb (n, 3)."""
+    if isinstance(vae, FactoredVae):
+        return vae.analyse_painted(gray, rgb)
+    return vae.analyse(painter.paint(gray, rgb))
 
 
 def build(config: ModelConfig) -> SeedVae | FactoredVae:

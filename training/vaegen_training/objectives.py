@@ -1,4 +1,4 @@
-"""What the VAE and its prior minimise, on digits painted afresh for each step."""
+"""What the VAE minimises, on digits painted afresh for each step."""
 
 import torch
 from torch import Tensor
@@ -6,27 +6,30 @@ from torch import Tensor
 from vaegen_training import latents, losses, painter
 from vaegen_training.config import ObjectiveConfig, TrainConfig
 from vaegen_training.data import Mnist
+from vaegen_training.judge import Judge
 from vaegen_training.latents import Posterior
-from vaegen_training.models import FactoredVae, SeedVae
-from vaegen_training.prior import ConditionalFlow
+from vaegen_training.models import FactoredVae, SeedVae, analyse
 
 # Half a shade beyond either end, clipped: 9% of the channels are exactly 0 or 1, as in the colors people name.
 COLOR_MARGIN = 0.05
 # Images of each batch whose entropy is taken for the logged excess BCE: a step's time is worth more than digits.
 SHOWN = 32
+# Images of each batch that the judge looks at for the perceptual loss: a quarter of the default batch.
+LOOKED_AT = 64
 
 
 class VaeObjective:
-    """Negative ELBO: BCE of the reconstruction plus the weighted KL divergence."""
+    """Negative ELBO: BCE of the reconstruction plus the weighted KL divergence; and a perceptual loss, if asked for."""
 
-    def __init__(self, vae: SeedVae | FactoredVae, data: Mnist, config: TrainConfig) -> None:
+    def __init__(self, vae: SeedVae | FactoredVae, data: Mnist, config: TrainConfig, judge: Judge) -> None:
         self.vae = vae
+        self.judge = judge.eval().requires_grad_(requires_grad=False)
         self.images = data.train_images
         self.stage = config.vae
         self.objective = config.objective
 
     def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-        """Give loss, excess BCE and KL divergence, nats per image; means over the batch."""
+        """Give loss, excess BCE and KL divergence, nats per image, and the perceptual loss; means over the batch."""
         gray = painter.augment(painter.to_float(self.images[index]), self.stage.augment, random)
         factored = isinstance(self.vae, FactoredVae)
         rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN if factored else 0.0)
@@ -38,8 +41,8 @@ class VaeObjective:
             hard=progress >= self.objective.hard_from,
         )
         if isinstance(self.vae, FactoredVae):
-            mask, color = self.vae.parts(latent)
-            bce = losses.painted_bce(mask, color, gray, rgb)
+            logits, color = self.vae.parts(latent)
+            bce = losses.painted_bce(torch.sigmoid(logits), color, gray, rgb)
             excess = bce[:SHOWN] - losses.entropy(painter.paint(gray[:SHOWN], rgb[:SHOWN]))
         else:
             # The report's joint model adds up the losses of its two images, each against the target.
@@ -50,18 +53,15 @@ class VaeObjective:
             excess = losses.bce(shown, image[:SHOWN]) - losses.entropy(image[:SHOWN])
         kl = latents.kl_divergence(posterior)
         weight = kl_weight(self.objective, progress)
-        return {
-            "loss": (bce + weight * kl).mean(),
-            "excess_bce": excess.mean(),
-            "kl": kl.mean(),
-        }
-
-
-def analyse(vae: SeedVae | FactoredVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Give a model's features and colors of digits gray (n, 784) painted in rgb (n, 3)."""
-    if isinstance(vae, FactoredVae):
-        return vae.analyse_painted(gray, rgb)
-    return vae.analyse(painter.paint(gray, rgb))
+        found = {"loss": (bce + weight * kl).mean(), "excess_bce": excess.mean(), "kl": kl.mean()}
+        if isinstance(self.vae, FactoredVae) and self.objective.perceptual_weight:
+            with torch.no_grad():
+                seen = self.judge.activations(gray[:LOOKED_AT])
+            mask = torch.sigmoid(self.objective.perceptual_contrast * logits[:LOOKED_AT])
+            perceptual = losses.perceptual(self.judge.activations(mask), seen).mean()
+            found["loss"] = found["loss"] + self.objective.perceptual_weight * perceptual
+            found["perceptual"] = perceptual
+        return found
 
 
 def noise_for(posterior: Posterior, random: torch.Generator) -> Tensor:
@@ -85,30 +85,3 @@ def kl_weight(config: ObjectiveConfig, progress: float) -> float:
     """Weight of the KL divergence at a fraction of the run: a linear rise, then constant."""
     rise = min(1.0, progress / config.kl_warmup) if config.kl_warmup else 1.0
     return config.kl_weight * rise
-
-
-class PriorObjective:
-    """Negative log-likelihood of the encoder's features under the flow, given digit and color."""
-
-    def __init__(self, vae: SeedVae | FactoredVae, flow: ConditionalFlow, data: Mnist, config: TrainConfig) -> None:
-        self.vae = vae.eval()
-        self.flow = flow
-        self.data = data
-        self.stage = config.prior_stage
-        self.noise = config.prior.noise
-
-    @torch.no_grad()
-    def features(self, index: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Paint digits `index` and give their features (n, F) and colors (n, 3)."""
-        gray = painter.augment(painter.to_float(self.data.train_images[index]), self.stage.augment, random)
-        rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN)
-        features, _ = analyse(self.vae, gray, rgb)
-        return features, rgb
-
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
-        """Give the loss, nats per feature (of standardised features)."""
-        features, rgb = self.features(index, random)
-        noise = torch.randn(features.shape, generator=random, device=features.device)
-        standard = (features - self.flow.center) / self.flow.scale + self.noise * noise
-        context = self.flow.context(self.data.train_labels[index], rgb)
-        return {"loss": -self.flow.log_prob(standard, context).mean() / self.flow.size}

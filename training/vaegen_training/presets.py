@@ -15,7 +15,8 @@ from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, St
 # its temperature fell with the batch index.
 
 _SEED_STAGE: Final = StageConfig(epochs=20, batch=28, learning_rate=0.001, schedule="constant", warmup=0.0, beta2=0.999)
-_SEED_PRIOR: Final = StageConfig(epochs=8, batch=512, learning_rate=2e-3, clip=5.0, ema=0.998)
+_SEED_FLOW: Final = StageConfig(epochs=16, batch=512, learning_rate=2e-3, clip=1.0, ema=0.998)
+_SEED_PRIOR: Final = StageConfig(epochs=8, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998)
 
 
 def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> TrainConfig:
@@ -24,7 +25,8 @@ def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> Train
         model=ModelConfig("seed", continuous=continuous, variables=variables, classes=classes),
         objective=ObjectiveConfig(),
         vae=_SEED_STAGE,
-        prior=PriorConfig(),
+        prior=PriorConfig(examples=100_000),
+        flow_stage=_SEED_FLOW,
         prior_stage=_SEED_PRIOR,
     )
 
@@ -38,9 +40,9 @@ def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> Train
 def _default(
     *,
     epochs: float,
-    prior_epochs: float,
     features: int,
     kl_weight: float,
+    brightness: float,
     continuous: int = 0,
     variables: int = 0,
     classes: int = 0,
@@ -58,6 +60,7 @@ def _default(
             color_variables=color_variables,
             hidden=576,
             features=features,
+            brightness=brightness,
         ),
         objective=ObjectiveConfig(
             kl_weight=kl_weight,
@@ -66,10 +69,13 @@ def _default(
             temperature_end=0.5,
             temperature_reached=0.6,
             hard_from=0.75,
+            perceptual_weight=60.0,
+            perceptual_contrast=1.3,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        prior=PriorConfig(couplings=8, hidden=160),
-        prior_stage=StageConfig(epochs=prior_epochs, batch=512, learning_rate=2e-3, clip=5.0, ema=0.999, augment=0.3),
+        prior=PriorConfig(guidance=0.15),
+        flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
+        prior_stage=StageConfig(epochs=10, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
     )
 
 
@@ -77,23 +83,23 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ("seed", "continuous"): _seed(continuous=2),
     ("seed", "discrete"): _seed(variables=3, classes=20),
     ("seed", "joint"): _seed(continuous=2, variables=3, classes=20),
-    # 32 coordinates for the shape, 3 for the color.
+    # 44 coordinates for the shape, 3 for the color.
     ("default", "continuous"): _default(
-        epochs=100, prior_epochs=60, features=32, kl_weight=0.1, continuous=35, color_continuous=3
+        epochs=90, features=44, kl_weight=0.08, brightness=1.1, continuous=47, color_continuous=3
     ),
-    # 56 variables for the shape, 12 for the color: 4 staggered quantisers of each channel.
+    # 96 variables for the shape, 24 for the color: 8 staggered quantisers of each channel.
     ("default", "discrete"): _default(
-        epochs=70, prior_epochs=30, features=40, kl_weight=0.02, variables=68, classes=16, color_variables=12
+        epochs=90, features=48, kl_weight=0.02, brightness=1.15, variables=120, classes=8, color_variables=24
     ),
-    # 32 coordinates and 16 variables for the shape, 3 coordinates for the color.
+    # 32 coordinates and 32 variables for the shape, 3 coordinates for the color.
     ("default", "joint"): _default(
-        epochs=50,
-        prior_epochs=24,
-        features=40,
+        epochs=80,
+        features=44,
         kl_weight=0.05,
+        brightness=1.1,
         continuous=35,
-        variables=16,
-        classes=16,
+        variables=32,
+        classes=8,
         color_continuous=3,
     ),
 }

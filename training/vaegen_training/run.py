@@ -6,6 +6,7 @@
     RUN/metrics.jsonl, *.metrics.csv    losses as they went
     RUN/samples/*.png                   reconstructions and samples as they went
     RUN/*.checkpoint.safetensors        weights, averages and optimizer state of each stage
+    RUN/prior.examples.safetensors      what the prior's velocity field teaches its generator
     RUN/model.safetensors               final weights of the VAE and its prior
     RUN/summary.json                    final figures on the 10,000 test digits
 """
@@ -26,11 +27,21 @@ from vaegen_training import checkpoint, data, figures, judge, painter, pictures,
 from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.loop import Stage, run_stage
 from vaegen_training.models import FactoredVae, SeedVae, build
-from vaegen_training.objectives import PriorObjective, VaeObjective
-from vaegen_training.prior import ConditionalFlow, Prior
+from vaegen_training.objectives import VaeObjective
+from vaegen_training.prior import (
+    FeatureGenerator,
+    FeatureSpace,
+    FlowObjective,
+    GeneratorObjective,
+    Prior,
+    VelocityField,
+)
+from vaegen_training.prior.features import painted
+from vaegen_training.prior.generator import Examples, examples
 from vaegen_training.randomness import generator
 
 CONFIG, MODEL, SUMMARY, JUDGE = "config.json", "model.safetensors", "summary.json", "judge.safetensors"
+EXAMPLES = "prior.examples.safetensors"
 PROBE = 64  # test digits that a run keeps
 
 
@@ -101,57 +112,76 @@ def train(
         if kind == "judge":
             found = _train_judge(folder, mnist, seed or 0, where, progress=progress)
         else:
-            found = _train_model(folder, config, mnist, where, progress=progress)
+            found = train_model(folder, config, mnist, where, progress=progress)
         checkpoint.write_atomically(summary, (json.dumps(found, indent=2) + "\n").encode())
     return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
 
 
-def _train_model(
+def train_model(
     folder: Path, config: TrainConfig, mnist: data.Mnist, device: torch.device, *, progress: bool
 ) -> dict[str, Any]:
-    vae, flow = fresh(config)
-    vae.to(device)
-    flow.to(device)
-    items = len(mnist.train_images)
+    """Train the VAE, then the two networks of its prior, into an open run's folder; give the final figures."""
+    vae, field, network = fresh(config)
+    for module in (vae, field, network):
+        module.to(device)
+    reader = load_judge().to(device)
+    items, space = len(mnist.train_images), network.space
     board = pictures.Board(mnist)
     seconds = {}
 
-    def stage(name: str, module: nn.Module, **rest: Any) -> nn.Module:
+    def stage(name: str, module: nn.Module, items: int, **rest: Any) -> nn.Module:
         began = time.monotonic()
-        result = run_stage(
-            Stage(name, module, items=items, **rest),
-            folder,
-            seed=config.seed,
-            device=device,
-            progress=progress,
-        )
+        part = Stage(name, module, items=items, **rest)
+        result = run_stage(part, folder, seed=config.seed, device=device, progress=progress)
         seconds[name] = round(time.monotonic() - began, 1)
         return result
 
     trained = stage(
         "vae",
         vae,
-        objective=VaeObjective(vae, mnist, config),
+        items,
+        objective=VaeObjective(vae, mnist, config, reader),
         config=config.vae,
         preview=board.reconstructions,
     )
     assert isinstance(trained, SeedVae | FactoredVae)
-    objective = PriorObjective(trained, flow, mnist, config)
-    sample = torch.arange(min(items, 20_000), device=device)
-    flow.standardise(objective.features(sample, generator(device, config.seed, "standardise"))[0])
+    first = torch.arange(min(items, 20_000), device=device)
+    space.fit(painted(trained, mnist, config, first, generator(device, config.seed, "features"))[0])
     fitted = stage(
+        "flow",
+        field,
+        items,
+        objective=FlowObjective(trained, field, space, mnist, config),
+        config=config.flow_stage,
+    )
+    assert isinstance(fitted, VelocityField)
+    known = _examples(folder, fitted, space, config, device)
+    taught = stage(
         "prior",
-        flow,
-        objective=objective,
+        network,
+        len(known.digit),
+        objective=GeneratorObjective(trained, network, reader, known, config),
         config=config.prior_stage,
         preview=lambda module, path: board.samples(Prior(trained, module), config.prior.temperature, path),
     )
     tensors = {f"vae.{name}": tensor for name, tensor in trained.state_dict().items()}
-    tensors |= {f"flow.{name}": tensor for name, tensor in fitted.state_dict().items()}
+    tensors |= {f"generator.{name}": tensor for name, tensor in taught.state_dict().items()}
     # An export has no data folder; its gate needs real digits.
     tensors["probe"] = mnist.test_images[:PROBE]
     checkpoint.write(folder / MODEL, tensors, {"config": json.loads(config.to_json())})
     return {**figures.losses_on_test(trained, mnist), "seconds": seconds}
+
+
+def _examples(
+    folder: Path, field: VelocityField, space: FeatureSpace, config: TrainConfig, device: torch.device
+) -> Examples:
+    """Let the velocity field answer the generator's examples, or read what it answered before the run was stopped."""
+    path = folder / EXAMPLES
+    if path.exists():
+        return examples(field, space, config, device, checkpoint.read(path)[0]["target"])
+    known = examples(field, space, config, device)
+    checkpoint.write(path, {"target": known.target.half()}, {})
+    return known
 
 
 def _train_judge(folder: Path, mnist: data.Mnist, seed: int, device: torch.device, *, progress: bool) -> dict[str, Any]:
@@ -168,11 +198,12 @@ def _train_judge(folder: Path, mnist: data.Mnist, seed: int, device: torch.devic
     return judge.accuracy(trained, mnist)
 
 
-def fresh(config: TrainConfig) -> tuple[SeedVae | FactoredVae, ConditionalFlow]:
-    """Build the VAE and its flow with the starting weights of a run."""
+def fresh(config: TrainConfig) -> tuple[SeedVae | FactoredVae, VelocityField, FeatureGenerator]:
+    """Build the VAE and the two networks of its prior with the starting weights of a run."""
     torch.manual_seed(config.seed)
     vae = build(config.model)
-    return vae, ConditionalFlow(vae.feature_size, config.prior, use_color=not vae.separate_color)
+    space = FeatureSpace(vae.feature_size, use_color=not vae.separate_color)
+    return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
 
 
 def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior, Tensor]:
@@ -191,10 +222,10 @@ def load_run(folder: Path) -> tuple[TrainConfig, SeedVae | FactoredVae, Prior, T
         raise DataError(f"{folder} {state}")
     tensors, meta = checkpoint.read(path)
     config = TrainConfig.from_json(json.dumps(meta["config"]))
-    vae, flow = fresh(config)
+    vae, _, network = fresh(config)
     vae.load_state_dict(_under(tensors, "vae."))
-    flow.load_state_dict(_under(tensors, "flow."))
-    prior = Prior(vae, flow).eval()  # and with it the VAE
+    network.load_state_dict(_under(tensors, "generator."))
+    prior = Prior(vae, network).eval()  # and with it the VAE
     return config, vae, prior, painter.to_float(tensors["probe"])
 
 

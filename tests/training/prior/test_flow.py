@@ -1,0 +1,91 @@
+"""The velocity field: what it minimises, and that its solutions are distributed as what it was shown."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from vaegen_training.config import PriorConfig, StageConfig
+from vaegen_training.data import Mnist
+from vaegen_training.loop import Stage, run_stage
+from vaegen_training.presets import preset
+from vaegen_training.prior import FeatureSpace, FlowObjective, VelocityField
+from vaegen_training.prior.features import painted
+from vaegen_training.run import fresh
+
+
+class Gaussian(VelocityField):
+    """The exact velocity from N(0, 1) to N(mean, deviation^2) along x_t = (1 - t) noise + t x."""
+
+    mean, deviation = 3.0, 0.25
+
+    def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:  # noqa: ARG002
+        variance = (1 - time).square() + (time * self.deviation).square()
+        slope = (time * self.deviation**2 - (1 - time)) / variance
+        return self.mean + slope * (x - time * self.mean)
+
+
+def test_the_solution_of_a_known_field_is_the_known_map() -> None:
+    # For Gaussians the map is noise * deviation + mean; the error falls with the square of the step, near enough.
+    field = Gaussian(FeatureSpace(1, use_color=False), PriorConfig(hidden=2))
+    noise = torch.linspace(-2, 2, 9)[:, None]
+    wanted = noise * Gaussian.deviation + Gaussian.mean
+    errors = [float((field.solve(noise, noise, steps) - wanted).abs().max()) for steps in (5, 20, 80)]
+    assert errors[0] < 0.35
+    assert errors[1] < errors[0] / 4
+    assert errors[2] < errors[1] / 4
+
+
+def test_one_step_is_eulers() -> None:
+    field = Gaussian(FeatureSpace(1, use_color=False), PriorConfig(hidden=2))
+    noise = torch.linspace(-2, 2, 9)[:, None]
+    torch.testing.assert_close(field.solve(noise, noise, 1), noise + field(noise, torch.zeros(9, 1), noise))
+
+
+def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits: Mnist) -> None:
+    config = preset("seed", "joint")
+    vae, field, network = fresh(config)
+    space, index = network.space, torch.arange(32)
+    space.fit(painted(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
+    found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0), 0.5)
+    random = torch.Generator().manual_seed(0)
+    features, rgb = painted(vae, digits, config, index, random)
+    x, noise = space.standardise(features), torch.randn(32, 64, generator=random)
+    time = torch.randn(32, 1, generator=random).sigmoid()
+    assert float(time.min()) < 0.3
+    assert float(time.max()) > 0.7
+    velocity = field((1 - time) * noise + time * x, time, space.context(digits.train_labels[index], rgb))
+    torch.testing.assert_close(found["loss"], (velocity - (x - noise)).square().mean())
+    found["loss"].backward()
+    assert all(parameter.grad is None for parameter in vae.parameters())
+    assert all(parameter.grad is not None for parameter in field.parameters())
+
+
+def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    space = FeatureSpace(2, use_color=False)
+    field = VelocityField(space, PriorConfig(hidden=48, blocks=2))
+    labels = torch.arange(2000) % 2
+    # Two rings in one place each: mean and radius depend on the digit, the density is no Gaussian.
+    angle = torch.rand(2000, generator=torch.Generator().manual_seed(0)) * 2 * math.pi
+    ring = torch.stack([angle.cos(), angle.sin()], 1) * (0.5 + labels[:, None]) + 4 * labels[:, None]
+    space.fit(ring)
+
+    def objective(index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+        x = space.standardise(ring[index])
+        noise, time = torch.randn(x.shape, generator=random), torch.rand(len(x), 1, generator=random)
+        velocity = field(torch.lerp(noise, x, time), time, space.context(labels[index], torch.zeros(len(x), 3)))
+        return {"loss": (velocity - (x - noise)).square().mean()}
+
+    config = StageConfig(epochs=100, batch=200, learning_rate=5e-3, ema=0.98)
+    stage = Stage("flow", field, objective, config, 2000)
+    fitted = run_stage(stage, tmp_path, seed=0, device=torch.device("cpu"), progress=False)
+    assert isinstance(fitted, VelocityField)
+    digit, noise = torch.arange(1000) % 2, torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
+    drawn = space.restore(fitted.solve(noise, space.context(digit, torch.zeros(1000, 3)), 8))
+    for which, center, radius in ((0, 0.0, 0.5), (1, 4.0, 1.5)):
+        points = drawn[digit == which] - center
+        assert points.mean(0).abs().max() < 0.3
+        assert float(points.norm(dim=1).median()) == pytest.approx(radius, abs=0.2)
+        assert float(points.norm(dim=1).quantile(0.1)) > 0.45 * radius  # a ring, no disc

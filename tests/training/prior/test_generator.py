@@ -1,0 +1,95 @@
+"""The generator learns the velocity field's solutions, and, guided, what the judge can read."""
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor
+from vaegen_training.config import TrainConfig
+from vaegen_training.data import Mnist
+from vaegen_training.presets import preset
+from vaegen_training.prior import FeatureGenerator, GeneratorObjective, Prior, VelocityField
+from vaegen_training.prior.features import painted
+from vaegen_training.prior.generator import Examples, examples
+from vaegen_training.run import fresh, load_judge
+
+CPU = torch.device("cpu")
+
+
+def small(**changes: str) -> TrainConfig:
+    settings = {"model.hidden": "32", "prior.hidden": "16", "prior.examples": "4100", **changes}
+    return preset("default", "joint").override(settings)
+
+
+def known(config: TrainConfig) -> tuple[FeatureGenerator, VelocityField, Examples]:
+    _, field, network = fresh(config)
+    return network, field, examples(field, network.space, config, CPU)
+
+
+def test_examples_are_the_fields_answers_to_requests_of_every_digit_color_and_strength() -> None:
+    config = small()
+    network, field, found = known(config)
+    assert found.noise.shape == found.target.shape == (4100, 44)
+    assert found.digit.bincount().tolist() == [410] * 10
+    assert found.rgb.amin() == 0
+    assert found.rgb.amax() == 1
+    strength = found.noise.std(1)
+    assert float(strength.median()) == pytest.approx(0.825, abs=0.03)
+    assert float(strength.min()) < 0.4
+    answer = field.solve(found.noise[4000:], network.space.context(found.digit[4000:], found.rgb[4000:]), 5)
+    torch.testing.assert_close(found.target[4000:], answer, rtol=2e-3, atol=2e-3)  # kept in half precision
+
+
+def test_examples_follow_the_seed_and_can_be_read_back() -> None:
+    config = small()
+    network, field, found = known(config)
+    again = examples(field, network.space, config, CPU, found.target.half())
+    assert all(map(torch.equal, dataclasses.astuple(found), dataclasses.astuple(again)))
+    other = examples(field, network.space, dataclasses.replace(config, seed=1), CPU)
+    assert not torch.equal(found.noise, other.noise)
+
+
+def test_the_loss_is_the_error_to_the_answers() -> None:
+    config = small(**{"prior.guidance": "0"})
+    vae = fresh(config)[0]
+    network, _, pairs = known(config)
+    objective, index = GeneratorObjective(vae, network, load_judge(), pairs, config), torch.arange(50, 90)
+    found = objective(index, torch.Generator(), 0.9)
+    answer = network(pairs.noise[index], network.space.context(pairs.digit[index], pairs.rgb[index]))
+    torch.testing.assert_close(found["loss"], (answer - pairs.target[index]).square().mean())
+    assert set(found) == {"loss", "error"}
+
+
+def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images() -> None:
+    config = small(**{"prior.guidance": "0.3"})
+    vae = fresh(config)[0]
+    network, _, pairs = known(config)
+    judge = load_judge()
+    objective, index = GeneratorObjective(vae, network, judge, pairs, config), torch.arange(300)
+    before = objective(index, torch.Generator().manual_seed(0), 0.49)
+    assert before["loss"] == before["error"]
+    found = objective(index, torch.Generator().manual_seed(0), 0.5)
+    torch.testing.assert_close(found["loss"], found["error"] + 0.3 * found["cross_entropy"])
+    assert float(found["cross_entropy"].detach()) > 1  # nothing is trained yet: the judge reads noise
+    found["loss"].backward()
+    frozen = (*vae.parameters(), *judge.parameters())
+    assert all(parameter.grad is None for parameter in frozen)
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_guidance_makes_the_judge_see_the_digit_that_was_asked_for(digits: Mnist) -> None:
+    config = small(**{"prior.guidance": "1"})
+    vae, field, network = fresh(config)
+    network.space.fit(painted(vae, digits, config, torch.arange(500), torch.Generator().manual_seed(0))[0])
+    judge, pairs = load_judge(), examples(field, network.space, config, CPU)
+    objective = GeneratorObjective(vae, network, judge, pairs, config)
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    course: list[Tensor] = []
+    for step in range(40):
+        found = objective(torch.arange(256), torch.Generator().manual_seed(step), 1.0)
+        optimizer.zero_grad()
+        found["loss"].backward()
+        optimizer.step()
+        course.append(found["cross_entropy"].detach())
+    assert torch.stack(course[-5:]).mean() < torch.stack(course[:5]).mean()
+    assert Prior(vae, network).noise_size == 44 + 35 + 32
