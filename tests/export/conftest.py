@@ -37,7 +37,7 @@ GetRun = Callable[..., Path]
 @pytest.fixture(scope="session")
 def joint_spec() -> ModelSpec:
     """What the small joint model is."""
-    return ModelSpec("joint", "default", LatentSpec(35, (32, 8)), 0.5, 0.9)
+    return ModelSpec("joint", "default", LatentSpec(35, (32, 8)), 0.5, 1.0)
 
 
 @pytest.fixture(scope="session")

@@ -167,7 +167,7 @@ class PriorConfig:
     """Hidden layers of the generator."""
     guidance: float = 0.0
     """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
-    temperature: float = 0.9
+    temperature: float = 1.0
     """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""
 
     def __post_init__(self) -> None:
