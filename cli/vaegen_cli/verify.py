@@ -25,7 +25,8 @@ def verify(settings: Settings, model: str, as_json: bool) -> int:
     Holds every file against its checksum and size, the manifest against its schema, the operators against a list of
     plain arithmetic (no random numbers, control flow, custom code or data in other files), the tensors against the
     latent space, and the results of a run on fixed noise against the contract: finite, in range, the same in every
-    batch size. Lists each check; exit code 3 when one fails. No package but the runtime is needed.
+    batch size, and equal to the golden outputs that torch computed at export. Lists each check; exit code 3 when one
+    fails. No package but the runtime is needed.
     """
     from vaegen.verification import verify as check
 

@@ -13,7 +13,7 @@ from vaegen.errors import ConfigError, OutputError
 from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
 from vaegen_training.run import load_judge, load_run
 
-from vaegen_export import graphs, parity, serialise
+from vaegen_export import golden, graphs, parity, serialise
 
 
 def export(
@@ -67,6 +67,7 @@ def export(
         parity=report,
         quality=quality or {},
         producer={package: version(package) for package in ("vaegen", "torch", "onnx", "onnxscript", "onnxruntime")},
+        golden=golden.record(built, spec),
     )
     contents = {f"{graph}.onnx": data for graph, data in files.items()} | {MANIFEST: manifest.to_json().encode()}
     _write(target, contents)

@@ -17,6 +17,7 @@ CHANNELS = 3  # RGB
 DIGITS = 10  # classes, 0 to 9
 SCHEMA = 1  # version of the manifest's layout
 MANIFEST = "manifest.json"
+MAX_GOLDEN = 1e12  # far from where float32 arithmetic overflows
 GRAPHS = ("encoder", "sampler", "prior", "decoder", "judge")
 
 Kind = Literal["continuous", "discrete", "joint"]
@@ -157,6 +158,8 @@ class Manifest:
     """Published quality figures of this bundle, empty when none were taken."""
     producer: Mapping[str, str] = field(default_factory=dict)
     """Versions of what made the bundle."""
+    golden: Mapping[str, list[float]] = field(default_factory=dict)
+    """What each output comes to on fixed inputs, by "graph.output"; see `vaegen.golden`. Empty when not recorded."""
 
     def to_json(self) -> str:
         """Give the file's text: keys in a fixed order, one trailing newline."""
@@ -169,6 +172,7 @@ class Manifest:
             "parity": dict(self.parity),
             "quality": dict(self.quality),
             "producer": dict(self.producer),
+            "golden": dict(self.golden),
         }
         return json.dumps(data, indent=2) + "\n"
 
@@ -199,6 +203,7 @@ class Manifest:
             parity=_get(data, "parity", dict, "manifest"),
             quality=_get(data, "quality", dict, "manifest"),
             producer=_get(data, "producer", dict, "manifest"),
+            golden=_golden(_get(data, "golden", dict, "manifest")) if "golden" in data else {},
         )
 
 
@@ -214,6 +219,16 @@ def _positive(data: Mapping[str, Any], key: str, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1000:
         raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be a positive number")
     return float(value)
+
+
+def _golden(data: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Check the golden outputs' types; `vaegen verify` asks for more, among it that they are there."""
+    for name in data:
+        numbers = _get(data, name, list, "golden")
+        # Written so that NaN, for which every comparison is false, is refused too.
+        if not all(type(number) in (int, float) and abs(number) < MAX_GOLDEN for number in numbers):
+            raise BundleError(f"manifest: golden.{name} holds what is no number below {MAX_GOLDEN:g}")
+    return {name: [float(number) for number in data[name]] for name in data}
 
 
 def _graph(data: Mapping[str, Any], name: str) -> GraphSpec:

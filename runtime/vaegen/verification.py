@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen import bundle as bundles
+from vaegen import golden
 from vaegen.errors import BundleError
 from vaegen.interface import uniforms
 from vaegen.noise import uniform
@@ -50,7 +51,7 @@ class Check:
     file: str
     """Name of the file in the bundle's folder."""
     name: str
-    """"schema", "hash", "format", "operators", "tensors", "batch" or "values"."""
+    """"schema", "hash", "format", "operators", "tensors", "batch", "values" or "golden"."""
     problem: str | None
     """One line, or None where all is well."""
 
@@ -83,7 +84,8 @@ def verify(name_or_path: str | os.PathLike[str]) -> Verification:
     - tensors: onnxruntime opens it and finds the inputs and outputs of the manifest;
     - batch: a row gives the same in batches of 1, 2, 7 and 64, within the tolerances of the export gate;
     - values: what comes out is finite, images lie in [0, 1], the encoder's latent is its mean and the one-hots of its
-      largest logits, codes sum to 1.
+      largest logits, codes sum to 1;
+    - golden: on fixed inputs each output comes to the numbers that the manifest records (see `vaegen.golden`).
 
     Args:
         name_or_path: The name of a shipped model, or a bundle's folder.
@@ -108,6 +110,9 @@ def verify(name_or_path: str | os.PathLike[str]) -> Verification:
         if checks[name][-1].problem is None and graph.inputs.keys() <= own.keys():
             inputs = {key: own[key] for key in graph.inputs}
             checks[name] += _record(graph.file, _look_at_values(sessions, manifest, name, inputs, values))
+    for name in GRAPHS:
+        if checks[name][-1].problem is None:
+            checks[name] += _record(manifest.graphs[name].file, _look_at_golden(sessions, manifest, name))
     sessions.close()
     found = [Check(MANIFEST, "schema", None), *(check for name in GRAPHS for check in checks[name])]
     return Verification(path, manifest.model, tuple(found))
@@ -192,6 +197,17 @@ def _look_at_values(sessions: Sessions, manifest: Manifest, name: str, inputs: V
         if not np.allclose(sums, 1, atol=1e-3):
             raise BundleError("the codes in latent do not sum to 1")
     values |= results
+
+
+def _look_at_golden(sessions: Sessions, manifest: Manifest, name: str) -> Iterator[str]:
+    """Run one graph on the fixed inputs and hold its outputs against the recorded ones."""
+    yield "golden"
+    graph = manifest.graphs[name]
+    outputs = list(graph.outputs)
+    results = sessions.run(name, golden.inputs(graph.inputs, manifest.model), outputs)
+    for output, value in zip(outputs, results, strict=True):
+        codes = output == "latent" and name in ("encoder", "prior") and manifest.model.latent.categorical[0] > 0
+        golden.compare(output, manifest.golden.get(f"{name}.{output}"), value, codes=codes)
 
 
 def _first_values(manifest: Manifest) -> Values:

@@ -24,6 +24,8 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from vaegen import golden
 from vaegen.spec import GRAPHS, MANIFEST, GraphSpec, LatentSpec, Manifest, ModelSpec, TensorSpec
 
 OPSET = 18
@@ -232,6 +234,14 @@ def make_judge() -> Made:
     return g, _tensors(logits=("n", 10))
 
 
+def record(
+    name: str, data: bytes, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec]
+) -> dict[str, list[float]]:
+    """Give the golden outputs of a graph, by onnx's reference implementation in place of torch."""
+    results = ReferenceEvaluator(onnx.load_from_string(data)).run(list(outputs), golden.inputs(inputs, MODEL))
+    return {f"{name}.{output}": golden.summarise(value) for output, value in zip(outputs, results, strict=True)}
+
+
 def write(folder: Path) -> None:
     """Write the six files of the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -242,13 +252,15 @@ def write(folder: Path) -> None:
         "decoder": make_decoder,
         "judge": make_judge,
     }
-    graphs = {}
+    graphs: dict[str, GraphSpec] = {}
+    recorded: dict[str, list[float]] = {}
     for name in GRAPHS:
         graph, outputs = makers[name]()
         data = graph.model(name, outputs)
         (folder / f"{name}.onnx").write_bytes(data)
+        recorded |= record(name, data, graph.inputs, outputs)
         graphs[name] = GraphSpec(f"{name}.onnx", hashlib.sha256(data).hexdigest(), len(data), graph.inputs, outputs)
-    manifest = Manifest(MODEL, graphs, OPSET, IR_VERSION)
+    manifest = Manifest(MODEL, graphs, OPSET, IR_VERSION, golden=recorded)
     (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8", newline="\n")
 
 

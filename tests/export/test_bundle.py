@@ -9,6 +9,7 @@ import vaegen
 from vaegen import noise
 from vaegen.errors import DataError, ExportError, OutputError
 from vaegen.spec import GRAPHS, MANIFEST, Manifest
+from vaegen.verification import verify
 from vaegen_export import export, parity, serialise
 from vaegen_training import latents
 from vaegen_training.run import load_run
@@ -46,6 +47,8 @@ def test_the_manifest_vouches_for_every_file(model: tuple[str, str], exported: d
     assert (manifest.model.kind, manifest.model.preset) == model
     assert manifest.parity["batches"] == [1, 2, 7, 64]
     assert set(manifest.producer) >= {"vaegen", "torch", "onnx"}
+    # Among its checks: onnxruntime gives the golden outputs that torch gave.
+    assert verify(exported[model]).problems == ()
     assert (manifest.model.gumbel_temperature is None) == (model[0] == "continuous")
 
 

@@ -28,6 +28,7 @@ def test_the_tiny_bundle_and_the_shipped_ones_pass(tiny: Path) -> None:
             "tensors",
             "batch",
             "values",
+            "golden",
         ]
         assert {check.file for check in result.checks} == {"manifest.json", *(f"{name}.onnx" for name in GRAPHS)}
 
