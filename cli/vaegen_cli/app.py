@@ -109,6 +109,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             click.echo(f"vaegen: {shown(str(error))}", err=True)
             return exit_code(error)
+        except (OSError, MemoryError) as error:
+            # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
+            if settings.debug:
+                traceback.print_exc()
+            from vaegen.output import shown
+
+            click.echo(f"vaegen: {shown(str(error)) or 'not enough memory'}", err=True)
+            return NOTHING_DONE
         except click.Abort:
             click.echo("vaegen: interrupted", err=True)
             return INTERRUPTED

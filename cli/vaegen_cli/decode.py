@@ -21,7 +21,16 @@ from vaegen_cli.options import (
     scale_option,
     with_examples,
 )
-from vaegen_cli.output import PIPE, Format, check_targets, choose_format, claim_stdout, write, write_stdout
+from vaegen_cli.output import (
+    PIPE,
+    Format,
+    check_scale,
+    check_targets,
+    choose_format,
+    claim_stdout,
+    write,
+    write_stdout,
+)
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
 
 if TYPE_CHECKING:
@@ -96,6 +105,8 @@ def decode(
         n = len(latents.values)
         if together and n > MAX_TOGETHER:
             raise RequestError(f"{n} images are too many for one file; the most is {MAX_TOGETHER}")
+        if together:
+            check_scale(n, scale)
         if not together and n > 1 and (is_file or out == PIPE):
             raise RequestError(f"{n} images do not fit in one PNG file; add --grid or --format npy, or name a folder")
         targets = [] if out == PIPE else [Path(out)] if is_file else _names(Path(out), latents, format_, together)

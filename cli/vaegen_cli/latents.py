@@ -108,16 +108,14 @@ def read_latents(path: Path) -> Latents:
 
     names: tuple[str, ...] = ()
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"cannot read '{path}': larger than {MAX_BYTES // 2**30} GiB")
+        _check_size(path, path.stat().st_size, "larger")
         if suffix == ".jsonl":
             return _read_lines(path)
         if suffix == ".npy":
             values = np.load(path, allow_pickle=False)
         else:
             with zipfile.ZipFile(path) as archive:
-                if sum(entry.file_size for entry in archive.infolist()) > MAX_BYTES:
-                    raise DataError(f"cannot read '{path}': unpacked larger than {MAX_BYTES // 2**30} GiB")
+                _check_size(path, sum(entry.file_size for entry in archive.infolist()), "unpacked larger")
             with np.load(path, allow_pickle=False) as arrays:
                 values = arrays["latents"]
                 names = tuple(str(name) for name in arrays["names"].reshape(-1)) if "names" in arrays else ()
@@ -127,9 +125,17 @@ def read_latents(path: Path) -> Latents:
         raise DataError(f"cannot read '{path}': it holds no array named 'latents'") from error
     except MemoryError as error:
         raise DataError(f"cannot read '{path}': not enough memory for its arrays") from error
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except DataError:
+        raise
+    # zipfile, zlib and numpy's reader of headers raise nearly anything on a damaged file.
+    except Exception as error:
         raise DataError(f"cannot read '{path}': not a {suffix} file of plain numbers") from error
     return _checked(path, values, names)
+
+
+def _check_size(path: Path, size: int, what: str) -> None:
+    if size > MAX_BYTES:
+        raise DataError(f"cannot read '{path}': {what} than {MAX_BYTES // 2**30} GiB")
 
 
 def _read_lines(path: Path) -> Latents:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from vaegen.errors import OutputError, RequestError
+from vaegen.spec import CHANNELS, SIDE
 
 Format = Literal["png", "npy"]
 FORMATS: tuple[Format, ...] = ("png", "npy")
+MAX_ENLARGED = 2**30  # bytes of pixels in one file
 PIPE = "-"  # the file name that means stdout
 
 
@@ -34,10 +36,13 @@ def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:
     """Tell whether an output path names a file: it ends in one of the formats and is no folder.
 
     Raises:
-        RequestError: It has another suffix, so that neither a file nor a new folder is clearly meant.
+        RequestError: It has another suffix, so that neither a file nor a new folder is clearly meant, or is empty, as
+            a shell's variable that was never set.
     """
+    if not out:
+        raise RequestError("the output's name is empty; write '.' for this folder")
     suffix = Path(out).suffix.lower()
-    if out.endswith(("/", os.sep)) or not suffix or Path(out).is_dir():
+    if out.endswith(("/", os.sep)) or not suffix or os.path.isdir(out):  # noqa: PTH112, see below
         return False
     if suffix.removeprefix(".") not in formats:
         known = " or ".join(f".{name}" for name in formats)
@@ -64,7 +69,8 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
             raise RequestError(f"{times} images would go to '{path}'; use --count for more images of one kind")
     for folder in dict.fromkeys(path.parent for path in targets):
         nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
-        if not nearest.is_dir():
+        # Path.is_dir raises where a name is too long or a folder closed.
+        if not os.path.isdir(nearest):  # noqa: PTH112
             raise OutputError(f"cannot write to '{folder}': '{nearest}' is not a folder")
         if not os.access(nearest, os.W_OK | os.X_OK):
             raise OutputError(f"cannot write to '{folder}': no permission to change '{nearest}'")
@@ -104,6 +110,22 @@ def choose_format(out: str | None, chosen: Format | None) -> tuple[bool, Format]
     if chosen and suffix and suffix != chosen:
         raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
     return is_file, chosen or ("npy" if suffix == "npy" else "png")
+
+
+def check_scale(images: int, scale: int) -> None:
+    """Check that images, enlarged, fit in memory, before they are drawn.
+
+    Args:
+        images: In one file.
+        scale: As given to --scale.
+
+    Raises:
+        RequestError: They take more than MAX_ENLARGED.
+    """
+    if images * SIDE * SIDE * CHANNELS * scale**2 > MAX_ENLARGED:
+        raise RequestError(
+            f"{images} images enlarged {scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
+        )
 
 
 def claim_stdout(*, as_json: bool) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +136,7 @@ def reconstruct(
     if skip_existing and force:
         raise RequestError("--skip-existing and --force contradict each other; choose one")
     listed = str(source) == PIPE
-    many = listed or source.is_dir()
+    many = listed or os.path.isdir(source)  # noqa: PTH112, Path.is_dir raises where a name is too long
     if out == PIPE:
         if as_json or many:
             raise RequestError("-o - takes one image and no --json; give OUT a file or a folder")
@@ -158,10 +158,14 @@ def reconstruct(
                 raise RequestError(f"{flag} is for folders, and '{source}' is none")
         target, form = _file_target(source, out, form, force=force)
         if dry_run:
-            click.echo(f"{source} -> {target or out}")
+            if not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises where a name is too long
+                raise ImageError(f"cannot read '{source}': there is no such file")
+            _show_plan([(source, target or Path(out))], as_json=as_json)
         else:
             _file(settings, source, target, form, model, threads, force=force, as_json=as_json, **how)
         return 0
+    if not out:
+        raise RequestError("OUT is empty; write '.' for this folder")
     what: dict[str, Any] = {
         "source": Path() if listed else source,
         "target": Path(out),
@@ -173,10 +177,8 @@ def reconstruct(
     }
     if dry_run:
         from vaegen.folder import dry_run as plan
-        from vaegen.output import shown
 
-        for image, result in plan(**what):
-            click.echo(f"{shown(image)} -> {shown(result)}")
+        _show_plan(plan(**what), as_json=as_json)
         return 0
     return _folder(
         settings,
@@ -186,6 +188,21 @@ def reconstruct(
         as_json=as_json,
         call={**what, **how, "on_error": on_error, "workers": workers, "report": report},
     )
+
+
+def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
+    """Print what would be read and written as it is found: a line each, or one JSON array."""
+    from vaegen.output import shown
+
+    before = "["
+    for image, result in plan:
+        if as_json:
+            click.echo(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
+            before = ",\n"
+        else:
+            click.echo(f"{shown(image)} -> {shown(result)}")
+    if as_json:
+        click.echo("]" if before != "[" else "[]")
 
 
 def _names(*, null: bool) -> Iterator[str]:
@@ -211,7 +228,8 @@ def _file_target(source: Path, out: str, form: "Written | None", *, force: bool)
         form = suffix
     else:
         target = target / f"{source.stem}.{form or 'png'}"
-    if source.exists() and target.exists() and source.samefile(target):
+    # os.path, because Path.exists raises where a name is too long.
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
         raise RequestError(f"'{target}' is the input itself; choose another name for the result")
     check_targets([target], force=force)
     return target, form or "png"

@@ -22,7 +22,7 @@ from vaegen_cli.options import (
     seed_option,
     with_examples,
 )
-from vaegen_cli.output import PIPE, Format, check_targets, claim_stdout, write, write_stdout
+from vaegen_cli.output import PIPE, Format, check_scale, check_targets, claim_stdout, write, write_stdout
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
 from vaegen_cli.plan import plan_files, plan_requests
 
@@ -131,6 +131,8 @@ def sample(
     files = plan_files(requests, out, chosen, grid=grid)
     if out == PIPE:
         claim_stdout(as_json=as_json)
+    if files.together:
+        check_scale(len(requests), scale)
     check_targets(files.targets, force=force)
 
     from vaegen.images import encode_png

@@ -44,6 +44,8 @@ def refused(result: Any, code: int, *parts: str) -> None:
         (("--tries", "0"), ("tries 0",)),
         (("--threads", "0"), ("threads 0",)),
         (("--digit", "0-9", "--count", "10001"), ("100010 images", "--start")),
+        (("--count", "1000", "--scale", "64", "--grid"), ("1000 images", "--scale")),
+        (("-o", ""), ("name is empty", "'.'")),
         (("-o", "red.jpg"), ("'red.jpg'", ".png or .npy")),
         (("-o", "red.png", "--format", "npy"), ("contradict",)),
         (("-o", "red.png", "--count", "2"), ("2 images", "--grid")),

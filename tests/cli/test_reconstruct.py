@@ -158,4 +158,11 @@ def test_dry_run_tells_and_writes_nothing(reconstruct: Run, folder: Path, here: 
     assert result.paths[0] == f"{Path('in/a.png')} -> {Path('out/a.png')}"
     assert len(result.paths) == 4
     assert reconstruct("in/a.png", "new/", "--dry-run").paths == [f"{Path('in/a.png')} -> {Path('new/a.png')}"]
+    (planned,) = json.loads(reconstruct("in/a.png", "new/", "--dry-run", "--json").out)
+    assert planned == {"source": str(Path("in/a.png")), "target": str(Path("new/a.png"))}
+    for name in ("absent.png", "x" * 300):
+        refused = reconstruct(name, "new/", "--dry-run")
+        assert (refused.code, refused.out, refused.err.count("\n")) == (4, "", 1)
+    for name in ("in", "in/a.png"):
+        assert reconstruct(name, "").code == 2
     assert tree(here) == before

@@ -160,6 +160,14 @@ def test_dry_run_tells_what_would_be_done(call: Run, folder: Path, here: Path) -
     assert len(lines) == 5
     assert f"{Path('in/sub/3.png')} -> {Path('out/sub/3.png')}" in lines
     assert call("in", "out", "--dry-run").code == 2
+    whole = json.loads(call("in", "out", "--dry-run", "--skip-existing", "--json").out)
+    assert [f"{one['source']} -> {one['target']}" for one in whole] == lines
+    parts = [
+        json.loads(call("in", "out", "--dry-run", "--skip-existing", "--shard", f"{k}/9", "--json").out)
+        for k in range(1, 10)
+    ]
+    assert [] in parts
+    assert sorted(one["source"] for part in parts for one in part) == sorted(one["source"] for one in whole)
     assert tree(here) == before
 
 

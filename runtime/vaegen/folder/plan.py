@@ -21,7 +21,7 @@ from vaegen.folder.names import Found, below
 from vaegen.images import SUFFIXES
 from vaegen.output import check_free, shown
 
-CACHE = 4096  # KiB of the database in memory
+CACHE = 512  # KiB of the database in memory; more shows in what memory holds for many files, and saves no time
 
 ITEM_BITS = 52  # so that a JSON reader with floating-point numbers keeps an item exact
 

@@ -81,7 +81,7 @@ class Report:
 
 def _cut_unfinished_line(path: Path) -> None:
     """Cut off what a killed run left behind the last line break."""
-    if not path.exists():
+    if not os.path.exists(path):
         return
     with path.open("r+b") as stream:
         end = stream.seek(0, os.SEEK_END)

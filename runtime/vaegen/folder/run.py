@@ -189,7 +189,7 @@ def _collect(plan: Plan, files: Iterable[PathLike] | None, *, force: bool, skip:
     check_folder(target)
     if files is None:
         found = walk(plan.source)
-        if source.is_dir():
+        if os.path.isdir(source):
             check_apart(source, target)
         plan.collect(found)
     else:
