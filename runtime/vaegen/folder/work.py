@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from vaegen.model import Model
 
 CHUNK = 128  # files in one batch of the model, and in one message to a worker
+# Images that go through the model at a time, a multiple of ROWS. Larger arrays make the heap grow for thousands of
+# files, until it has holes of every size: 5 MB with 128, for 2% of speed.
+AT_ONCE = 32
 AHEAD = 3  # chunks for each worker that are handed out and not yet taken back
 PER_WORKER = 2000  # files that are worth a process, which takes half a second to start
 
@@ -136,10 +139,14 @@ def _reconstruct(
     batch[rows] = images
     numbers = np.zeros(len(batch), np.int64)
     numbers[rows] = items
-    after = model.reconstruct(batch, settings.stochastic, settings.seed, items=numbers.tolist())[rows]
-    difference = (after.astype(np.float32) - batch[rows]) / 255
-    squared, absolute = np.square(difference).mean((1, 2, 3)), np.abs(difference).mean((1, 2, 3))
-    return zip(after, squared.tolist(), absolute.tolist(), strict=True)
+    after = np.empty_like(batch)
+    squared, absolute = np.empty(len(batch)), np.empty(len(batch))
+    for at in range(0, len(batch), AT_ONCE):
+        part = slice(at, at + AT_ONCE)
+        after[part] = model.reconstruct(batch[part], settings.stochastic, settings.seed, items=numbers[part].tolist())
+        difference = (after[part].astype(np.float32) - batch[part]) / 255
+        squared[part], absolute[part] = np.square(difference).mean((1, 2, 3)), np.abs(difference).mean((1, 2, 3))
+    return zip(after[rows], squared[rows].tolist(), absolute[rows].tolist(), strict=True)
 
 
 def remove_leftovers(target: str, token: str) -> None:
