@@ -29,7 +29,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-EVERY = 100  # one file in so many is hostile or strange
 IN_FOLDER = 1000
 
 # Root reads any file; without these two rights it is refused like anybody.
@@ -56,7 +55,7 @@ def png(header: bytes, content: bytes) -> bytes:
 
 @functools.cache
 def kinds() -> list[tuple[str, str, Write, str | None]]:
-    """List what is hostile or strange: a name, a suffix, how it is made, and the reason that must be told if it is bad."""
+    """List what is hostile or strange: a name, a suffix, how it is made, and the reason to be told where it is bad."""
     digit = np.random.default_rng(1).integers(0, 256, (28, 28, 3)).astype(np.uint8)
     rgb, gray16 = Image.fromarray(digit), Image.fromarray(digit.astype(np.uint16)[:, :, 0] * 257)
     exif = Image.Exif()
@@ -100,7 +99,7 @@ def kinds() -> list[tuple[str, str, Write, str | None]]:
     ]
 
 
-def make(root: Path, files: int) -> Iterator[tuple[str, str | None]]:
+def make(root: Path, files: int, every: int) -> Iterator[tuple[str, str | None]]:
     """Make a folder of images; gives the name of each, and its reason if it is bad."""
     pictures = np.random.default_rng(0).integers(0, 256, (100, 28, 28, 3)).astype(np.uint8)
     contents = [saved(Image.fromarray(picture), "PNG") for picture in pictures]
@@ -111,8 +110,8 @@ def make(root: Path, files: int) -> Iterator[tuple[str, str | None]]:
             # A loop of folders: links are not followed.
             (folder / "loop").symlink_to("..", target_is_directory=True)
         name, write, reason = f"{number:06d}.png", None, None
-        if number % EVERY == EVERY - 1:
-            kind, suffix, write, reason = kinds()[number // EVERY % len(kinds())]
+        if number % every == every - 1:
+            kind, suffix, write, reason = kinds()[number // every % len(kinds())]
             name = f"{number:06d} {kind}{suffix}"
         if write is None:
             (folder / name).write_bytes(contents[number % len(contents)])
@@ -171,14 +170,14 @@ def result_of(name: str) -> str:
     return str(Path(name).with_suffix(".png"))
 
 
-def prove(home: Path, files: int, workers: list[int], model: str) -> Iterator[dict[str, Any]]:
+def prove(home: Path, files: int, every: int, workers: list[int], model: str) -> Iterator[dict[str, Any]]:
     """Make a folder and run the proof on it, once for each number of workers; gives the figures.
 
     Raises:
         AssertionError: A promise is broken.
     """
     source, target, report = home / "in", home / "out", home / "report.jsonl"
-    expected = dict(make(source, files))
+    expected = dict(make(source, files, every))
     bad = {name for name, reason in expected.items() if reason is not None}
     arguments = ["-q", "reconstruct", str(source), str(target), "--model", model, "--report", str(report)]
 
@@ -230,15 +229,15 @@ def prove(home: Path, files: int, workers: list[int], model: str) -> Iterator[di
 def main() -> None:
     parser = argparse.ArgumentParser(description="Prove that large folders with bad files in them are no trouble.")
     parser.add_argument("--files", default="1000,100000", help="sizes of the folders")
+    parser.add_argument("--every", type=int, default=100, help="one file in so many is hostile or strange")
     parser.add_argument("--workers", default="1,2", help="numbers of processes")
     parser.add_argument("--model", default="continuous")
     parser.add_argument("--in", dest="home", default="/dev/shm" if Path("/dev/shm").is_dir() else None)
     arguments = parser.parse_args()
+    workers = [int(one) for one in arguments.workers.split(",")]
     for files in map(int, arguments.files.split(",")):
         with tempfile.TemporaryDirectory(dir=arguments.home) as home:
-            for figures in prove(
-                Path(home), files, [int(one) for one in arguments.workers.split(",")], arguments.model
-            ):
+            for figures in prove(Path(home), files, arguments.every, workers, arguments.model):
                 print(json.dumps(figures), flush=True)
 
 

@@ -147,11 +147,14 @@ def prove(folder: Path, kills: int, files: int, seed: int) -> dict[str, object]:
         assert found.items() <= whole.items(), "a result differs from the undisturbed run's"
         if code is None:
             done += 1
-            at_work[workers] += (target / ".vaegen-unfinished.json").exists()
-            continue
+            unfinished = (target / ".vaegen-unfinished.json").exists()
+            at_work[workers] += unfinished
+            if unfinished or found != whole:
+                continue
+            code = 1  # the run was over, and the kill came while Python ended
         assert code == 1, f"exit code {code}"
         assert found == whole, "the same command did not finish the folder"
-        assert [path for path in target.rglob(".*")] == [], "something was left behind"
+        assert list(target.rglob(".*")) == [], "something was left behind"
         lines = [json.loads(line) for line in report.read_text().splitlines()]
         assert {line["path"] for line in lines if line["status"] != "failed"} == set(whole)
         assert {line["path"] for line in lines if line["status"] == "failed"} == {"zzz.png"}

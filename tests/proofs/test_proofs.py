@@ -1,0 +1,38 @@
+"""The proofs that take minutes, for seconds: what they promise holds, and they have not rotted."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+TINY = HERE.parent / "assets" / "tiny"
+
+linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+
+
+def run(script: str, *arguments: object) -> list[dict[str, Any]]:
+    command = [sys.executable, HERE / script, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
+def test_kills() -> None:
+    (figures,) = run("kills.py", "--kills", 2, "--files", 300)
+    assert figures["kills"] == 2
+    assert figures["finished runs"] >= 1
+
+
+@linux
+def test_a_hostile_folder(tmp_path: Path) -> None:
+    # Every tenth file, so that all kinds are among few.
+    (figures,) = run("hostile.py", "--files", 240, "--every", 10, "--workers", 1, "--model", TINY, "--in", tmp_path)
+    assert figures["bad"] == 11
+    (peak,) = figures["peak MB"]
+    assert peak < 150
