@@ -40,10 +40,10 @@ complete -C {line}
 
 
 @pytest.fixture
-def complete(run: Run, here: Path, request: pytest.FixtureRequest) -> Complete:
-    """Complete a line in a real shell; gives the choices."""
+def prepare(run: Run, here: Path) -> Callable[[str], dict[str, str]]:
+    """Make the script of a shell and a program called vaegen; gives the environment in which it is found."""
 
-    def call(shell: str, *words: str) -> list[str]:
+    def call(shell: str) -> dict[str, str]:
         if shutil.which(shell) is None:
             pytest.skip(f"{shell} is not installed")
         (here / "script").write_text(run("completion", shell).out)
@@ -51,10 +51,20 @@ def complete(run: Run, here: Path, request: pytest.FixtureRequest) -> Complete:
         program.parent.mkdir(exist_ok=True)
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m vaegen_cli "$@"\n')
         program.chmod(0o755)
+        return os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(here)}
+
+    return call
+
+
+@pytest.fixture
+def complete(prepare: Callable[[str], dict[str, str]], here: Path) -> Complete:
+    """Complete a line in a real shell; gives the choices."""
+
+    def call(shell: str, *words: str) -> list[str]:
+        environment = prepare(shell)
         last = len(words)
         template = {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell]
         code = template.format(words=shlex.join(words), last=last, line=shlex.quote(" ".join(["vaegen", *words])))
-        environment = os.environ | {"PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(here)}
         done = subprocess.run(
             [shell, "-c", code], cwd=here, env=environment, capture_output=True, text=True, check=True, timeout=60
         )
@@ -71,6 +81,42 @@ def test_verbs_options_choices_and_models(complete: Complete, shell: str) -> Non
     assert complete(shell, "sample", "--te") == ["--temperature"]
     assert sorted(complete(shell, "completion", "")) == ["bash", "fish", "zsh"]
     assert set(vaegen.models()) <= set(complete(shell, "sample", "--model", ""))
+
+
+# What a person would set up, and nothing else that this machine may have.
+INTERACTIVE = {
+    "bash": (["--norc", "--noprofile", "-i"], "bind 'set bell-style none'; . ./script"),
+    "zsh": (["-f", "-i"], "unsetopt beep; autoload -U compinit; compinit -u; . ./script"),
+}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_typing_at_a_prompt(prepare: Callable[[str], dict[str, str]], here: Path, shell: str) -> None:
+    pexpect = pytest.importorskip("pexpect")
+    environment = prepare(shell) | {"TERM": "xterm", "EDITOR": "", "VISUAL": ""}
+    flags, setup = INTERACTIVE[shell]
+    (here / "digits").mkdir()
+    (here / "digits" / "red.png").write_bytes(b"")
+    terminal = pexpect.spawn(shell, flags, cwd=str(here), env=environment, encoding="utf-8", timeout=60)
+    try:
+        terminal.sendline(f"{setup}; echo all''set")
+        terminal.expect("allset\r\n")
+        # Each word is begun, and a tab completes it; bash writes what was missing, zsh the word again.
+        for typed, missing in (
+            ("vaegen sam", "ple"),
+            ("--colo", "r"),
+            ("red --digit 3 --mode", "l"),
+            ("disc", "rete"),
+            ("-o dig", "its"),
+        ):
+            terminal.send(f"{typed}\t")
+            terminal.expect_exact(missing)
+        # "echo" goes before the line, and shows what came of it.
+        terminal.send("\x01echo \r")
+        terminal.expect(r"[\r\n]vaegen sample --color red --digit 3 --model discrete -o digits/?\r?\n")
+    finally:
+        terminal.close(force=True)
 
 
 def test_scripts_are_clean_text(run: Run) -> None:
