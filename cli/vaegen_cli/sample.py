@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from vaegen_cli.plan import Request
 
-SHOWN = 5  # images that did not come out as asked and are told of one by one without -v
+SHOWN = 5  # colors not reached, and images that did not come out as asked and are told of one by one without -v
 
 
 @click.command()
@@ -124,6 +124,9 @@ def sample(
     (n, height, width, 3), or the sheet, uint8 (height, width, 3). With --count, a cell of the sheet holds its
     images as a block.
 
+    A color too dark for the black background is refused. One that the model does not reach within 5 CIEDE2000 is
+    drawn as near as it gets, with a warning; --json has the measured color of each image.
+
     An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
     each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
     """
@@ -208,6 +211,7 @@ def _describe(draw: "Draw", row: int, request: "Request") -> dict[str, Any]:
         "rgb": request.color.rgb,
         "tries_used": int(draw.tries_used[row]),
         "judged": None if draw.judged is None else int(draw.judged[row]),
+        "measured": None if draw.measured is None else [round(value, 1) for value in draw.measured[row].tolist()],
         "color_error": None if draw.color_error is None else round(float(draw.color_error[row]), 3),
         "accepted": None if draw.accepted is None else bool(draw.accepted[row]),
     }
@@ -215,6 +219,7 @@ def _describe(draw: "Draw", row: int, request: "Request") -> dict[str, Any]:
 
 def _tell(settings: Settings, draw: "Draw", requests: Sequence["Request"], start: int) -> None:
     """Say on stderr what did not come out as asked; with -v, what became of each image."""
+    _tell_of_colors(settings, draw, requests)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
     for row in range(len(requests)) if settings.verbosity > 0 else missed[:SHOWN]:
         facts = _describe(draw, row, requests[row])
@@ -225,3 +230,24 @@ def _tell(settings: Settings, draw: "Draw", requests: Sequence["Request"], start
     if missed:
         advice = "raise --tries or lower --temperature"
         settings.say(f"vaegen: {len(missed)} of {len(requests)} images did not come out as asked; {advice}")
+
+
+def _tell_of_colors(settings: Settings, draw: "Draw", requests: Sequence["Request"]) -> None:
+    """Warn of each color that the model did not reach, with the one that it drew instead."""
+    if draw.reached is None or draw.color_error is None or draw.measured is None or draw.reached.all():
+        return
+    from vaegen.sampling import COLOR_REACH
+
+    wanted: dict[str, list[int]] = {}
+    for row in (~draw.reached).nonzero()[0].tolist():
+        wanted.setdefault(requests[row].color.text, []).append(row)
+    for text, rows in list(wanted.items())[:SHOWN]:
+        nearest = min(rows, key=draw.color_error.__getitem__)
+        red, green, blue = (round(value) for value in draw.measured[nearest].tolist())
+        what = "1 image is" if len(rows) == 1 else f"{len(rows)} images are"
+        settings.say(
+            f"vaegen: warning: {text} was not reached: {what} more than {COLOR_REACH:g} CIEDE2000 off, the nearest "
+            f"#{red:02x}{green:02x}{blue:02x}, {draw.color_error[nearest]:.1f} off"
+        )
+    if len(wanted) > SHOWN:
+        settings.say(f"vaegen: warning: {len(wanted) - SHOWN} more colors were not reached; --json has each image's")

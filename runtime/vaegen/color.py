@@ -12,6 +12,7 @@ from vaegen.errors import RequestError
 RGB = tuple[int, int, int]
 
 DARKEST = 32  # of 255; below it a stroke can hardly be told from the black background
+OPAQUE = 255  # the alpha that says nothing
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
 MATCHES = 3  # close matches named for an unknown color
 
@@ -29,17 +30,19 @@ def parse_color(color: str | Sequence[int] | npt.NDArray[np.integer]) -> RGB:
     """Read one requested color.
 
     Args:
-        color: A CSS name, "#rgb", "#rrggbb", or an "rgb()", "hsl()" or "hsv()" string, as
-            `PIL.ImageColor.getrgb` reads them; or three integers from 0 to 255.
+        color: Text that `PIL.ImageColor.getrgb` reads: a CSS name, "#rgb", "#rrggbb", "rgb()", "hsl()" or "hsv()",
+            or one of these with an alpha channel that is opaque; or three integers from 0 to 255.
 
     Returns:
         Red, green and blue, 0 to 255.
 
     Raises:
-        RequestError: The text names no color (close matches are named), the color has an alpha channel, its
-            numbers are no integers from 0 to 255, or none of them reaches DARKEST.
+        RequestError: The text names no color (close matches are named), the color is translucent, its numbers are no
+            integers from 0 to 255, or none of them reaches DARKEST.
     """
     values = _parse_text(color) if isinstance(color, str) else _parse_numbers(color)
+    if len(values) == 4 and isinstance(color, str) and values[3] == OPAQUE:
+        values = values[:3]
     if len(values) == 4:
         raise RequestError(f"color {color!r} has an alpha channel; leave it out, the background stays black")
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):

@@ -13,6 +13,7 @@ from vaegen.request import Request
 _log = logging.getLogger("vaegen")
 
 COLOR_TOLERANCE = 2.0  # CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable
+COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows another color than the one asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,11 @@ class Draw:
     """(n,), CIEDE2000 between the measured and the requested color."""
     accepted: npt.NDArray[np.bool_] | None = None
     """(n,), whether the digit is right and the color within COLOR_TOLERANCE."""
+
+    @property
+    def reached(self) -> npt.NDArray[np.bool_] | None:
+        """Whether the color is within COLOR_REACH, bool (n,); where not, the image is as near as the model got."""
+        return None if self.color_error is None else self.color_error <= COLOR_REACH
 
     def __len__(self) -> int:
         return len(self.images)

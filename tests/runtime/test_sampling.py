@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from vaegen import Draw, Model
 from vaegen.color import color_error, stroke_color
-from vaegen.sampling import COLOR_TOLERANCE
+from vaegen.sampling import COLOR_REACH, COLOR_TOLERANCE
 
 DIGITS = np.arange(1200) % 10
 COLORS = np.random.default_rng(1).integers(60, 256, (1200, 3))
@@ -41,7 +41,7 @@ def test_verified_images_are_right_far_more_often(draws: dict[int, Draw]) -> Non
 
 
 def test_with_one_try_nothing_is_checked(raw: Draw) -> None:
-    assert [raw.judged, raw.measured, raw.color_error, raw.accepted] == [None] * 4
+    assert [raw.judged, raw.measured, raw.color_error, raw.accepted, raw.reached] == [None] * 5
     assert (raw.tries_used == 1).all()
 
 
@@ -56,6 +56,7 @@ def test_what_is_told_of_an_image_is_true_of_it(model: Model, draws: dict[int, D
         np.testing.assert_array_equal(draw.measured, stroke_color(draw.images))
         np.testing.assert_array_equal(draw.color_error, color_error(draw.measured, COLORS))
         np.testing.assert_array_equal(draw.accepted, (draw.judged == DIGITS) & (draw.color_error <= COLOR_TOLERANCE))
+        np.testing.assert_array_equal(draw.reached, draw.color_error <= COLOR_REACH)
         np.testing.assert_array_equal(draw.digits, DIGITS)
         np.testing.assert_array_equal(draw.colors, COLORS)
 
