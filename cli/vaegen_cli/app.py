@@ -20,6 +20,7 @@ from vaegen_cli.evaluate import evaluate
 from vaegen_cli.export import export
 from vaegen_cli.options import Settings, common_options, with_examples
 from vaegen_cli.reconstruct import reconstruct
+from vaegen_cli.report import report
 from vaegen_cli.sample import sample
 from vaegen_cli.train import train
 from vaegen_cli.verify import verify
@@ -72,7 +73,21 @@ def cli() -> None:
     """
 
 
-for verb in (sample, reconstruct, encode, decode, models, info, verify, bench, train, export, evaluate, completion):
+for verb in (
+    sample,
+    reconstruct,
+    encode,
+    decode,
+    models,
+    info,
+    verify,
+    bench,
+    train,
+    export,
+    evaluate,
+    report,
+    completion,
+):
     cli.add_command(verb)
 
 

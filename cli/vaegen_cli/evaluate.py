@@ -52,7 +52,7 @@ def evaluate(
 
         found = []
         for model in models:
-            with _as_bundle(model) as bundle:
+            with as_bundle(model) as bundle:
                 found.append(
                     evaluation.evaluate(
                         bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=settings.live
@@ -66,10 +66,15 @@ def evaluate(
             click.echo("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
 
 
+def is_run(model: str) -> bool:
+    """Tell a run's folder from a bundle's and from a shipped model's name."""
+    return model not in vaegen.models() and (Path(model) / "config.json").is_file()
+
+
 @contextmanager
-def _as_bundle(model: str) -> Iterator[str]:
+def as_bundle(model: str) -> Iterator[str]:
     """Export a run to a folder that goes away; a bundle or a shipped model's name stays what it is."""
-    if model in vaegen.models() or not (Path(model) / "config.json").is_file():
+    if not is_run(model):
         yield model
         return
     import vaegen_export

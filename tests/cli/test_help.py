@@ -52,6 +52,7 @@ def test_verbs() -> None:
         "info",
         "models",
         "reconstruct",
+        "report",
         "sample",
         "train",
         "verify",

@@ -48,6 +48,7 @@ def without_extra(tmp_path: Path) -> Callable[..., "subprocess.CompletedProcess[
         ("train", "judge"),
         ("export", "run", "--out", "bundle"),
         ("evaluate", "joint"),
+        ("report", "joint"),
     ],
 )
 def test_a_missing_extra_is_one_line(
@@ -112,6 +113,8 @@ def test_settings_are_pairs() -> None:
         (("evaluate", "absent"), 2, "absent"),
         (("evaluate", ".", "--n", "5"), 2, "100 to 1000000"),
         (("evaluate", "."), 3, "manifest.json"),
+        (("report", "absent", "--data-dir", "absent"), 4, "absent"),
+        (("report", ".", "--n", "5"), 2, "100 to 1000000"),
     ],
 )
 def test_the_libraries_answer(process: Callable[..., Any], arguments: tuple[str, ...], code: int, part: str) -> None:

@@ -151,16 +151,16 @@ def reconstructions(model: vaegen.Model, real: Painted) -> Reconstructions:
     result = Reconstructions(
         painted=Painted(model.decode(latents), real.digits, real.colors),
         posterior=posterior,
-        predictions=_predictions(sessions, latents),
-        soft=None if soft is None else _predictions(sessions, soft),
+        predictions=predictions(sessions, latents),
+        soft=None if soft is None else predictions(sessions, soft),
         soft_images=None if soft is None else model.decode(soft),
     )
     sessions.close()
     return result
 
 
-def _predictions(sessions: Sessions, latents: Floats) -> Floats:
-    """Decode latents (n, L) without rounding: `Model.decode` gives 8 bits, too coarse for nats."""
+def predictions(sessions: Sessions, latents: Floats) -> Floats:
+    """Decode latents (n, L) to (n, 3, 28, 28) without rounding: `Model.decode` gives 8 bits, too coarse for nats."""
     result = np.empty((len(latents), CHANNELS, SIDE, SIDE), np.float32)
     for start in range(0, len(latents), BATCH):
         rows = slice(start, start + BATCH)

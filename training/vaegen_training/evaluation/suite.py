@@ -81,7 +81,7 @@ def evaluate(
     n = check_integer("n", n, LEAST_IMAGES, MOST_IMAGES)
     seed = check_integer("seed", seed, 0, MAX_SEED)
     reader, digest = judge.load()
-    with vaegen.load(name_or_path) as model, tqdm(total=6, disable=None if progress else True) as bar, _one_thread():
+    with vaegen.load(name_or_path) as model, tqdm(total=6, disable=None if progress else True) as bar, one_thread():
         bar.set_description("real digits")
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         real = gather.real_digits(mnist, n, REFERENCE, seed)
@@ -126,7 +126,7 @@ def evaluate(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch to one thread: sums are added in one order whatever the number of cores, and small ones need no more.
 
     On a machine whose cores are busy with something else this is also 15 times as fast.

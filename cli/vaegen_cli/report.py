@@ -1,0 +1,123 @@
+"""`vaegen report`: a thin door to vaegen_training.report."""
+
+import json
+import shlex
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from vaegen_cli.evaluate import as_bundle, is_run
+from vaegen_cli.options import (
+    Settings,
+    common_options,
+    complete_models,
+    force_option,
+    json_option,
+    pass_settings,
+    seed_option,
+    with_examples,
+)
+from vaegen_cli.train import training_extra
+
+
+@click.command()
+@click.argument("models", metavar="MODEL|FOLDER|RUN...", nargs=-1, required=True, shell_complete=complete_models)
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="MODEL|FOLDER|RUN",
+    shell_complete=complete_models,
+    help="A model to show beside them; repeatable.",
+)
+@click.option(
+    "-o",
+    "--out",
+    default="report",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER|FILE.md",
+    help="A folder for report.md and its pictures; or a page, whose pictures go to a folder of its name.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
+)
+@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
+@click.option("--n", type=int, default=3000, show_default=True, metavar="N", help="Images of each kind to measure.")
+@seed_option
+@force_option
+@json_option
+@common_options
+@pass_settings
+@with_examples(
+    "vaegen report joint --data-dir data/mnist",
+    "vaegen report runs/continuous-seed runs/discrete-seed runs/joint-seed --reference joint -o seed.md",
+)
+def report(
+    settings: Settings,
+    models: tuple[str, ...],
+    references: tuple[str, ...],
+    out: Path,
+    data_dir: Path | None,
+    no_verify: bool,
+    n: int,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Show what models make, in pictures and figures.
+
+    Of one model: a wheel of colors, every digit in every color, walks from digit to digit, temperatures,
+    reconstructions, the latent space as points and decoded, and what each latent does. Of several: the latent spaces
+    and reconstructions of each, their figures and their rates and distortions side by side; of one of each kind also
+    a verdict, by numbers, on the five conclusions of the student report that vaegen grew out of.
+
+    Prints the files written, the page first; a report that is there is replaced with --force only. Half a minute a
+    model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
+    """
+    with training_extra("report"):
+        from vaegen_training.report import Source
+        from vaegen_training.report import report as write
+
+        with ExitStack() as stack:
+            sources = [
+                Source(stack.enter_context(as_bundle(name)), Path(name) if is_run(name) else None)
+                for name in (*models, *references)
+            ]
+            done = write(
+                sources[: len(models)],
+                out,
+                references=sources[len(models) :],
+                command=_command(models, references, out, data_dir, no_verify=no_verify, n=n, seed=seed),
+                data_dir=data_dir,
+                n=n,
+                seed=seed,
+                verify_data=not no_verify,
+                force=force,
+                progress=settings.live,
+            )
+    files = [str(file) for file in done.files]
+    click.echo(json.dumps({"files": files, **done.figures}) if as_json else "\n".join(files))
+
+
+def _command(
+    models: tuple[str, ...],
+    references: tuple[str, ...],
+    out: Path,
+    data_dir: Path | None,
+    *,
+    no_verify: bool,
+    n: int,
+    seed: int,
+) -> str:
+    """Give the command line that makes the same report."""
+    words = ["vaegen", "report", *models]
+    for name in references:
+        words += ["--reference", name]
+    words += [] if data_dir is None else ["--data-dir", str(data_dir)]
+    words += ["--no-verify"] if no_verify else []
+    return shlex.join([*words, "--n", str(n), "--seed", str(seed), "-o", str(out)])
