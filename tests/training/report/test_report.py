@@ -125,12 +125,13 @@ def test_the_page_judges_the_five_conclusions_by_its_own_figures(compared: Compa
     text = compared.page.read_text()
     for number, verdicts in enumerate(compared.found["verdicts"].values(), 1):
         (section,) = re.findall(rf"\n### {number}\. .*?(?=\n###? )", text, re.DOTALL)
-        _, *parts = re.split(r"\*\*(?=(?:Confirmed|Partly confirmed|Refuted)\*\* as)", section)
+        _, *parts = re.split(r"\*\*(?=(?:Confirmed|Partly confirmed|Undecided|Refuted)\*\* as)", section)
         assert len(parts) == 2
         for way, part in zip(("sampled", "deterministic"), parts, strict=True):
             outcomes = re.findall(r": \*\*(holds|level|fails)\*\* \(", part)
             held = outcomes.count("holds")
-            expected = "confirmed" if 0 < held == len(outcomes) else "partly confirmed" if held else "refuted"
+            failed = "refuted" if "fails" in outcomes else "undecided"
+            expected = "confirmed" if 0 < held == len(outcomes) else "partly confirmed" if held else failed
             assert verdicts[way] == expected
             assert part.startswith(f"{expected.capitalize()}**")
     assert len(compared.found["verdicts"]) == 5

@@ -2,7 +2,7 @@
 
 The words below say what is claimed and by which test it is judged; whether it holds is computed. A test holds where
 the 95% intervals of the figures it compares do not overlap and lie as claimed; a conclusion is confirmed when all its
-tests hold, refuted when none does, and partly confirmed in between.
+tests hold, partly confirmed when some do; where none does it is refuted, or undecided if all intervals overlap.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ PILED_UP = 0.25  # of the paint's variance in hue and chroma
 PICKED = 0.8  # of images: four times out of five
 
 Outcome = Literal["holds", "level", "fails"]
-Verdict = Literal["confirmed", "partly confirmed", "refuted"]
+Verdict = Literal["confirmed", "partly confirmed", "undecided", "refuted"]
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,10 @@ class Conclusion:
 
     def verdict(self, way: str) -> Verdict:
         """Sum the tests of one way up."""
-        held = [test.outcome == "holds" for test in self.tests[way]]
-        return "confirmed" if all(held) else "partly confirmed" if any(held) else "refuted"
+        outcomes = [test.outcome for test in self.tests[way]]
+        if "holds" in outcomes:
+            return "confirmed" if set(outcomes) == {"holds"} else "partly confirmed"
+        return "refuted" if "fails" in outcomes else "undecided"
 
 
 def conclusions(found: Mapping[Kind, Figures], real: Figures) -> list[Conclusion]:
@@ -84,8 +86,8 @@ def conclusions(found: Mapping[Kind, Figures], real: Figures) -> list[Conclusion
         ),
         Conclusion(
             "The joint model's latent space shows the most color variation",
-            "Root mean square distance of decoded stroke colors from their mean in CIE L*a*b*: of latents from the "
-            "model's own prior, N(0, I) and uniform codes, and of the latents of test digits.",
+            "Root mean square distance of decoded stroke colors from their mean in CIE L\\*a\\*b\\*: of latents from "
+            "the model's own prior, N(0, I) and uniform codes, and of the latents of test digits.",
             _each(lambda way: list(_joint_varies_most(continuous, discrete, joint, way))),
         ),
         Conclusion(

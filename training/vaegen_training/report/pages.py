@@ -133,9 +133,9 @@ def comparison(
 FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
 VERDICTS = (
     "Each conclusion is turned into tests on figures. A test holds where the 95% intervals of what it compares do not "
-    "overlap and lie as claimed; a conclusion is confirmed when all its tests hold, refuted when none does. The report "
-    "looked at its models with codes drawn from the posterior, soft at temperature 1; the product decodes means and "
-    "one-hots. Verdicts are given for both."
+    "overlap and lie as claimed; a conclusion is confirmed when all its tests hold, partly when some do; where none "
+    "does it is refuted, or undecided if all the intervals overlap. The report looked at its models with codes drawn "
+    "from the posterior, soft at temperature 1; the product decodes means and one-hots. Verdicts are given for both."
 )
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
