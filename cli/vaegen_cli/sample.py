@@ -211,6 +211,7 @@ def _describe(draw: "Draw", row: int, request: "Request") -> dict[str, Any]:
         "rgb": request.color.rgb,
         "tries_used": int(draw.tries_used[row]),
         "judged": None if draw.judged is None else int(draw.judged[row]),
+        "confidence": None if draw.confidence is None else round(float(draw.confidence[row]), 4),
         "measured": None if draw.measured is None else [round(value, 1) for value in draw.measured[row].tolist()],
         "color_error": None if draw.color_error is None else round(float(draw.color_error[row]), 3),
         "accepted": None if draw.accepted is None else bool(draw.accepted[row]),

@@ -92,12 +92,15 @@ class Graphs:
         return images
 
     def judge(self, images: Images) -> Floats:
-        """Give the judge's logits (n, 10) for images."""
+        """Give the judge's probability of each digit, (n, 10), for images."""
 
         def run(batch: slice) -> list[Floats]:
             return self._sessions.run("judge", {"image": to_float(images[batch])}, ["logits"])
 
-        return _batches(len(images), [(DIGITS,)], run)[0]
+        logits = _batches(len(images), [(DIGITS,)], run)[0]
+        odds = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities: Floats = odds / odds.sum(1, keepdims=True)
+        return probabilities
 
 
 def to_float(images: Images) -> Floats:

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,12 @@ from vaegen.request import Request
 
 _log = logging.getLogger("vaegen")
 
-COLOR_TOLERANCE = 2.0  # CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable
+# What verification accepts. A judge that is less sure looks at a digit that other readers take for another: below this
+# probability, one sample in ten; above it, one in a thousand (docs/trials.md).
+JUDGE_CONFIDENCE = 0.8
+# CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable. Real digits in their very paint
+# measure up to 3: a thin stroke has fewer than 40 bright pixels.
+COLOR_TOLERANCE = 3.0
 COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows another color than the one asked for
 
 
@@ -20,7 +26,7 @@ COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows
 class Draw:
     """Sampled images and what is known of them. Row i of every array belongs to image i.
 
-    The last four are None where nothing was checked, that is with tries=1.
+    The last five are None where nothing was checked, that is with tries=1.
     """
 
     images: npt.NDArray[np.uint8]
@@ -35,12 +41,14 @@ class Draw:
     """(n,), draws made for each image, from 1 on."""
     judged: npt.NDArray[np.int64] | None = None
     """(n,), the digit that the judge sees."""
+    confidence: npt.NDArray[np.float32] | None = None
+    """(n,), the judge's probability of the digit that was asked for."""
     measured: npt.NDArray[np.float64] | None = None
     """(n, 3), the color of the stroke, 0 to 255 (see `vaegen.color.stroke_color`)."""
     color_error: npt.NDArray[np.float64] | None = None
     """(n,), CIEDE2000 between the measured and the requested color."""
     accepted: npt.NDArray[np.bool_] | None = None
-    """(n,), whether the digit is right and the color within COLOR_TOLERANCE."""
+    """(n,), whether the confidence is at least JUDGE_CONFIDENCE and the color within COLOR_TOLERANCE."""
 
     @property
     def reached(self) -> npt.NDArray[np.bool_] | None:
@@ -54,9 +62,10 @@ class Draw:
 def draw(graphs: Graphs, request: Request) -> Draw:
     """Answer a request.
 
-    Attempt t draws with the noise of (seed, t, item). An image is accepted when the judge sees the right digit and
-    the stroke's color is within COLOR_TOLERANCE; only what is not accepted is drawn again. What never is keeps its
-    best candidate: right digit first, then the smallest color error, then the earliest.
+    Attempt t draws with the noise of (seed, t, item). An image is accepted when the judge gives the digit a
+    probability of at least JUDGE_CONFIDENCE and the stroke's color is within COLOR_TOLERANCE; only what is not accepted
+    is drawn again. What never is keeps its best candidate: the surest reading first (sure, right, wrong), then the
+    smallest color error, then the earliest.
     """
     n = len(request.digits)
     items = range(request.start, request.start + n)
@@ -66,30 +75,57 @@ def draw(graphs: Graphs, request: Request) -> Draw:
     if request.tries == 1:
         return Draw(images, request.digits, request.colors, latents, tries_used)
 
-    judged, measured, error = _look(graphs, images, request.colors)
-    accepted = (judged == request.digits) & (error <= COLOR_TOLERANCE)
+    found = _look(graphs, images, request.digits, request.colors)
     for attempt in range(1, request.tries):
-        pending = np.flatnonzero(~accepted)
+        pending = np.flatnonzero(~found.accepted)
         if not len(pending):
             break
         digits, colors = request.digits[pending], request.colors[pending]
         new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, pending + request.start)
         new_images = graphs.decode(new_latents)
-        new_judged, new_measured, new_error = _look(graphs, new_images, colors)
-        right, was_right = new_judged == digits, judged[pending] == digits
-        better = (right & ~was_right) | ((right == was_right) & (new_error < error[pending]))
+        new = _look(graphs, new_images, digits, colors)
+        reading, was = new.reading, found.reading[pending]
+        better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[pending]))
         kept = pending[better]
         latents[kept], images[kept] = new_latents[better], new_images[better]
-        judged[kept], measured[kept], error[kept] = new_judged[better], new_measured[better], new_error[better]
+        for old, fresh in zip(found, new, strict=True):
+            old[kept] = fresh[better]
         tries_used[pending] = attempt + 1
-        accepted[pending] = right & (new_error <= COLOR_TOLERANCE)
         _log.debug("attempt %d: redrew %d of %d images", attempt, len(pending), n)
-    return Draw(images, request.digits, request.colors, latents, tries_used, judged, measured, error, accepted)
+    return Draw(
+        images,
+        request.digits,
+        request.colors,
+        latents,
+        tries_used,
+        found.judged,
+        found.confidence,
+        found.measured,
+        found.color_error,
+        found.accepted,
+    )
+
+
+class _Look(NamedTuple):
+    """What a viewer of n images finds."""
+
+    judged: npt.NDArray[np.int64]
+    confidence: npt.NDArray[np.float32]
+    reading: npt.NDArray[np.int64]
+    """(n,), 2 where the judge is sure of the digit asked for, 1 where it sees it, 0 where it sees another."""
+    measured: npt.NDArray[np.float64]
+    color_error: npt.NDArray[np.float64]
+    accepted: npt.NDArray[np.bool_]
 
 
 def _look(
-    graphs: Graphs, images: npt.NDArray[np.uint8], colors: npt.NDArray[np.uint8]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Give the digit seen, the color measured and its error, as a viewer of the images would find them."""
+    graphs: Graphs, images: npt.NDArray[np.uint8], digits: npt.NDArray[np.int64], colors: npt.NDArray[np.uint8]
+) -> _Look:
     measured = stroke_color(images)
-    return graphs.judge(images).argmax(1), measured, color_error(measured, colors)
+    error = color_error(measured, colors)
+    probabilities = graphs.judge(images)
+    judged = probabilities.argmax(1)
+    confidence = probabilities[np.arange(len(digits)), digits]
+    sure = confidence >= JUDGE_CONFIDENCE
+    reading = np.where(sure, 2, judged == digits)
+    return _Look(judged, confidence, reading, measured, error, sure & (error <= COLOR_TOLERANCE))

@@ -6,7 +6,7 @@ It is a joint model made by hand, so that every test sees meaningful pictures wi
 
 - latent, L = 23: Z = 3 color logits, then N = 2 one-hots of K = 10 classes, the digit and the place;
 - decoder: a 3x5 digit font on a 7x7 grid, moved by the place, 4x4 pixels a cell, times the color;
-- judge: minus twice the Hamming distance to the nearest moved digit;
+- judge: minus four times the Hamming distance to the nearest moved digit;
 - encoder: the same matching for both one-hots, and the logit of the brightest value of each channel;
 - prior: at temperature 1 it draws another digit in 15% of all cases and jitters the color, so that
   verification has real work to do.
@@ -230,7 +230,7 @@ def make_decoder() -> Made:
 
 def make_judge() -> Made:
     g = Graph(_tensors(image=IMAGE))
-    g("Mul", g("ReduceMax", hamming(g), [2, 3], keepdims=0), 2.0, name="logits")
+    g("Mul", g("ReduceMax", hamming(g), [2, 3], keepdims=0), 4.0, name="logits")
     return g, _tensors(logits=("n", 10))
 
 
