@@ -16,7 +16,8 @@ def rank(draw: Draw) -> np.ndarray:
     assert draw.confidence is not None
     assert draw.color_error is not None
     wrong, unsure = draw.judged != draw.digits, draw.confidence < JUDGE_CONFIDENCE
-    return 1000.0 * wrong + 1000.0 * unsure + draw.color_error
+    ranks: np.ndarray = 1000.0 * wrong + 1000.0 * unsure + draw.color_error
+    return ranks
 
 
 @pytest.fixture(scope="module")
