@@ -75,7 +75,7 @@ def _default(
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
         prior=PriorConfig(guidance=0.15),
         flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
-        prior_stage=StageConfig(epochs=10, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
+        prior_stage=StageConfig(epochs=20, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
     )
 
 
