@@ -135,11 +135,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         except click.Abort:
             click.echo("vaegen: interrupted", err=True)
             return INTERRUPTED
-        except click.ClickException as error:
+        except click.exceptions.NoArgsIsHelpError as error:
             error.show()
+            return error.exit_code
+        except click.ClickException as error:
+            click.echo(_usage_line(error), err=True)
             return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     return result if isinstance(result, int) else DONE
+
+
+def _usage_line(error: click.ClickException) -> str:
+    """Say in one line, as for all other errors, what click says in four."""
+    from vaegen.output import shown
+
+    context = getattr(error, "ctx", None)
+    text = shown(error.format_message())
+    stop = "" if text.endswith((".", "?", "?)")) else "."
+    return f"vaegen: {text}{stop} Try '{context.command_path if context else 'vaegen'} -h'."
 
 
 @contextmanager

@@ -92,14 +92,15 @@ MANIFEST = (TINY / "manifest.json").read_bytes()
 
 def latents() -> dict[str, bytes]:
     values = np.arange(46, dtype=np.float32).reshape(2, 23)
-    files = {}
-    for suffix, save in ((".npy", np.save), (".npz", np.savez), (".npz", np.savez_compressed)):
-        stream = io.BytesIO()
-        if suffix == ".npy":
-            save(stream, values)
-        else:
-            save(stream, latents=values, names=np.array(["a", "b/c"]))
-        files[f"{len(files)}{suffix}"] = stream.getvalue()
+    names = np.array(["a", "b/c"])
+    files: dict[str, bytes] = {}
+    stream = io.BytesIO()
+    np.save(stream, values)
+    files["0.npy"] = stream.getvalue()
+    np.savez(stream := io.BytesIO(), latents=values, names=names)
+    files["1.npz"] = stream.getvalue()
+    np.savez_compressed(stream := io.BytesIO(), latents=values, names=names)
+    files["2.npz"] = stream.getvalue()
     lines = "".join(json.dumps({"name": "a", "latent": row.tolist()}) + "\n" for row in values)
     return files | {"3.jsonl": lines.encode()}
 
@@ -188,7 +189,8 @@ def test_the_seeds_are_read() -> None:
 def test_an_image_is_read_or_refused(data: bytes, invert: Invert) -> None:
     def read_it() -> None:
         pixels = decode_image(data, invert=invert)
-        assert (pixels.shape, pixels.dtype) == ((28, 28, 3), np.uint8)
+        assert pixels.shape == (28, 28, 3)
+        assert pixels.dtype == np.uint8
 
     began = time.monotonic()
     message = refusal(read_it, error=ImageError)

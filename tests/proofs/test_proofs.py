@@ -16,7 +16,7 @@ linux = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memor
 
 
 def run(script: str, *arguments: object) -> list[dict[str, Any]]:
-    command = [sys.executable, HERE / script, *map(str, arguments)]
+    command = [sys.executable, str(HERE / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
