@@ -24,7 +24,8 @@ from vaegen_cli import main
 from vaegen_cli.app import cli
 
 FULL = os.environ.get("VAEGEN_FUZZ") == "full"
-TINY = str(Path(__file__).parents[1] / "assets" / "tiny")
+BUNDLE = Path(__file__).parents[1] / "assets" / "tiny"
+TINY = "./tiny"  # a copy, for a command line may well name it as its output
 
 # Verbs that need seconds by their nature, or the training extra, have their own tests.
 VERBS = sorted(set(cli.commands) - {"bench", "evaluate", "export", "report", "train"})
@@ -90,6 +91,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pics" / "bad.png").write_bytes(b"no image")
     (folder / "text.txt").write_text("hello")
     np.savez(folder / "latents.npz", latents=np.zeros((2, 23), np.float32), names=np.array(["a", "b/c"]))
+    shutil.copytree(BUNDLE, folder / "tiny")
     (folder / "lines.jsonl").write_text(json.dumps({"latent": [0.0] * 23}) + "\n")
     return folder
 
@@ -116,7 +118,7 @@ def call(arguments: list[str], stdin: bytes) -> Result:
         sys.stdin = before
     for stream in (out, err):
         stream.flush()
-    return Result(code, out.buffer.getvalue(), err.buffer.getvalue().decode("utf-8", "backslashreplace"))  # type: ignore[attr-defined]
+    return Result(code, out.buffer.getvalue(), err.buffer.getvalue().decode("utf-8", "backslashreplace"))
 
 
 @st.composite
