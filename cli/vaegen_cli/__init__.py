@@ -4,6 +4,6 @@
 them (and whatever needs them) inside the verbs.
 """
 
-from vaegen_cli.app import main
+from vaegen_cli.app import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

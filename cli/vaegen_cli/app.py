@@ -1,42 +1,69 @@
 """The group of verbs, and the border where every error becomes one line and an exit code."""
 
-import logging
+import importlib
 import os
 import sys
-import traceback
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
 
-from vaegen_cli.bench import bench
-from vaegen_cli.completion import completion
-from vaegen_cli.decode import decode
-from vaegen_cli.describe import info, models
-from vaegen_cli.encode import encode
-from vaegen_cli.evaluate import evaluate
-from vaegen_cli.export import export
-from vaegen_cli.options import Settings, common_options, with_examples
-from vaegen_cli.reconstruct import reconstruct
-from vaegen_cli.report import report
-from vaegen_cli.sample import sample
-from vaegen_cli.train import train
-from vaegen_cli.verify import verify
+from vaegen_cli.settings import Settings, common_options, with_examples
+
+if TYPE_CHECKING:
+    from logging import LogRecord
 
 DONE, SOME_FAILED, WRONG_USAGE, BAD_BUNDLE, NOTHING_DONE = range(5)
 INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program that Ctrl-C ended
 PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise for the left side of `vaegen ... | head -1`
 
+VERBS = {
+    "sample": "Draw digits in colors.",
+    "reconstruct": "Encode and decode an image, every image of a folder, or those of a list.",
+    "encode": "Turn images into latents.",
+    "decode": "Turn latents into images.",
+    "models": "List the models in this installation.",
+    "info": "Show the latent space, graphs, checksums and figures of a model.",
+    "verify": "Check a bundle closely: files, operators, tensors and what comes out.",
+    "bench": "Measure a model on this device and recommend flags.",
+    "train": "Train a model, or the judge that exports carry.",
+    "export": "Turn a training run into a bundle that runs without torch.",
+    "evaluate": "Measure shipped models, bundles or finished runs.",
+    "report": "Show what models make, in pictures and figures.",
+    "completion": "Print a shell's completion script.",
+}
+"""Each verb with the first sentence of its help, so that `vaegen --help` loads none of them."""
+
+_HOME = {"info": "describe", "models": "describe"}  # the module of a verb that is not named like it
+
 
 class Verbs(click.Group):
-    """A group that turns a closed pipe into an exit code of its own; click would exit 1, which is taken."""
+    """A group that loads a verb when it is called, as click's documentation advises for large programs.
+
+    A closed pipe becomes an exit code of its own; click would exit 1, which is taken.
+    """
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, click's signature
+        """Load a verb; None where there is none of this name."""
+        if cmd_name not in self.commands:
+            return None
+        module = importlib.import_module(f"vaegen_cli.{_HOME.get(cmd_name, cmd_name)}")
+        verb: click.Command = getattr(module, cmd_name)
+        return verb
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].help or "") for name in self.list_commands(ctx)])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
         try:
-            return super().invoke(ctx)
+            with _log_to_stderr(ctx.ensure_object(Settings)):
+                return super().invoke(ctx)
         except BrokenPipeError:
             # Python flushes stdout once more at exit; nobody is left to read it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,7 +78,11 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
         context.exit()
 
 
-@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Verbs,
+    commands={name: click.Command(name, help=summary) for name, summary in VERBS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @common_options
 @click.option(
     "--version",
@@ -71,24 +102,6 @@ def cli() -> None:
     Results go to stdout, messages to stderr. Exit codes: 0 done, 1 some inputs failed, 2 wrong usage,
     3 bundle broken or tampered with, 4 nothing could be done.
     """
-
-
-for verb in (
-    sample,
-    reconstruct,
-    encode,
-    decode,
-    models,
-    info,
-    verify,
-    bench,
-    train,
-    export,
-    evaluate,
-    report,
-    completion,
-):
-    cli.add_command(verb)
 
 
 def exit_code(error: VaegenError) -> int:
@@ -114,33 +127,36 @@ def main(argv: Sequence[str] | None = None) -> int:
         4 nothing could be done; 130 after Ctrl-C, 141 when the reader of stdout went away.
     """
     settings = Settings()
-    with _log_to_stderr():
-        try:
-            result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=settings)
-        except VaegenError as error:
-            if settings.debug:
-                traceback.print_exc()
-            from vaegen.output import shown
+    try:
+        result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=settings)
+    except VaegenError as error:
+        if settings.debug:
+            import traceback
 
-            click.echo(f"vaegen: {shown(str(error))}", err=True)
-            return exit_code(error)
-        except (OSError, MemoryError) as error:
-            # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
-            if settings.debug:
-                traceback.print_exc()
-            from vaegen.output import shown
+            traceback.print_exc()
+        from vaegen.output import shown
 
-            click.echo(f"vaegen: {shown(str(error)) or 'not enough memory'}", err=True)
-            return NOTHING_DONE
-        except click.Abort:
-            click.echo("vaegen: interrupted", err=True)
-            return INTERRUPTED
-        except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            return error.exit_code
-        except click.ClickException as error:
-            click.echo(_usage_line(error), err=True)
-            return error.exit_code
+        click.echo(f"vaegen: {shown(str(error))}", err=True)
+        return exit_code(error)
+    except (OSError, MemoryError) as error:
+        # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
+        if settings.debug:
+            import traceback
+
+            traceback.print_exc()
+        from vaegen.output import shown
+
+        click.echo(f"vaegen: {shown(str(error)) or 'not enough memory'}", err=True)
+        return NOTHING_DONE
+    except click.Abort:
+        click.echo("vaegen: interrupted", err=True)
+        return INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        click.echo(_usage_line(error), err=True)
+        return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     return result if isinstance(result, int) else DONE
 
@@ -155,14 +171,35 @@ def _usage_line(error: click.ClickException) -> str:
     return f"vaegen: {text}{stop} Try '{context.command_path if context else 'vaegen'} -h'."
 
 
+def run() -> NoReturn:
+    """Run the command line as the program `vaegen`, and end the process."""
+    code = main()
+    # Freeing all that numpy and onnxruntime hold takes Python a sixth of the time of `vaegen sample`, and the system
+    # does it anyway. Only other threads and processes have something left to do.
+    if threading.active_count() == 1 and "multiprocessing" not in sys.modules:
+        with suppress(OSError):  # Python's own way out knows what to do where the reader went away
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
+
+
 @contextmanager
-def _log_to_stderr() -> Iterator[None]:
+def _log_to_stderr(settings: Settings) -> Iterator[None]:
     """Show what the libraries log, for the time of one run: `main` may be called many times in a process."""
+    import logging
+
+    def wanted(record: "LogRecord") -> bool:
+        # Asked at each record, because -v may stand behind the verb, which is read after this was set up.
+        return record.levelno >= {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}[settings.verbosity]
+
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("vaegen: %(message)s"))
+    handler.addFilter(wanted)
     logger = logging.getLogger("vaegen")
     level = logger.level
     logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
     try:
         yield
     finally:

@@ -8,14 +8,8 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 
-from vaegen_cli.options import (
-    Settings,
-    common_options,
-    complete_models,
-    json_option,
-    pass_settings,
-    with_examples,
-)
+from vaegen_cli.options import complete_models, json_option
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
     from vaegen.benchmark import Benchmark

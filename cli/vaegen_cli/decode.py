@@ -10,17 +10,7 @@ import vaegen
 from vaegen.errors import RequestError
 
 from vaegen_cli.latents import Latents, parse_latent, read_latents
-from vaegen_cli.options import (
-    Settings,
-    common_options,
-    force_option,
-    format_option,
-    json_option,
-    model_options,
-    pass_settings,
-    scale_option,
-    with_examples,
-)
+from vaegen_cli.options import force_option, format_option, json_option, model_options, scale_option
 from vaegen_cli.output import (
     PIPE,
     Format,
@@ -32,6 +22,7 @@ from vaegen_cli.output import (
     write_stdout,
 )
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
     import numpy as np

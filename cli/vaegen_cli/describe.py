@@ -8,7 +8,8 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
-from vaegen_cli.options import Settings, common_options, complete_models, json_option, pass_settings, with_examples
+from vaegen_cli.options import complete_models, json_option
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 
 @click.command()

@@ -10,8 +10,9 @@ import vaegen
 from vaegen.errors import ImageError, RequestError
 
 from vaegen_cli.latents import encode_lines, encode_npz
-from vaegen_cli.options import Settings, common_options, force_option, model_options, pass_settings, with_examples
+from vaegen_cli.options import force_option, model_options
 from vaegen_cli.output import PIPE, check_targets, names_file, write
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

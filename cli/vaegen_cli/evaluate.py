@@ -9,8 +9,9 @@ from pathlib import Path
 import click
 import vaegen
 
-from vaegen_cli.options import Settings, common_options, json_option, pass_settings, seed_option, with_examples
+from vaegen_cli.options import json_option, seed_option
 from vaegen_cli.train import training_extra
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 
 @click.command()

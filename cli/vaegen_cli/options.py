@@ -1,12 +1,8 @@
-"""What several verbs share: verbosity, the model and seed options, and the lists of digits and colors."""
+"""What several verbs share: the model and seed options, and the lists of digits and colors."""
 
-import inspect
-import logging
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import click
 import vaegen
@@ -15,67 +11,9 @@ from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
 from vaegen_cli.output import FORMATS
-
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+from vaegen_cli.settings import Decorated
 
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
-
-
-@dataclass
-class Settings:
-    """What -v, -q and --debug set, before or after the verb."""
-
-    verbosity: int = 0
-    """-1 errors only, 0 results and messages, 1 details."""
-    debug: bool = False
-    """Whether an error shows its traceback."""
-
-    def say(self, message: str, *, level: int = 0) -> None:
-        """Write one line to stderr unless the verbosity is below `level`."""
-        if self.verbosity >= level:
-            click.echo(message, err=True)
-
-    @property
-    def live(self) -> bool:
-        """Whether bars and previews are wanted: stderr is a terminal and -q was not given."""
-        return self.verbosity >= 0 and sys.stderr.isatty()
-
-
-pass_settings = click.make_pass_decorator(Settings, ensure=True)
-
-
-def _set_verbosity(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        settings = context.ensure_object(Settings)
-        settings.verbosity = 1 if parameter.name == "verbose" else -1
-        logging.getLogger("vaegen").setLevel(logging.DEBUG if settings.verbosity > 0 else logging.ERROR)
-
-
-def _set_debug(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
-    if value:
-        context.ensure_object(Settings).debug = True
-
-
-def with_examples(*lines: str) -> Callable[[Decorated], Decorated]:
-    """Show command lines right below the first paragraph of a verb's help."""
-
-    def decorate(verb: Decorated) -> Decorated:
-        summary, _, details = inspect.cleandoc(verb.__doc__ or "").partition("\n\n")
-        block = "\n  ".join(["\b\nExamples:", *lines])  # click leaves a paragraph that begins with \b as it is
-        verb.__doc__ = "\n\n".join([summary, block, details])
-        return verb
-
-    return decorate
-
-
-def common_options(command: Decorated) -> Decorated:
-    """Add -v, -q and --debug, on the group and on every verb, so that they work in both places."""
-    flag: dict[str, Any] = {"is_flag": True, "expose_value": False, "is_eager": True}
-    command = click.option("--debug", callback=_set_debug, help="Show the traceback of an error.", **flag)(command)
-    command = click.option("-q", "--quiet", callback=_set_verbosity, help="Show no messages but errors.", **flag)(
-        command
-    )
-    return click.option("-v", "--verbose", callback=_set_verbosity, help="Show details.", **flag)(command)
 
 
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

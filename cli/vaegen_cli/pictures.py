@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shutil
 import sys
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -72,6 +71,8 @@ def preview(images: "NDArray[np.uint8]") -> str:
         14 lines of half-block characters in 24-bit color, two pixels a character. Empty where NO_COLOR is set
         (no-color.org) or stderr cannot show them.
     """
+    import shutil
+
     import numpy as np
 
     half = "\u2580"  # upper half block: foreground above, background below

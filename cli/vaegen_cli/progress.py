@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vaegen_cli.options import Settings
+from vaegen_cli.settings import Settings
 
 if TYPE_CHECKING:
     from vaegen import Outcome

@@ -12,19 +12,11 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
-from vaegen_cli.options import (
-    Settings,
-    common_options,
-    force_option,
-    json_option,
-    model_options,
-    pass_settings,
-    seed_option,
-    with_examples,
-)
+from vaegen_cli.options import force_option, json_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write, write_stdout
 from vaegen_cli.pictures import preview
 from vaegen_cli.progress import Progress
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
     from vaegen import FolderReport

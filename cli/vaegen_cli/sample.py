@@ -9,22 +9,19 @@ import vaegen
 
 from vaegen_cli.options import (
     Color,
-    Settings,
-    common_options,
     force_option,
     format_option,
     json_option,
     model_options,
-    pass_settings,
     read_colors,
     read_digits,
     scale_option,
     seed_option,
-    with_examples,
 )
 from vaegen_cli.output import PIPE, Format, check_scale, check_targets, claim_stdout, write, write_stdout
 from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
 from vaegen_cli.plan import plan_files, plan_requests
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
     import numpy as np

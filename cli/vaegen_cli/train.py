@@ -10,7 +10,8 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.options import Settings, common_options, json_option, pass_settings, with_examples
+from vaegen_cli.options import json_option
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
 EXTRA = frozenset({"matplotlib", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "torchvision", "tqdm"})

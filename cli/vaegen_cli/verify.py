@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import click
 
-from vaegen_cli.options import Settings, common_options, complete_models, json_option, pass_settings, with_examples
+from vaegen_cli.options import complete_models, json_option
+from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 BAD_BUNDLE = 3  # exit code
 

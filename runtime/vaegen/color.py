@@ -1,6 +1,5 @@
 """Colors: reading a request, measuring the stroke of an image, and the difference that a person sees."""
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,6 +60,8 @@ def _parse_text(text: str) -> tuple[int, ...]:
         return ImageColor.getrgb(text.strip())
     except ValueError:
         pass
+    import difflib  # 1 ms that only mistakes cost
+
     matches = difflib.get_close_matches(text.strip().lower().replace(" ", ""), ImageColor.colormap, MATCHES)
     hint = f"did you mean {', '.join(matches)}?" if matches else "use a CSS name, #rrggbb, rgb() or hsl()"
     raise RequestError(f"unknown color {text!r}; {hint}")

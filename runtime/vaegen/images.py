@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from vaegen.errors import ImageError, RequestError
 from vaegen.locks import ProcessLock
@@ -154,6 +154,8 @@ def fit(image: Image.Image, invert: Invert = "never") -> Picture:
     Raises:
         ImageError: The mode has no agreed range.
     """
+    from PIL import ImageOps  # 1 ms that only reading costs
+
     image = _to_rgb(ImageOps.exif_transpose(image))
     if image.size != (SIDE, SIDE):
         scale = SIDE / max(image.size)

@@ -1,7 +1,6 @@
-"""README, CHANGELOG and pyproject.toml say the same, and what README shows runs."""
+"""README, CHANGELOG and the package say the same, and what README shows runs."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_newest_change_is_this_version() -> None:
     newest = re.search(r"^## (\S+) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
-    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
-    assert newest[1] == version == vaegen.__version__
+    assert newest[1] == vaegen.__version__
 
 
 def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,15 @@ import pytest
 from vaegen_cli.app import cli
 
 VERBS = sorted(cli.commands)
+
+
+def load(verb: str) -> click.Command:
+    """Give a verb itself; `cli.commands` holds what `vaegen --help` shows of it."""
+    command = cli.get_command(click.Context(cli), verb)
+    assert command is not None
+    return command
+
+
 HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL")
 
 
@@ -36,6 +45,13 @@ print(json.dumps([codes, sorted(sys.modules), len(out.getvalue())]))
     assert not {name.partition(".")[0] for name in modules} & set(HEAVY)
 
 
+def test_help_loads_no_verb() -> None:
+    program = "import sys; from vaegen_cli import main; main(['--help']); main(['--version']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
+    own = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("vaegen")}
+    assert own == {"vaegen", "vaegen.errors", "vaegen_cli", "vaegen_cli.app", "vaegen_cli.settings"}
+
+
 def test_version_of_the_module_run_as_a_program() -> None:
     done = subprocess.run([sys.executable, "-m", "vaegen_cli", "--version"], capture_output=True, check=True, text=True)
     assert done.stdout == f"vaegen {version('vaegen')}\n"
@@ -60,14 +76,20 @@ def test_verbs() -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
+def test_the_list_of_verbs_says_what_the_verb_says(verb: str) -> None:
+    assert load(verb).name == verb
+    assert cli.commands[verb].help == load(verb).get_short_help_str(limit=1000)
+
+
+@pytest.mark.parametrize("verb", VERBS)
 def test_help_opens_with_two_examples_that_parse(verb: str) -> None:
-    lines = examples(cli.commands[verb])
+    lines = examples(load(verb))
     assert len(lines) == 2
     for line in lines:
         program, name, *arguments = shlex.split(line)
         assert (program, name) == ("vaegen", verb)
         # Parsing runs all that happens before the verb itself: unknown flags, digits and colors fail here.
-        cli.commands[verb].make_context(verb, arguments)
+        load(verb).make_context(verb, arguments)
 
 
 def test_examples_of_the_group_parse() -> None:
@@ -75,11 +97,11 @@ def test_examples_of_the_group_parse() -> None:
     assert len(lines) == 2
     for line in lines:
         _, name, *arguments = shlex.split(line)
-        cli.commands[name].make_context(name, arguments)
+        load(name).make_context(name, arguments)
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_has_help(verb: str) -> None:
-    options = [parameter for parameter in cli.commands[verb].params if isinstance(parameter, click.Option)]
+    options = [parameter for parameter in load(verb).params if isinstance(parameter, click.Option)]
     assert {"--verbose", "--quiet", "--debug"} <= {name for option in options for name in option.opts}
     assert [option.name for option in options if not option.help] == []

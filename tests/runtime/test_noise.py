@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from vaegen import RequestError
+from vaegen import RequestError, noise
 from vaegen.noise import uniform, words_per_item
 
 MASK = 2**64 - 1
@@ -34,6 +34,14 @@ def test_uniforms_equal_an_independent_philox(seed: int, attempt: int, size: int
     items = [0, 1, 1000, 2**40]
     expected = [reference(seed, attempt, item, size) for item in items]
     np.testing.assert_array_equal(uniform(seed, attempt, items, size), np.array(expected, np.float32))
+
+
+@pytest.mark.parametrize("item", [0, 9, 2**62, 2**63 - 1])
+@pytest.mark.parametrize("seed", [0, 2**64 - 1])
+def test_few_words_are_those_that_numpy_draws(seed: int, item: int) -> None:
+    start = words_per_item(44) * item  # blocks count beyond 64 bits at the far end
+    few = noise._raw(seed, 3, start, noise.FEW)
+    np.testing.assert_array_equal(few, noise._raw(seed, 3, start, noise.FEW + noise.BLOCK)[: noise.FEW])
 
 
 def test_any_choice_of_items_gives_the_rows_of_the_whole() -> None:
