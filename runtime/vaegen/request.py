@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.checks import check_integer
-from vaegen.color import parse_color
+from vaegen.color import RGB, parse_color
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
@@ -54,8 +54,8 @@ def parse_subjects(
     Raises:
         RequestError: A digit or color does not exist, or a sequence has neither one entry nor one per image.
     """
-    digits = [check_integer("digit", one, 0, DIGITS - 1) for one in _entries(digit)]
-    colors = [parse_color(one) for one in _colors(color)]
+    digits = _parse_digits(_entries(digit))
+    colors = _parse_colors(_colors(color))
     n = max(len(digits), len(colors)) if count is None else check_integer("count", count, 1, MAX_COUNT)
     for name, entries in (("digits", digits), ("colors", colors)):
         if not entries or len(entries) not in (1, n):
@@ -63,6 +63,26 @@ def parse_subjects(
     all_digits = np.array(digits, np.int64)
     all_colors = np.array(colors, np.uint8)
     return np.broadcast_to(all_digits, n).copy(), np.broadcast_to(all_colors, (n, 3)).copy()
+
+
+def _parse_digits(entries: list[Any]) -> list[int]:
+    # Plain integers, the usual case by far, are looked at all at once.
+    if set(map(type, entries)) == {int} and 0 <= min(entries) and max(entries) < DIGITS:
+        return entries
+    return [check_integer("digit", one, 0, DIGITS - 1) for one in entries]
+
+
+def _parse_colors(entries: list[Any]) -> list[RGB]:
+    named: dict[str, RGB] = {}  # each text is read once, however many images have it
+    colors = []
+    for entry in entries:
+        found = named.get(entry) if isinstance(entry, str) else None
+        if found is None:
+            found = parse_color(entry)
+            if isinstance(entry, str):
+                named[entry] = found
+        colors.append(found)
+    return colors
 
 
 def _colors(color: Color) -> list[Any]:

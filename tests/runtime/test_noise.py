@@ -1,5 +1,8 @@
 """Noise is a function of seed, attempt and item, the same in every language."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from vaegen import RequestError, noise
@@ -39,9 +42,18 @@ def test_uniforms_equal_an_independent_philox(seed: int, attempt: int, size: int
 @pytest.mark.parametrize("item", [0, 9, 2**62, 2**63 - 1])
 @pytest.mark.parametrize("seed", [0, 2**64 - 1])
 def test_few_words_are_those_that_numpy_draws(seed: int, item: int) -> None:
-    start = words_per_item(44) * item  # blocks count beyond 64 bits at the far end
-    few = noise._raw(seed, 3, start, noise.FEW)
-    np.testing.assert_array_equal(few, noise._raw(seed, 3, start, noise.FEW + noise.BLOCK)[: noise.FEW])
+    first = 6 * item  # blocks count beyond 64 bits at the far end
+    few = [word for block in range(first, first + 3) for word in noise._block(block, seed, 3)]
+    assert noise._raw(seed, 3, first * noise.BLOCK, len(few)).tolist() == few
+
+
+def test_little_noise_loads_no_generators() -> None:
+    draws = "uniform(7, 2, range(5, 8), 44).tobytes().hex()"
+    program = f"import sys; from vaegen.noise import uniform; print({draws}, 'numpy.random' in sys.modules)"
+    fresh = [sys.executable, "-c", program]
+    bits, loaded = subprocess.run(fresh, capture_output=True, text=True, check=True).stdout.split()
+    assert loaded == "False"
+    assert bits == uniform(7, 2, range(5, 8), 44).tobytes().hex()
 
 
 def test_any_choice_of_items_gives_the_rows_of_the_whole() -> None:
