@@ -10,8 +10,8 @@ import click
 import vaegen
 
 from vaegen_cli.options import json_option, seed_option
-from vaegen_cli.train import training_extra
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.train import training_extra
 
 
 @click.command()

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from vaegen_cli.options import force_option, json_option
-from vaegen_cli.train import training_extra
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.train import training_extra
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """What several verbs share: the model and seed options, and the lists of digits and colors."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import click

@@ -67,7 +67,7 @@ def parse_subjects(
 
 def _parse_digits(entries: list[Any]) -> list[int]:
     # Plain integers, the usual case by far, are looked at all at once.
-    if set(map(type, entries)) == {int} and 0 <= min(entries) and max(entries) < DIGITS:
+    if set(map(type, entries)) == {int} and min(entries) >= 0 and max(entries) < DIGITS:
         return entries
     return [check_integer("digit", one, 0, DIGITS - 1) for one in entries]
 

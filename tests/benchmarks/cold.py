@@ -10,7 +10,7 @@ FLOOR = 'python -c "import numpy, onnxruntime"'
 CLICK = 'python -c "import click"'
 
 
-def cold(environment: Environment, model: str, rounds: int, clock: Clock) -> list[Table]:
+def cold(environment: Environment, model: str, rounds: int, clock: Clock, *, with_torch: bool) -> list[Table]:
     """Measure `vaegen sample` over its imports, and `vaegen --help` over click's."""
     sample = ("sample", "--color", "red", "--digit", "3", "-o", "x.png", "--force", "--model", model)
     commands: dict[str, tuple[str, ...]] = {
@@ -18,11 +18,11 @@ def cold(environment: Environment, model: str, rounds: int, clock: Clock) -> lis
         "vaegen sample --color red --digit 3": (RUN, *sample),
         "vaegen sample --color red --digit 3 --tries 1": (RUN, *sample, "--tries", "1"),
     }
-    skipped = ()
-    if importlib.util.find_spec("torch"):
+    skipped: tuple[str, ...] = ()
+    if with_torch and importlib.util.find_spec("torch"):
         commands['python -c "import torch"'] = ("import torch",)
     else:
-        skipped = ("torch is not installed",)
+        skipped = ("torch is not wanted or not installed",)
     light: dict[str, tuple[str, ...]] = {
         CLICK: ("import click",),
         "vaegen --help": (RUN, "--help"),
@@ -35,9 +35,7 @@ def cold(environment: Environment, model: str, rounds: int, clock: Clock) -> lis
     ]
 
 
-def _rows(
-    environment: Environment, commands: dict[str, tuple[str, ...]], rounds: int, clock: Clock
-) -> tuple[Row, ...]:
+def _rows(environment: Environment, commands: dict[str, tuple[str, ...]], rounds: int, clock: Clock) -> tuple[Row, ...]:
     def call(arguments: tuple[str, ...]) -> object:
         return environment.run(*arguments)
 

@@ -107,6 +107,16 @@ def in_turn(sides: Mapping[str, Call], rounds: int, clock: Clock, *, children: b
     return times
 
 
+def repeat(call: Call, times: int) -> Call:
+    """Give a call that makes another one many times, where one alone is too short to be timed."""
+
+    def calls() -> None:
+        for _ in range(times):
+            call()
+
+    return calls
+
+
 def compare(what: str, unit: str, value: float, times: Sequence[float], floor: Sequence[float]) -> Row:
     """Make a row of a side's times over those of its floor in the same rounds."""
     ratios = [one / other for one, other in zip(times, floor, strict=True)]

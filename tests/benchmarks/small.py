@@ -10,7 +10,7 @@ import onnxruntime
 from vaegen.session import default_options
 
 from tests.benchmarks.bare import Bare
-from tests.benchmarks.measure import Clock, Environment, Row, Table, compare, in_turn
+from tests.benchmarks.measure import Clock, Environment, Row, Table, compare, in_turn, repeat
 
 PACKAGES = ("numpy", "onnxruntime", "pillow", "click", "protobuf", "flatbuffers", "packaging")
 ROOT = Path(__file__).parents[2]
@@ -22,7 +22,7 @@ def sizes(environment: Environment) -> Table:
     """Measure the wheel, and what is installed with it, by package."""
     skipped = []
     own = {
-        "vaegen's code": [p for p in ROOT.glob("*/vaegen*/**/*.py") if p.parts[-2] != "benchmarks"],
+        "vaegen's code": list(ROOT.glob("*/vaegen*/**/*.py")),
         "vaegen's models": list((ROOT / "runtime" / "vaegen" / "models").rglob("*.*")),
     }
     rows = [Row(name, sum(p.stat().st_size for p in files) / MB, "MB") for name, files in own.items()]
@@ -75,7 +75,7 @@ def options(model: str, rounds: int, clock: Clock) -> list[Table]:
             sides = {"as they are": bare.call(graph, batch)}
             sides |= {name: one.call(graph, batch) for name, one in with_settings.items()}
             repeats = 1 if batch > 1 else 10
-            times = in_turn({name: _repeat(call, repeats) for name, call in sides.items()}, rounds, clock)
+            times = in_turn({name: repeat(call, repeats) for name, call in sides.items()}, rounds, clock)
             for name, each in times.items():
                 value = 1e3 * statistics.median(each) / repeats
                 rows.append(compare(f"{graph}: {name}", "ms", value, each, times["as they are"]))

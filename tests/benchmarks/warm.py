@@ -8,7 +8,7 @@ import numpy as np
 import vaegen
 
 from tests.benchmarks.bare import Bare, by_hand
-from tests.benchmarks.measure import Call, Clock, Row, Table, compare, in_turn
+from tests.benchmarks.measure import Call, Clock, Row, Table, compare, in_turn, repeat
 
 CALLS = 20  # of one image in a measurement
 LEAST = 512  # images in a measurement of throughput, in as many calls as that takes
@@ -42,17 +42,21 @@ def latency(model: str, rounds: int, clock: Clock) -> Table:
     return Table("One image after another, 1 thread", "the bare graphs above it", tuple(rows))
 
 
-def throughput(model: str, batches: Sequence[int], threads: Sequence[int], rounds: int, clock: Clock) -> list[Table]:
+def throughput(
+    model: str, batches: Sequence[int], threads: Sequence[int], rounds: int, clock: Clock, *, with_torch: bool
+) -> list[Table]:
     """Measure images per second over the bare decoder, for each number of threads."""
-    return [_throughput(model, batches, count, rounds, clock) for count in threads]
+    return [_throughput(model, batches, count, rounds, clock, with_torch=with_torch) for count in threads]
 
 
-def _throughput(model: str, batches: Sequence[int], threads: int, rounds: int, clock: Clock) -> Table:
+def _throughput(
+    model: str, batches: Sequence[int], threads: int, rounds: int, clock: Clock, *, with_torch: bool
+) -> Table:
     bare, by_user = Bare(model, threads), by_hand(model, threads)
     skipped: list[str] = []
     rows: list[Row] = []
     with vaegen.load(model, threads=threads) as loaded:
-        torch_calls = _torch_decoders(bare, threads, skipped)
+        torch_calls = _torch_decoders(bare, threads, skipped) if with_torch else {}
         for batch in batches:
             digits = [row % 10 for row in range(batch)]
 
@@ -66,7 +70,7 @@ def _throughput(model: str, batches: Sequence[int], threads: int, rounds: int, c
                 "prior and decoder by hand": lambda batch=batch: by_user(batch),
             } | {name: make(batch) for name, make in torch_calls.items()}
             repeats = max(1, LEAST // batch)
-            times = in_turn({name: _repeat(call, repeats) for name, call in once.items()}, rounds, clock)
+            times = in_turn({name: repeat(call, repeats) for name, call in once.items()}, rounds, clock)
             images = batch * repeats
             floor = times["bare decoder"]
             for name, each in times.items():
@@ -75,14 +79,6 @@ def _throughput(model: str, batches: Sequence[int], threads: int, rounds: int, c
                 rows.append(compare(f"{name}, batch {batch}", "images/s", rate, floor, each))
     title = f"Many images, {threads} thread{'s' if threads > 1 else ''}"
     return Table(title, "the bare decoder at this batch, as images per second", tuple(rows), tuple(skipped))
-
-
-def _repeat(call: Call, times: int) -> Call:
-    def calls() -> None:
-        for _ in range(times):
-            call()
-
-    return calls
 
 
 def _torch_decoders(bare: Bare, threads: int, skipped: list[str]) -> dict[str, Callable[[int], Call]]:

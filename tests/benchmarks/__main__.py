@@ -1,0 +1,117 @@
+"""`python -m tests.benchmarks`: measure, write JSON, and the tables of docs/performance.md with `--page`."""
+
+import dataclasses
+import json
+import os
+import platform
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+import numpy as np
+import onnxruntime
+import vaegen
+from vaegen.bundle import find
+
+from tests.benchmarks import cold, page, small, warm
+from tests.benchmarks.measure import Clock, Environment, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@click.command()
+@click.argument("parts", nargs=-1, metavar="[PART]...")
+@click.option("--model", default=vaegen.DEFAULT_MODEL, show_default=True, help="A shipped model or a bundle's folder.")
+@click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Times each side runs.")
+@click.option("--batches", default="1,8,64,512", show_default=True, help="Images in a call.")
+@click.option("--threads", default="1,2", show_default=True, help="Threads inside a graph.")
+@click.option(
+    "--clock",
+    type=click.Choice(get_args(Clock)),
+    default="wall",
+    show_default=True,
+    help="cpu counts the processor's time, for a machine that has other work; then 1 thread alone tells something.",
+)
+@click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
+@click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
+@click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
+def main(
+    parts: tuple[str, ...],
+    model: str,
+    rounds: int,
+    batches: str,
+    threads: str,
+    clock: Clock,
+    with_torch: bool,
+    out: Path | None,
+    pages: tuple[Path, ...],
+) -> None:
+    """Measure vaegen beside what bounds it.
+
+    The parts are cold, latency, throughput, sizes, memory and options; all of them where none is named. The times of
+    a part are of one run, its sides in turn.
+    """
+    batch_sizes = [int(size) for size in batches.split(",")]
+    counts = [int(count) for count in threads.split(",")]
+    # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
+    name = model if model in vaegen.models() else str(find(model).absolute())
+    with tempfile.TemporaryDirectory() as folder:
+        environment = Environment(Path(folder))
+        known: dict[str, Callable[[], list[Table]]] = {
+            "cold": lambda: cold.cold(environment, name, rounds, clock, with_torch=with_torch),
+            "latency": lambda: [warm.latency(name, rounds, clock)],
+            "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
+            "sizes": lambda: [small.sizes(environment)],
+            "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
+            "options": lambda: small.options(name, rounds, clock),
+        }
+        unknown = [part for part in parts if part not in known]
+        if unknown:
+            raise click.UsageError(f"there is no part {unknown[0]!r}; choose from {', '.join(known)}")
+        machine = _machine()
+        figures: dict[str, list[Table]] = {}
+        for part in parts or known:
+            begin = time.perf_counter()
+            figures[part] = known[part]()
+            click.echo(f"{part}: {time.perf_counter() - begin:.0f} s", err=True)
+    facts = {
+        "machine": machine,
+        "model": model,
+        "rounds": rounds,
+        "clock": clock,
+        "parts": {part: [dataclasses.asdict(table) for table in tables] for part, tables in figures.items()},
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text)
+    what = "processor time" if clock == "cpu" else "wall-clock time"
+    for target in pages:
+        for part, tables in figures.items():
+            command = f"`python -m tests.benchmarks {part} --clock {clock} --rounds {rounds} --model {model}`"
+            page.replace(target, part, tables, f"{command}, {what}, {', '.join(machine.values())}")
+
+
+def _machine() -> dict[str, str]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return {
+        "processor": f"{_processor()}, {cpus} cores",
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": f"Python {platform.python_version()}",
+        "onnxruntime": f"onnxruntime {onnxruntime.__version__}",
+        "numpy": f"numpy {np.__version__}",
+    }
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.is_file() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m tests.benchmarks")

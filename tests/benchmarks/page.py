@@ -1,0 +1,56 @@
+"""The tables of a page: each between two markers, replaced as a whole."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.benchmarks.measure import Row, Table
+
+
+def replace(page: Path, part: str, tables: Sequence[Table], heading: str) -> None:
+    """Write the tables of one part into a page, between "<!-- benchmark: PART -->" and "<!-- end -->".
+
+    Args:
+        page: A Markdown file.
+        part: The name in the marker.
+        tables: What stands there afterwards.
+        heading: A line above them: the command and the machine.
+
+    Raises:
+        ValueError: The page has no such markers.
+    """
+    text = page.read_text()
+    pattern = re.compile(rf"(<!-- benchmark: {re.escape(part)} -->\n).*?(<!-- end -->)", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise ValueError(f"'{page}' has not one place for '{part}'")
+    body = "\n".join([heading, "", *(markdown(table) for table in tables)])
+    page.write_text(pattern.sub(lambda match: match[1] + body + match[2], text))
+
+
+def markdown(table: Table) -> str:
+    """Give a table in Markdown, with what was skipped below it."""
+    with_ratio = any(row.ratio is not None for row in table.rows)
+    with_p95 = any(row.p95 is not None for row in table.rows)
+    head = [table.title, "median", *(["p95"] if with_p95 else []), *(["ratio", "quartiles"] if with_ratio else [])]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(_cells(row, with_ratio=with_ratio, with_p95=with_p95)) + " |" for row in table.rows]
+    notes = [f"Ratios are over {table.over}."] if with_ratio else []
+    notes += [f"Skipped: {reason}." for reason in table.skipped]
+    return "\n".join([*lines, "", *([" ".join(notes), ""] if notes else [])])
+
+
+def _cells(row: Row, *, with_ratio: bool, with_p95: bool) -> list[str]:
+    what = (
+        f"`{row.what}`" if row.what.startswith(("vaegen ", "python ", "model.")) and "," not in row.what else row.what
+    )
+    cells = [what, f"{_number(row.value)} {row.unit}"]
+    if with_p95:
+        cells.append("" if row.p95 is None else f"{_number(row.p95)} {row.unit}")
+    if with_ratio:
+        cells.append("" if row.ratio is None else f"{row.ratio:.2f}")
+        cells.append("" if row.low is None else f"{row.low:.2f} to {row.high:.2f}")
+    return cells
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,76 @@
+"""The benchmark runs, and its JSON and page hold what they should; how fast anything is, no test asks."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "assets" / "tiny"
+PARTS = ("cold", "latency", "throughput", "sizes", "memory", "options")
+
+
+def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "tests.benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:
+    """The figures and the page of a small run."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    written, page = folder / "figures.json", folder / "page.md"
+    page.write_text("".join(f"# {part}\n<!-- benchmark: {part} -->\nold\n<!-- end -->\nkept\n" for part in PARTS))
+    done = run(
+        *(
+            "--model",
+            TINY,
+            "--rounds",
+            1,
+            "--batches",
+            "1,3",
+            "--threads",
+            1,
+            "--no-torch",
+            "--json",
+            written,
+            "--page",
+            page,
+        ),
+        *("cold", "latency", "throughput", "memory", "options"),
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(written.read_text()), page.read_text()
+
+
+def test_every_row_has_its_figures(outcome: tuple[dict[str, dict[str, list[dict[str, object]]]], str]) -> None:
+    facts, _ = outcome
+    assert {"machine", "model", "rounds", "clock", "parts"} == set(facts)
+    assert list(facts["parts"]) == ["cold", "latency", "throughput", "memory", "options"]
+    for tables in facts["parts"].values():
+        for table in tables:
+            rows = table["rows"]
+            assert isinstance(rows, list)
+            assert rows
+            assert rows[0]["ratio"] == 1
+            for row in rows:
+                assert row["value"] > 0
+                assert 0 < row["low"] <= row["ratio"] <= row["high"]
+    whats = [row["what"] for row in facts["parts"]["throughput"][0]["rows"]]  # type: ignore[attr-defined]
+    assert {"bare decoder, batch 1", "model.sample, tries=1, batch 3", "prior and decoder by hand, batch 3"} <= {*whats}
+
+
+def test_the_page_has_the_tables_and_keeps_the_rest(outcome: tuple[object, str]) -> None:
+    _, page = outcome
+    assert page.count("kept\n") == len(PARTS)
+    assert page.count("\nold\n") == 1  # the part that was not measured
+    assert "| `vaegen --help` |" in page
+    assert "`python -m tests.benchmarks latency --clock wall --rounds 1" in page
+
+
+def test_a_part_that_there_is_not() -> None:
+    done = run("warm")
+    assert done.returncode == 2
+    assert "choose from cold, latency, throughput" in done.stderr
