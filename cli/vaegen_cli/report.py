@@ -9,8 +9,8 @@ import click
 
 from vaegen_cli.evaluate import as_bundle, is_run
 from vaegen_cli.options import complete_models, force_option, json_option, seed_option
-from vaegen_cli.train import training_extra
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.train import training_extra
 
 
 @click.command()

@@ -40,9 +40,8 @@ def markdown(table: Table) -> str:
 
 
 def _cells(row: Row, *, with_ratio: bool, with_p95: bool) -> list[str]:
-    what = (
-        f"`{row.what}`" if row.what.startswith(("vaegen ", "python ", "model.")) and "," not in row.what else row.what
-    )
+    is_command = row.what.startswith(("vaegen ", "python ", "model.")) and "batch" not in row.what
+    what = f"`{row.what}`" if is_command else row.what
     cells = [what, f"{_number(row.value)} {row.unit}"]
     if with_p95:
         cells.append("" if row.p95 is None else f"{_number(row.p95)} {row.unit}")

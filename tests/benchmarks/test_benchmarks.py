@@ -23,24 +23,8 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object]
     folder = tmp_path_factory.mktemp("benchmark")
     written, page = folder / "figures.json", folder / "page.md"
     page.write_text("".join(f"# {part}\n<!-- benchmark: {part} -->\nold\n<!-- end -->\nkept\n" for part in PARTS))
-    done = run(
-        *(
-            "--model",
-            TINY,
-            "--rounds",
-            1,
-            "--batches",
-            "1,3",
-            "--threads",
-            1,
-            "--no-torch",
-            "--json",
-            written,
-            "--page",
-            page,
-        ),
-        *("cold", "latency", "throughput", "memory", "options"),
-    )
+    small = ("--model", TINY, "--rounds", 1, "--batches", "1,3", "--threads", 1, "--no-torch")
+    done = run(*small, "--json", written, "--page", page, "cold", "latency", "throughput", "memory", "options")
     assert done.returncode == 0, done.stderr
     return json.loads(written.read_text()), page.read_text()
 
