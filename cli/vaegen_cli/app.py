@@ -178,8 +178,9 @@ def run() -> NoReturn:
     # does it anyway. Only other threads and processes have something left to do.
     if threading.active_count() == 1 and "multiprocessing" not in sys.modules:
         with suppress(OSError):  # Python's own way out knows what to do where the reader went away
-            sys.stdout.flush()
-            sys.stderr.flush()
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:  # as it is where a shell closed it, whatever type checkers say
+                    stream.flush()
             os._exit(code)
     sys.exit(code)
 

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import vaegen
 from PIL import Image
 
 Process = Callable[..., Any]
@@ -165,3 +168,27 @@ def test_a_bar_on_a_terminal_only(process: Process, tiny: Path, here: Path) -> N
     assert shown.replace(b"\r", b"").endswith(b"10 of 10 images reconstructed\n")
     started = process("reconstruct", "in", "two", "--model", tiny, stderr=subprocess.PIPE)
     assert started.communicate() == (b"two\n", b"10 of 10 images reconstructed\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "out", "err"),
+    [
+        (("--version",), 0, f"vaegen {vaegen.__version__}\n", ""),
+        (("sample", "--digit", "10"), 2, "", "vaegen: digit '10' does not exist"),
+        (("sample", "--color", "red", "--digit", "3", "--model", "TINY"), 0, "red-3.png\n", ""),
+    ],
+)
+def test_the_program_ends_with_all_said_and_the_right_code(
+    here: Path, tiny: Path, arguments: tuple[str, ...], code: int, out: str, err: str
+) -> None:
+    command = [sys.executable, "-c", "from vaegen_cli import run; run()"]
+    command += [str(tiny) if argument == "TINY" else argument for argument in arguments]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (code, out)
+    assert done.stderr.startswith(err)
+
+
+@posix
+def test_the_program_ends_well_where_the_shell_closed_stdout(here: Path) -> None:
+    command = shlex.join([sys.executable, "-c", "from vaegen_cli import run; run()", "--help"])
+    assert subprocess.run(["sh", "-c", f"{command} >&-"], cwd=here, capture_output=True, check=False).returncode == 0
