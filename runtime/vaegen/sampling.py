@@ -88,8 +88,8 @@ def draw(graphs: Graphs, request: Request) -> Draw:
         better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[pending]))
         kept = pending[better]
         latents[kept], images[kept] = new_latents[better], new_images[better]
-        for old, fresh in zip(found, new, strict=True):
-            old[kept] = fresh[better]
+        for name in _Look._fields:
+            getattr(found, name)[kept] = getattr(new, name)[better]
         tries_used[pending] = attempt + 1
         _log.debug("attempt %d: redrew %d of %d images", attempt, len(pending), n)
     return Draw(

@@ -58,7 +58,7 @@ class Environment:
     """New interpreters that find what this one finds, with their bytecode compiled as in an installation."""
 
     def __init__(self, folder: Path) -> None:
-        roots = dict.fromkeys(str(Path(module.__file__).parents[1]) for module in (vaegen, vaegen_cli))
+        roots = dict.fromkeys(str(Path(module.__path__[0]).parent) for module in (vaegen, vaegen_cli))
         changes = {"PYTHONPATH": os.pathsep.join(roots), "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
         self.variables = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | changes
         self.folder = folder

@@ -3,6 +3,7 @@
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
@@ -89,17 +90,23 @@ def options(model: str, rounds: int, clock: Clock) -> list[Table]:
     return tables
 
 
-SETTINGS = {
-    "memory arena": lambda o: setattr(o, "enable_cpu_mem_arena", True),
-    "memory arena and patterns": lambda o: (
-        setattr(o, "enable_cpu_mem_arena", True),
-        setattr(o, "enable_mem_pattern", True),
-    ),
+def _arena(options: "onnxruntime.SessionOptions", *, patterns: bool) -> None:
+    options.enable_cpu_mem_arena = True
+    options.enable_mem_pattern = patterns
+
+
+def _entry(options: "onnxruntime.SessionOptions", key: str) -> None:
+    options.add_session_config_entry(f"session.{key}", "1")
+
+
+SETTINGS: dict[str, Callable[["onnxruntime.SessionOptions"], None]] = {
+    "memory arena": lambda o: _arena(o, patterns=False),
+    "memory arena and patterns": lambda o: _arena(o, patterns=True),
     "extended optimisation": lambda o: _level(o, "ORT_ENABLE_EXTENDED"),
     "basic optimisation": lambda o: _level(o, "ORT_ENABLE_BASIC"),
     "no optimisation": lambda o: _level(o, "ORT_DISABLE_ALL"),
-    "no prepacking": lambda o: o.add_session_config_entry("session.disable_prepacking", "1"),
-    "denormals as zero": lambda o: o.add_session_config_entry("session.set_denormal_as_zero", "1"),
+    "no prepacking": lambda o: _entry(o, "disable_prepacking"),
+    "denormals as zero": lambda o: _entry(o, "set_denormal_as_zero"),
 }
 """What could be set otherwise than `vaegen.session.default_options` does."""
 

@@ -1,5 +1,6 @@
 """A loaded model at work: the wait for one image, and images per second."""
 
+import functools
 import importlib.util
 import statistics
 from collections.abc import Callable, Sequence
@@ -67,8 +68,9 @@ def _throughput(
                 "bare decoder": bare.call("decoder", batch),
                 "model.sample, tries=1": sample(1),
                 "model.sample": sample(8),
-                "prior and decoder by hand": lambda batch=batch: by_user(batch),
-            } | {name: make(batch) for name, make in torch_calls.items()}
+                "prior and decoder by hand": functools.partial(by_user, batch),
+            }
+            once.update({name: make(batch) for name, make in torch_calls.items()})
             repeats = max(1, LEAST // batch)
             times = in_turn({name: repeat(call, repeats) for name, call in once.items()}, rounds, clock)
             images = batch * repeats
@@ -106,7 +108,7 @@ def _torch_decoders(bare: Bare, threads: int, skipped: list[str]) -> dict[str, C
 
         return call
 
-    calls = {"torch's decoder, eager": eager}
+    calls: dict[str, Callable[[int], Call]] = {"torch's decoder, eager": eager}
     compiled = torch.compile(decoder.decode, dynamic=True)
 
     def faster(batch: int) -> Call:
