@@ -9,20 +9,14 @@ from pathlib import Path
 import click
 import vaegen
 
-from vaegen_cli.options import json_option, seed_option
+from vaegen_cli.options import data_options, json_option, seed_option
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 from vaegen_cli.train import training_extra
 
 
 @click.command()
 @click.argument("models", metavar="MODEL|FOLDER|RUN...", nargs=-1, required=True)
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
-)
-@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
+@data_options
 @click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
 @seed_option
 @json_option

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 import vaegen
@@ -35,6 +36,19 @@ def model_options(command: Decorated) -> Decorated:
         metavar="NAME|FOLDER",
         shell_complete=complete_models,
         help="A shipped model or a bundle's folder.",
+    )(command)
+
+
+def data_options(command: Decorated) -> Decorated:
+    """Add --data-dir and --no-verify: where MNIST is."""
+    command = click.option(
+        "--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums."
+    )(command)
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        metavar="FOLDER",
+        help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
     )(command)
 
 

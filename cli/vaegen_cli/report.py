@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vaegen_cli.evaluate import as_bundle, is_run
-from vaegen_cli.options import complete_models, force_option, json_option, seed_option
+from vaegen_cli.options import complete_models, data_options, force_option, json_option, seed_option
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 from vaegen_cli.train import training_extra
 
@@ -32,13 +32,7 @@ from vaegen_cli.train import training_extra
     metavar="FOLDER|FILE.md",
     help="A folder for report.md and its pictures; or a page, whose pictures go to a folder of its name.",
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
-)
-@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
+@data_options
 @click.option("--n", type=int, default=3000, show_default=True, metavar="N", help="Images of each kind to measure.")
 @seed_option
 @force_option

@@ -10,7 +10,7 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.options import json_option
+from vaegen_cli.options import data_options, json_option
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
@@ -55,12 +55,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
 @click.command()
 @click.argument("kind", type=click.Choice([*KINDS, "judge"]))
 @click.option("--preset", default="default", show_default=True, metavar="NAME", help="Settings to start from.")
-@click.option(
-    "--data-dir",
-    type=click.Path(path_type=Path),
-    metavar="FOLDER",
-    help="MNIST's four idx files, gzipped or not, or torchvision's layout.  [default: download]",
-)
+@data_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -71,7 +66,6 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where to train."
 )
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Random state.  [default: the preset's]")
-@click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums.")
 @click.option(
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset; repeatable."
 )
