@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"  # read by the build too; asking the installation for it takes 17 ms
 
-DEFAULT_MODEL = "continuous"
+DEFAULT_MODEL = "joint"
 """The shipped model that answers when none is named: the one with the best figures."""
 
 __all__ = [
