@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 import vaegen
-from vaegen import bundle, color
+from vaegen import bundle, color, sampling
 from vaegen.spec import KINDS, SIDE
 
 COLORS = ["red", "orange", "yellow", "green", "cyan", "blue", "magenta", "white"]
@@ -62,6 +62,18 @@ def test_a_raw_3_is_a_3_far_more_often_than_not(model: vaegen.Model) -> None:
     assert (model.judge(images).argmax(1) == 3).mean() > 0.9
     # Generation, not one picture 200 times.
     assert len({hashlib.sha256(image.tobytes()).digest() for image in images}) == 200
+
+
+def test_what_the_judge_is_unsure_of_is_drawn_again(model: vaegen.Model) -> None:
+    digits = np.arange(1200) % 10
+    first, draw = (model.draw(digits.tolist(), "white", seed=4, tries=tries) for tries in (1, 2))
+    assert draw.confidence is not None
+    probabilities = model.judge(first.images)
+    sure = probabilities[np.arange(1200), digits] >= sampling.JUDGE_CONFIDENCE
+    unsure = (probabilities.argmax(1) == digits) & ~sure  # the right digit, but who knows
+    assert unsure.any()
+    assert (draw.tries_used[~sure] == 2).all()
+    assert (draw.confidence >= sampling.JUDGE_CONFIDENCE).mean() > sure.mean()
 
 
 def test_its_own_digits_survive_reconstruction(model: vaegen.Model) -> None:
