@@ -14,7 +14,7 @@ from vaegen.request import Request
 _log = logging.getLogger("vaegen")
 
 # What verification accepts. A judge that is less sure looks at a digit that other readers take for another: below this
-# probability, one sample in ten; above it, one in a thousand (docs/trials.md).
+# probability, one sample in seven; above it, one in a thousand (docs/trials.md).
 JUDGE_CONFIDENCE = 0.8
 # CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable. Real digits in their very paint
 # measure up to 3: a thin stroke has fewer than 40 bright pixels.
