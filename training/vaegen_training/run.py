@@ -155,7 +155,7 @@ def train_model(
         config=config.flow_stage,
     )
     assert isinstance(fitted, VelocityField)
-    known = _examples(folder, fitted, space, config, device)
+    known = _examples(folder, fitted, space, config, device, progress=progress)
     taught = stage(
         "prior",
         network,
@@ -173,13 +173,19 @@ def train_model(
 
 
 def _examples(
-    folder: Path, field: VelocityField, space: FeatureSpace, config: TrainConfig, device: torch.device
+    folder: Path,
+    field: VelocityField,
+    space: FeatureSpace,
+    config: TrainConfig,
+    device: torch.device,
+    *,
+    progress: bool,
 ) -> Examples:
     """Let the velocity field answer the generator's examples, or read what it answered before the run was stopped."""
     path = folder / EXAMPLES
     if path.exists():
         return examples(field, space, config, device, checkpoint.read(path)[0]["target"])
-    known = examples(field, space, config, device)
+    known = examples(field, space, config, device, progress=progress)
     checkpoint.write(path, {"target": known.target.half()}, {})
     return known
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from tqdm import tqdm
 from vaegen.spec import DIGITS
 
 from vaegen_training import latents, painter
@@ -61,15 +62,26 @@ class Examples:
 
 
 def examples(
-    field: VelocityField, space: FeatureSpace, config: TrainConfig, device: torch.device, target: Tensor | None = None
+    field: VelocityField,
+    space: FeatureSpace,
+    config: TrainConfig,
+    device: torch.device,
+    target: Tensor | None = None,
+    *,
+    progress: bool = False,
 ) -> Examples:
     """Draw the requests of a run and answer them, unless `target` (P, F) holds the answers already."""
     noise, digit, rgb = (torch.cat(parts) for parts in zip(*_requests(space, config, device), strict=True))
     if target is None:
-        chunks = zip(noise.split(_CHUNK), digit.split(_CHUNK), rgb.split(_CHUNK), strict=True)
-        solved = (field.solve(x, space.context(d, c), config.prior.steps) for x, d, c in chunks)
-        # Half precision is enough for answers of about 1, and what a resumed run reads back from its file.
-        target = torch.cat([part.half() for part in solved])
+        solved = []
+        with tqdm(
+            total=len(digit), desc="examples", unit=" examples", unit_scale=True, disable=None if progress else True
+        ) as bar:
+            for x, d, c in zip(noise.split(_CHUNK), digit.split(_CHUNK), rgb.split(_CHUNK), strict=True):
+                # Half precision is enough for answers of about 1, and what a resumed run reads back from its file.
+                solved.append(field.solve(x, space.context(d, c), config.prior.steps).half())
+                bar.update(len(d))
+        target = torch.cat(solved)
     return Examples(noise, digit, rgb, target.to(device).float())
 
 
