@@ -17,7 +17,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from vaegen.images import write_png
 from vaegen_cli import main
@@ -29,6 +29,7 @@ TINY = "./tiny"  # a copy, for a command line may well name it as its output
 
 # Verbs that need seconds by their nature, or the training extra, have their own tests.
 VERBS = sorted(set(cli.commands) - {"bench", "evaluate", "export", "report", "train"})
+PARAMETERS = {verb: command.params for verb in VERBS if (command := cli.get_command(click.Context(cli), verb))}
 
 # Numbers from 2 to 256 are left out: as --workers or --threads they would start as many.
 ODD = [
@@ -125,7 +126,7 @@ def call(arguments: list[str], stdin: bytes) -> Result:
 def command_lines(draw: st.DrawFn) -> list[str]:
     verb = draw(st.sampled_from(VERBS))
     words: list[str] = []
-    options = [one for one in cli.commands[verb].params if isinstance(one, click.Option) and one.name != "debug"]
+    options = [one for one in PARAMETERS[verb] if isinstance(one, click.Option) and one.name != "debug"]
     for option in draw(st.lists(st.sampled_from(options), max_size=5)):
         name = draw(st.sampled_from(option.opts))
         if option.is_flag:
@@ -138,7 +139,7 @@ def command_lines(draw: st.DrawFn) -> list[str]:
         words += [f"{name}={value}"] if name.startswith("--") and draw(st.booleans()) else [name, value]
     if any(one.name == "model" for one in options) and draw(st.integers(0, 7)):
         words += ["--model", TINY]
-    positions = [one for one in cli.commands[verb].params if isinstance(one, click.Argument)]
+    positions = [one for one in PARAMETERS[verb] if isinstance(one, click.Argument)]
     for position in positions if draw(st.integers(0, 9)) else []:
         pool = {"model": [TINY, "./absent", "jiont"], "shell": SENSIBLE["shell"]}.get(position.name or "")
         pool = pool or (TARGETS if position.name == "out" else PLACES)
@@ -148,7 +149,13 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return [*draw(st.sampled_from([[], [], ["-q"], ["-v"]])), verb, *words]
 
 
-@settings(max_examples=3000 if FULL else 250, deadline=None, database=None, derandomize=not FULL)
+@settings(
+    max_examples=3000 if FULL else 250,
+    deadline=None,
+    database=None,
+    derandomize=not FULL,
+    suppress_health_check=[HealthCheck.too_slow],  # of the machine, where it has other work
+)
 @given(arguments=command_lines(), stdin=st.sampled_from([b"", b"red.png\npics/1.png\n", b"\xff\0../x\0", b"\r\n\n"]))
 def test_any_command_line_ends_as_promised(template: Path, arguments: list[str], stdin: bytes) -> None:
     with tempfile.TemporaryDirectory() as home:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 import vaegen
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from vaegen import BundleError, ImageError, IntegrityError, VaegenError, reconstruct_folder
@@ -40,7 +40,13 @@ FILES = 25  # in one folder
 
 def fuzz(suite: int, full: int) -> Callable[[Any], Any]:
     """Give the number of examples; what a run of the suite finds must not depend on chance."""
-    return settings(max_examples=full if FULL else suite, deadline=None, database=None, derandomize=not FULL)
+    return settings(
+        max_examples=full if FULL else suite,
+        deadline=None,
+        database=None,
+        derandomize=not FULL,
+        suppress_health_check=[HealthCheck.too_slow],  # of the machine, where it has other work
+    )
 
 
 def seeds() -> dict[str, bytes]:
@@ -108,7 +114,7 @@ def latents() -> dict[str, bytes]:
 LATENTS = latents()
 
 # A place is a fraction of the length, so that it still lies in the file after other changes.
-_place = st.floats(0, 1, exclude_max=True)
+_place = st.integers(0, 2**20 - 1).map(lambda k: k / 2**20)
 _number = st.sampled_from([0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF])
 _change = st.one_of(
     st.tuples(st.just("flip"), _place, st.integers(0, 7)),
@@ -192,10 +198,10 @@ def test_an_image_is_read_or_refused(data: bytes, invert: Invert) -> None:
         assert pixels.shape == (28, 28, 3)
         assert pixels.dtype == np.uint8
 
-    began = time.monotonic()
+    began = time.process_time()
     message = refusal(read_it, error=ImageError)
     assert message is None or is_one_line(message)
-    assert time.monotonic() - began < SLOW
+    assert time.process_time() - began < SLOW
 
 
 @fuzz(6, 60)
@@ -223,7 +229,7 @@ def test_a_header_of_impossible_size_costs_no_memory() -> None:
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=6,
 )
@@ -273,7 +279,7 @@ def test_a_manifest_is_read_or_refused(hostile: Path, data: bytes) -> None:
     for graph in GRAPHS:
         shutil.copy(TINY / f"{graph}.onnx", hostile)
     (hostile / "manifest.json").write_bytes(data)
-    began = time.monotonic()
+    began = time.process_time()
     problems = verify(hostile).problems
     assert all(is_one_line(check.problem or "") for check in problems)
 
@@ -284,7 +290,7 @@ def test_a_manifest_is_read_or_refused(hostile: Path, data: bytes) -> None:
 
     message = refusal(use_it, error=BundleError)
     assert message is None or (is_one_line(message) and problems)
-    assert time.monotonic() - began < SLOW
+    assert time.process_time() - began < SLOW
 
 
 @fuzz(100, 1000)
@@ -300,11 +306,11 @@ def test_a_changed_graph_is_refused_and_its_outline_read_or_refused(
     if data != before:
         with pytest.raises(IntegrityError, match=graph):
             read(hostile)
-    began = time.monotonic()
+    began = time.process_time()
     for look in (outline, has_external_tensors):
         message = refusal(look, data + b"location", error=BundleError)
         assert message is None or is_one_line(message)
-    assert time.monotonic() - began < SLOW
+    assert time.process_time() - began < SLOW
 
 
 @fuzz(150, 2000)
