@@ -133,7 +133,7 @@ def prove(folder: Path, kills: int, files: int, seed: int) -> dict[str, object]:
     done = finished = 0
     at_work = dict.fromkeys(WORKERS, 0)
     watched = 0
-    while done < kills or target.exists():
+    while done < kills or target.exists() or not finished:
         workers = WORKERS[(done + finished) % len(WORKERS)]
         watcher = Watcher(target, whole)
         watcher.start()

@@ -141,7 +141,8 @@ def test_rates_distortions_and_halves_are_on_the_page(compared: Compared) -> Non
     text = compared.page.read_text()
     for model in compared.found["models"].values():
         rate = model["measures"]["rate"]
-        assert f"{rate['value']:.1f} [{rate['low']:.1f}, {rate['high']:.1f}]" in text
+        value, low, high = (f"{rate[name]:.1f}" for name in ("value", "low", "high"))
+        assert (f"| {value} |" if low == high else f"{value} [{low}, {high}]") in text
     assert "seed joint against seed discrete: excess BCE" in text
     # The joint model was given as a run, which knows its halves; their mean is better than the worse of the two.
     figures = compared.found["models"]["seed joint"]["measures"]
