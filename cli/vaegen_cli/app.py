@@ -130,23 +130,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=settings)
     except VaegenError as error:
-        if settings.debug:
-            import traceback
-
-            traceback.print_exc()
-        from vaegen.output import shown
-
-        click.echo(f"vaegen: {shown(str(error))}", err=True)
+        _tell(settings, str(error))
         return exit_code(error)
     except (OSError, MemoryError) as error:
         # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
-        if settings.debug:
-            import traceback
-
-            traceback.print_exc()
-        from vaegen.output import shown
-
-        click.echo(f"vaegen: {shown(str(error)) or 'not enough memory'}", err=True)
+        _tell(settings, str(error) or "not enough memory")
         return NOTHING_DONE
     except click.Abort:
         click.echo("vaegen: interrupted", err=True)
@@ -159,6 +147,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     return result if isinstance(result, int) else DONE
+
+
+def _tell(settings: Settings, message: str) -> None:
+    """Say the error that is being handled in one line, with --debug after its traceback."""
+    if settings.debug:
+        import traceback
+
+        traceback.print_exc()
+    from vaegen.output import shown
+
+    click.echo(f"vaegen: {shown(message)}", err=True)
 
 
 def _usage_line(error: click.ClickException) -> str:
