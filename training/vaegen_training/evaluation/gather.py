@@ -136,13 +136,7 @@ def samples(model: vaegen.Model, n: int, seed: int, tries: int | None) -> tuple[
 
 def reconstructions(model: vaegen.Model, real: Painted) -> Reconstructions:
     """Send real digits through a model by the deterministic path."""
-    found = model.posterior(real.images)
-    posterior = Posterior(
-        *(
-            None if value is None else torch.from_numpy(value)
-            for value in (found.mean, found.log_variance, found.logits)
-        )
-    )
+    posterior = posterior_of(model, real.images)
     latents = model.encode(real.images)
     sessions = Sessions(bundles.read(model.path), threads=1)
     soft = None
@@ -157,6 +151,13 @@ def reconstructions(model: vaegen.Model, real: Painted) -> Reconstructions:
     )
     sessions.close()
     return result
+
+
+def posterior_of(model: vaegen.Model, images: Images) -> Posterior:
+    """Give the posterior of images (n, 28, 28, 3) in torch's terms."""
+    found = model.posterior(images)
+    parts = (getattr(found, name) for name in Posterior._fields)
+    return Posterior(*(None if part is None else torch.from_numpy(part) for part in parts))
 
 
 def predictions(sessions: Sessions, latents: Floats) -> Floats:

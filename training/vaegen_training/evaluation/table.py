@@ -107,8 +107,14 @@ def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
 def _cell(figure: Figure | None, row: Row) -> str:
     if figure is None:
         return NONE
-    value, low, high = (
-        f"{number * (100 if row.percent else 1) + 0.0:.{row.decimals}f}"
-        for number in (figure.value, figure.low, figure.high)
-    )
+    value, low, high = rounded(figure, row)
     return f"{value} [{low}, {high}] {figure.n}"
+
+
+def rounded(figure: Figure, row: Row) -> tuple[str, str, str]:
+    """Give the value and the ends of the interval as a row shows them."""
+    factor = 100 if row.percent else 1
+    value, low, high = (
+        f"{number * factor + 0.0:.{row.decimals}f}" for number in (figure.value, figure.low, figure.high)
+    )
+    return value, low, high

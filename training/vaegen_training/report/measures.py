@@ -62,13 +62,8 @@ def measure(subject: Subject, reader: EvaluationJudge, seed: int) -> Measures:
     real = subject.real
     figures: dict[str, Figure] = {}
     for name, way in zip(WAYS, (subject.hard, subject.sampled), strict=True):
-        figures[f"color_error_{name}"] = statistics.quantile(color.errors(way.images, real.colors), 0.5, seed)
-        figures[f"saturation_{name}"] = statistics.mean(saturation(stroke_color(way.images)), seed)
-        figures[f"color_kept_{name}"] = color_kept(way.images, real.colors, seed)
-        figures[f"accuracy_{name}"] = statistics.share(reader.read(way.images)[0] == real.digits)
+        figures |= _named(_of_images(way.images, real, reader, seed), name)
         figures[f"excess_bce_{name}"] = statistics.mean(way.excess, seed)
-        figures[f"spread_{name}"] = color_spread(way.images, seed)
-        figures[f"requests_met_{name}"] = requests_met(way.images, reader, seed)
     figures["rate"] = statistics.mean(information.rates(subject.posterior).sum(1), seed)
     figures["spread_prior"] = color_spread(_from_prior(subject, seed), seed)
     picked = pick(subject, reader, seed)
@@ -81,15 +76,24 @@ def measure(subject: Subject, reader: EvaluationJudge, seed: int) -> Measures:
 
 def real_figures(real: gather.Painted, reader: EvaluationJudge, seed: int) -> Figures:
     """Measure real digits the same way, as far as they have the figure: what a perfect model would get."""
-    figures: dict[str, Figure] = {}
-    for name in WAYS:
-        figures[f"color_error_{name}"] = statistics.quantile(color.errors(real.images, real.colors), 0.5, seed)
-        figures[f"saturation_{name}"] = statistics.mean(saturation(stroke_color(real.images)), seed)
-        figures[f"color_kept_{name}"] = color_kept(real.images, real.colors, seed)
-        figures[f"accuracy_{name}"] = statistics.share(reader.read(real.images)[0] == real.digits)
-        figures[f"spread_{name}"] = color_spread(real.images, seed)
-        figures[f"requests_met_{name}"] = requests_met(real.images, reader, seed)
-    return figures
+    figures = _of_images(real.images, real, reader, seed)
+    return {key: figure for name in WAYS for key, figure in _named(figures, name).items()}
+
+
+def _of_images(images: Images, real: gather.Painted, reader: EvaluationJudge, seed: int) -> dict[str, Figure]:
+    """Measure images of painted digits against the digits and the paint."""
+    return {
+        "color_error": statistics.quantile(color.errors(images, real.colors), 0.5, seed),
+        "saturation": statistics.mean(saturation(stroke_color(images)), seed),
+        "color_kept": color_kept(images, real.colors, seed),
+        "accuracy": statistics.share(reader.read(images)[0] == real.digits),
+        "spread": color_spread(images, seed),
+        "requests_met": requests_met(images, reader, seed),
+    }
+
+
+def _named(figures: Figures, way: str) -> dict[str, Figure]:
+    return {f"{name}_{way}": figure for name, figure in figures.items()}
 
 
 def saturation(rgb: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:

@@ -6,26 +6,16 @@ from dataclasses import dataclass
 from vaegen.spec import ModelSpec
 
 from vaegen_training.evaluation import Evaluation, Figure
-from vaegen_training.evaluation.table import COLUMNS
+from vaegen_training.evaluation.table import COLUMNS, NONE, Row, rounded
 from vaegen_training.evaluation.table import ROWS as EVALUATED
 from vaegen_training.report.conclusions import PICKED, Conclusion, Test
 from vaegen_training.report.measures import HUES, Measures
 from vaegen_training.report.pictures import Picture
 
-NONE = "-"
 WAYS = {
     "sampled": "as the report looked, codes sampled and soft",
     "deterministic": "as the product decodes, means and one-hots",
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """How one measure is shown."""
-
-    title: str
-    decimals: int = 2
-    percent: bool = False
 
 
 MEASURED = {
@@ -169,8 +159,7 @@ def evaluation_table(evaluation: Evaluation) -> str:
     for key, row in EVALUATED.items():
         figures = evaluation.figures.get(key)
         if figures:
-            shown = Row(row.title, row.decimals, row.percent)
-            lines.append([row.title, *(cell(figures.get(column), shown) for column in COLUMNS)])
+            lines.append([row.title, *(cell(figures.get(column), row) for column in COLUMNS)])
     return table(["", *COLUMNS.values()], lines)
 
 
@@ -178,10 +167,7 @@ def cell(figure: Figure | None, row: Row) -> str:
     """Show a figure with its interval."""
     if figure is None:
         return NONE
-    value, low, high = (
-        f"{number * (100 if row.percent else 1) + 0.0:.{row.decimals}f}"
-        for number in (figure.value, figure.low, figure.high)
-    )
+    value, low, high = rounded(figure, row)
     return value if low == high == value else f"{value} [{low}, {high}]"
 
 

@@ -1,6 +1,5 @@
 """One model under report: what its pictures and its measures are both taken from. The only module that runs graphs."""
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import vaegen
 from vaegen import bundle as bundles
 from vaegen.graphs import Graphs
@@ -108,12 +106,8 @@ def look(source: Source, real: Painted, seed: int) -> Iterator[Subject]:
         BundleError: The bundle cannot be used.
     """
     with vaegen.load(source.bundle) as model:
-        found = {
-            name: value for name, value in dataclasses.asdict(model.posterior(real.images)).items() if value is not None
-        }
-        posterior = Posterior(
-            *(None if name not in found else torch.from_numpy(found[name]) for name in Posterior._fields)
-        )
+        posterior = gather.posterior_of(model, real.images)
+        found = {name: value.numpy() for name, value in posterior._asdict().items() if value is not None}
         latents = model.encode(real.images)
         sessions = Sessions(bundles.read(model.path), threads=1)
         drawn = Graphs(sessions, model.manifest).sampler(found, seed, range(len(real.images)))
