@@ -10,6 +10,7 @@ import vaegen
 from vaegen.errors import RequestError
 
 from vaegen_cli.latents import Latents, parse_latent, read_latents
+from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import force_option, format_option, json_option, model_options, scale_option
 from vaegen_cli.output import (
     PIPE,
@@ -90,6 +91,7 @@ def decode(
     if out == PIPE:
         claim_stdout(as_json=as_json)
     is_file, format_ = choose_format(out, chosen)
+    load_libraries()
     with vaegen.load(model, threads=threads) as loaded:
         latents = _latents(loaded, source, texts)
         together = grid or format_ == "npy"

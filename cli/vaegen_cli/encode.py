@@ -10,6 +10,7 @@ import vaegen
 from vaegen.errors import ImageError, RequestError
 
 from vaegen_cli.latents import encode_lines, encode_npz
+from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import force_option, model_options
 from vaegen_cli.output import PIPE, check_targets, names_file, write
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
@@ -59,6 +60,7 @@ def encode(
             raise RequestError(f"output {out!r} is no file name; end it in .npz or .jsonl")
         target = Path(out)
         check_targets([target], force=force)
+    load_libraries()
     images = list(_find(sources))
     parts: list[dict[str, NDArray[Any]]] = []
     failures: list[str] = []

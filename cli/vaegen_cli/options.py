@@ -1,23 +1,28 @@
 """What several verbs share: the model and seed options, and the lists of digits and colors."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import vaegen
-from click.shell_completion import CompletionItem
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
 from vaegen_cli.output import FORMATS
 from vaegen_cli.settings import Decorated
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 _COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
 
 
-def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
     """Offer the shipped models, and folders, to a shell that completes."""
+    from click.shell_completion import CompletionItem
+
     names = [CompletionItem(name) for name in vaegen.models() if name.startswith(incomplete)]
     # Folders first: click's script for bash forgets what came before them. And never an empty word: its script for
     # zsh would lose it, and take the fields of the names for those of others.
@@ -65,8 +70,7 @@ scale_option = click.option(
 )
 
 
-@dataclass(frozen=True)
-class Color:
+class Color(NamedTuple):
     """A color as the user wrote it and as the model gets it."""
 
     text: str
@@ -93,7 +97,7 @@ def read_digits(_context: click.Context, _parameter: click.Parameter, values: tu
     return digits
 
 
-def read_colors(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[Color]:
+def read_colors(values: Sequence[str]) -> list[Color]:
     """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`.
 
     Commas inside parentheses belong to the color.

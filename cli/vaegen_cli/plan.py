@@ -2,8 +2,8 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from vaegen.errors import RequestError
 
@@ -15,8 +15,7 @@ DRAWN_FROM = 64  # least brightest channel of a drawn color, of 255: the range t
 _SUBJECT_STREAM = 2**64 - 1  # the last attempt number there is; redraws count from 0 and never get there
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One image of a call."""
 
     digit: int
@@ -77,8 +76,7 @@ def _draw_color(uniforms: Sequence[float]) -> Color:
     return Color(f"#{red:02x}{green:02x}{blue:02x}", (red, green, blue))
 
 
-@dataclass(frozen=True)
-class Files:
+class Files(NamedTuple):
     """Where the images of one call go."""
 
     format: Format

@@ -12,6 +12,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
+from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import force_option, json_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write, write_stdout
 from vaegen_cli.pictures import preview
@@ -241,12 +242,13 @@ def _file(
     force: bool,
     as_json: bool,
 ) -> None:
+    with loading(model, threads, ("encoder", "sampler", "decoder") if stochastic else ("encoder", "decoder")) as future:
+        image = vaegen.read_image(source, invert=invert)
+    with future.result() as loaded:
+        result = loaded.reconstruct(image[None], stochastic, seed)[0]
     import numpy as np
     from vaegen.images import encode_image
 
-    with vaegen.load(model, threads=threads) as loaded:
-        image = vaegen.read_image(source, invert=invert)
-        result = loaded.reconstruct(image[None], stochastic, seed)[0]
     if settings.live and (blocks := preview(np.stack([image, result]))):
         click.echo(blocks, err=True)
     data = encode_image(result, form)
@@ -258,6 +260,7 @@ def _file(
 
 
 def _folder(settings: Settings, source: Path, model: str, threads: int, *, as_json: bool, call: dict[str, Any]) -> int:
+    load_libraries()
     with vaegen.load(model, threads=threads) as loaded, Progress(settings, reported=bool(call["report"])) as progress:
         try:
             result = vaegen.reconstruct_folder(loaded, **call, on_plan=progress.on_plan, on_outcome=progress.on_outcome)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import vaegen
 
+from vaegen_cli.libraries import loading
 from vaegen_cli.options import (
     Color,
     force_option,
@@ -44,9 +45,8 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked and a
 )
 @click.option(
     "--color",
-    "colors",
+    "color_texts",
     multiple=True,
-    callback=read_colors,
     metavar="LIST",
     help="CSS names, #rrggbb, rgb() or hsl().  [default: drawn from the seed, image by image]",
 )
@@ -99,7 +99,7 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked and a
 def sample(
     settings: Settings,
     digits: list[int],
-    colors: list[Color],
+    color_texts: tuple[str, ...],
     count: int,
     seed: int,
     start: int,
@@ -127,17 +127,19 @@ def sample(
     An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
     each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
     """
-    requests = plan_requests(digits, colors, count, seed=seed, start=start)
-    files = plan_files(requests, out, chosen, grid=grid)
-    if out == PIPE:
-        claim_stdout(as_json=as_json)
-    if files.together:
-        check_scale(len(requests), scale)
-    check_targets(files.targets, force=force)
+    needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
+    with loading(model, threads, needed) as future:
+        colors = read_colors(color_texts)
+        requests = plan_requests(digits, colors, count, seed=seed, start=start)
+        files = plan_files(requests, out, chosen, grid=grid)
+        if out == PIPE:
+            claim_stdout(as_json=as_json)
+        if files.together:
+            check_scale(len(requests), scale)
+        check_targets(files.targets, force=force)
+        from vaegen.images import encode_png
 
-    from vaegen.images import encode_png
-
-    with vaegen.load(model, threads=threads) as loaded:
+    with future.result() as loaded:
         spec = loaded.spec
         draw = loaded.draw(
             [request.digit for request in requests],

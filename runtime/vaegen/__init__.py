@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     )
     from vaegen.folder import FolderReport, Outcome, reconstruct_folder
     from vaegen.images import read_image
-    from vaegen.model import Draw, Model, Posterior, load
+    from vaegen.loading import load
+    from vaegen.model import Draw, Model, Posterior
     from vaegen.spec import LatentSpec, Manifest, ModelSpec
 
 __version__ = "0.1.0"  # read by the build too; asking the installation for it takes 17 ms
@@ -73,7 +74,7 @@ _HOME = {
     "ModelSpec": "spec",
     "Outcome": "folder",
     "Posterior": "model",
-    "load": "model",
+    "load": "loading",
     "models": "bundle",
     "read_image": "images",
     "reconstruct_folder": "folder",

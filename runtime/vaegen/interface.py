@@ -4,7 +4,7 @@ The runtime holds manifests and graphs against this table; an exporter can build
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vaegen.errors import BundleError
 from vaegen.spec import CHANNELS, DIGITS, GRAPHS, SIDE, LatentSpec, Manifest, TensorSpec
@@ -12,8 +12,7 @@ from vaegen.spec import CHANNELS, DIGITS, GRAPHS, SIDE, LatentSpec, Manifest, Te
 MAX_WIDTH = 2**16  # latent coordinates or uniforms per item; keeps a hostile manifest from asking for terabytes
 
 
-@dataclass(frozen=True)
-class Interface:
+class Interface(NamedTuple):
     """The inputs and outputs of one graph."""
 
     inputs: Mapping[str, TensorSpec]

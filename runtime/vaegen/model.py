@@ -1,33 +1,27 @@
 """A loaded model: the calls that most users of vaegen make."""
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 
-from vaegen import bundle as bundles
 from vaegen.checks import check_images, check_integer, check_latents, check_temperature
 from vaegen.errors import RequestError
 from vaegen.graphs import Graphs
+from vaegen.loading import load
 from vaegen.noise import MAX_SEED
 from vaegen.request import Color, Digit, Request, parse_subjects
 from vaegen.sampling import Draw, draw
 from vaegen.session import Sessions
 from vaegen.spec import Manifest, ModelSpec
 
-# An `onnxruntime.SessionOptions`. onnxruntime has no types, and a name that a type checker cannot see into would make
-# `load` partially unknown to a program checked in strict mode.
-SessionOptions = Any
+__all__ = ["Draw", "Model", "Posterior"]
 
-__all__ = ["Draw", "Model", "Posterior", "load"]
-
-MAX_THREADS = 256
 MAX_START = 2**62  # item numbers stay below 2**63
 MAX_TRIES = 1000
 TRIES = 8  # default; of a model that is right in 9 of 10 draws, one image in a hundred million stays wrong
@@ -45,30 +39,6 @@ class Posterior:
     """(n, N, K), unnormalised log-probabilities; None where N is 0."""
 
 
-def load(
-    name_or_path: str | os.PathLike[str],
-    *,
-    threads: int = 1,
-    session_options: SessionOptions | None = None,
-) -> "Model":
-    """Load a model: read and check all its files. Graphs are opened on first use.
-
-    Args:
-        name_or_path: One of `vaegen.models()`, or a bundle's folder.
-        threads: Threads inside one operator, 1 to 256. For these small graphs 1 is fastest; to use more cores,
-            call the model from several threads.
-        session_options: An `onnxruntime.SessionOptions` that replaces all of vaegen's settings, `threads`
-            included.
-
-    Raises:
-        RequestError: No model of that name, or an impossible number of threads.
-        BundleError: The folder is no bundle, or one that cannot be used.
-        IntegrityError: A file of the bundle is not the one its manifest records.
-    """
-    threads = check_integer("threads", threads, 1, MAX_THREADS)
-    return Model(bundles.read(bundles.find(name_or_path)), threads, session_options)
-
-
 class Model:
     """One loaded model; made by `vaegen.load`.
 
@@ -77,12 +47,11 @@ class Model:
     the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
     """
 
-    def __init__(self, bundle: bundles.Bundle, threads: int = 1, session_options: SessionOptions | None = None) -> None:
-        self._path = bundle.path
-        self._manifest = bundle.manifest
-        self._reload = functools.partial(load, bundle.path.absolute(), threads=threads, session_options=session_options)
-        self._sessions = Sessions(bundle, threads, session_options)
-        self._graphs = Graphs(self._sessions, bundle.manifest)
+    def __init__(self, sessions: Sessions) -> None:
+        self._path = sessions.bundle.path
+        self._manifest = sessions.bundle.manifest
+        self._sessions = sessions
+        self._graphs = Graphs(sessions, self._manifest)
 
     @property
     def path(self) -> Path:
@@ -263,7 +232,11 @@ class Model:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[], "Model"], tuple[()]]:
-        return self._reload, ()
+        sessions = self._sessions
+        again = functools.partial(
+            load, self._path.absolute(), threads=sessions.threads, session_options=sessions.session_options
+        )
+        return again, ()
 
     def __repr__(self) -> str:
         return f"<vaegen.Model {self.spec.name!r}: {self.spec.kind}, latent of {self.spec.latent.size}>"

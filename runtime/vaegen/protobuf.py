@@ -7,7 +7,7 @@ few fields of onnx.proto that lead to a tensor, skips the rest by length, and ne
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from vaegen.errors import BundleError
 
@@ -53,8 +53,7 @@ def has_external_tensors(model: bytes) -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class Outline:
+class Outline(NamedTuple):
     """What an ONNX model says of itself, without its weights."""
 
     ir_version: int

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.bundle import Bundle
+from vaegen.checks import check_integer
 from vaegen.errors import BundleError, RequestError
 from vaegen.interface import compare
 from vaegen.locks import ProcessLock
-from vaegen.spec import TensorSpec
+from vaegen.spec import GRAPHS, TensorSpec
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -24,6 +25,8 @@ Array = npt.NDArray[Any]
 # what is left over by a scalar function whose last bit differs; with a multiple of four rows nothing is left over.
 # It also stays clear of the special case of one row in matrix products.
 ROWS = 4
+
+MAX_THREADS = 256
 
 _log = logging.getLogger("vaegen")
 
@@ -41,9 +44,19 @@ class Sessions:
     """
 
     def __init__(self, bundle: Bundle, threads: int, session_options: "SessionOptions | None" = None) -> None:
-        self._bundle = bundle
-        self._threads = threads
-        self._options = session_options
+        """Open nothing yet.
+
+        Args:
+            bundle: The graphs.
+            threads: Threads inside one operator, 1 to MAX_THREADS.
+            session_options: Replaces all settings, `threads` included.
+
+        Raises:
+            RequestError: An impossible number of threads.
+        """
+        self.bundle = bundle
+        self.threads = check_integer("threads", threads, 1, MAX_THREADS)
+        self.session_options = session_options
         self._open: dict[tuple[int, str], InferenceSession] = {}
         self._closed = False
 
@@ -73,6 +86,18 @@ class Sessions:
             raise BundleError(f"{self._where(graph)}: onnxruntime failed: {_line(error)}") from error
         return [result[:n] for result in results] if missing else results
 
+    def open(self, graphs: Sequence[str]) -> None:
+        """Open graphs that are not open yet.
+
+        Raises:
+            RequestError: There is no graph of that name.
+            BundleError: A graph is not usable.
+        """
+        for graph in graphs:
+            if graph not in GRAPHS:
+                raise RequestError(f"unknown graph {graph!r}; choose from {', '.join(GRAPHS)}")
+            self._session(graph)
+
     def close(self) -> None:
         """Free this process's sessions; whatever runs afterwards raises RequestError."""
         self._closed = True
@@ -94,25 +119,25 @@ class Sessions:
     def _create(self, graph: str) -> "InferenceSession":
         import onnxruntime
 
-        data = self._bundle.take(graph)
+        data = self.bundle.take(graph)
         try:
             # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
             session = onnxruntime.InferenceSession(
                 data,
-                sess_options=self._options or default_options(self._threads),
+                sess_options=self.session_options or default_options(self.threads),
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,
             )
         except _backend_errors() as error:
             raise BundleError(f"{self._where(graph)}: onnxruntime cannot load it: {_line(error)}") from error
-        spec = self._bundle.manifest.graphs[graph]
+        spec = self.bundle.manifest.graphs[graph]
         compare(f"{self._where(graph)}: input", _tensors(session.get_inputs()), spec.inputs)
         compare(f"{self._where(graph)}: output", _tensors(session.get_outputs()), spec.outputs)
         _log.debug("opened %s", self._where(graph))
         return session
 
     def _where(self, graph: str) -> str:
-        return f"'{self._bundle.path / self._bundle.manifest.graphs[graph].file}'"
+        return f"'{self.bundle.path / self.bundle.manifest.graphs[graph].file}'"
 
 
 def default_options(threads: int) -> "SessionOptions":

@@ -192,3 +192,25 @@ def test_the_program_ends_with_all_said_and_the_right_code(
 def test_the_program_ends_well_where_the_shell_closed_stdout(here: Path) -> None:
     command = shlex.join([sys.executable, "-c", "from vaegen_cli import run; run()", "--help"])
     assert subprocess.run(["sh", "-c", f"{command} >&-"], cwd=here, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="counts threads in Linux's /proc")
+def test_a_quick_start_leaves_nothing_behind(tiny: Path, here: Path) -> None:
+    program = (
+        "import gc, os, sys; from vaegen_cli import main; code = main(sys.argv[1:]);"
+        "print(code, gc.isenabled(), os.environ.get('OPENBLAS_NUM_THREADS'), len(os.listdir('/proc/self/task')))"
+    )
+    clean = {key: value for key, value in os.environ.items() if key != "OPENBLAS_NUM_THREADS"}
+    threads = {}
+    for chosen in (None, "1", "3"):
+        done = subprocess.run(
+            [sys.executable, "-c", program, "sample", *map(str, RED_3), "--model", str(tiny), "--force"],
+            env=clean if chosen is None else clean | {"OPENBLAS_NUM_THREADS": chosen},
+            capture_output=True,
+            check=True,
+            text=True,
+            cwd=here,
+        )
+        code, collects, left, threads[chosen] = done.stdout.splitlines()[-1].split()
+        assert (code, collects, left) == ("0", "True", str(chosen))
+    assert threads[None] == threads["1"]

@@ -50,6 +50,16 @@ def test_a_call_opens_only_the_graphs_it_needs_and_each_once(
     assert opened(caplog) == graphs
 
 
+def test_named_graphs_are_opened_by_load(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "vaegen")
+    model = vaegen.load(tiny, warm_up=["decoder", "prior"])
+    assert opened(caplog) == ["decoder", "prior"]
+    model.sample(3, "red", tries=1)
+    assert opened(caplog) == ["decoder", "prior"]
+    with pytest.raises(RequestError, match=r"unknown graph 'decoder.onnx'; choose from encoder, sampler, prior"):
+        vaegen.load(tiny, warm_up=["decoder.onnx"])
+
+
 def test_many_threads_get_the_bytes_of_one(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
     single = vaegen.load(tiny)
     caplog.set_level(logging.DEBUG, "vaegen")
@@ -138,10 +148,10 @@ def test_a_spawned_process_gives_the_same_bytes(tiny: Path) -> None:
     assert done.stdout == model.sample(3, "red", 20).tobytes()
 
 
-def test_threads_are_limited() -> None:
+def test_threads_are_limited(tiny: Path) -> None:
     for threads in (0, -1, 257, 1.5, "2", True):
         with pytest.raises(RequestError, match="threads"):
-            vaegen.load("nowhere", threads=threads)  # type: ignore[arg-type]
+            vaegen.load(tiny, threads=threads)  # type: ignore[arg-type]
 
 
 def test_two_threads_give_the_same_images(tiny: Path) -> None:

@@ -208,7 +208,7 @@ def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
 @functools.cache
 def _load(path: Path) -> "Model":
     """Load the model of a worker, once."""
-    from vaegen.model import load
+    from vaegen.loading import load
 
     return load(path)
 

@@ -1,0 +1,105 @@
+"""Loading what a model runs on, sooner than import statements and a call of `vaegen.load` in a row would."""
+
+import gc
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vaegen import Model
+
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+
+class Loading(threading.Thread):
+    """A model that another thread loads; `concurrent.futures` alone would take 3 ms to import."""
+
+    def __init__(self, name_or_path: str, threads: int, graphs: Sequence[str]) -> None:
+        super().__init__()
+        self._wanted = name_or_path, threads, graphs
+        self._model: Model | None = None
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        """Load it."""
+        from vaegen.loading import load
+
+        name_or_path, threads, graphs = self._wanted
+        try:
+            self._model = load(name_or_path, threads=threads, warm_up=graphs)
+        except BaseException as error:  # noqa: BLE001, whatever it is, `result` raises it
+            self._error = error
+
+    def result(self) -> "Model":
+        """Wait for the model.
+
+        Raises:
+            VaegenError: As `vaegen.load` does.
+        """
+        self.join()
+        if self._model is None:
+            assert self._error is not None
+            raise self._error
+        return self._model
+
+
+@contextmanager
+def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[Loading]:
+    """Load a model in another thread while this one reads its arguments and images.
+
+    Reading, hashing and opening graphs leave Python to other threads, and importing Pillow takes as long.
+
+    Args:
+        name_or_path: As for `vaegen.load`.
+        threads: As for `vaegen.load`.
+        graphs: Those to open right away.
+    """
+    model = Loading(name_or_path, threads, graphs)
+    with _no_collecting():
+        model.start()
+        try:
+            _import_libraries()
+            yield model
+        finally:
+            model.join()
+
+
+def load_libraries() -> None:
+    """Import what a model runs on."""
+    with _no_collecting():
+        _import_libraries()
+
+
+@contextmanager
+def _no_collecting() -> Iterator[None]:
+    """Keep Python from looking for garbage among modules, which stay: a tenth of the time to a first image."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.freeze()  # nor is it looked for there later
+            gc.enable()
+
+
+def _import_libraries() -> None:
+    _import_numpy()
+    import onnxruntime  # noqa: F401
+    from vaegen import images, model  # noqa: F401
+
+
+def _import_numpy() -> None:
+    """Import numpy, whose OpenBLAS would start a thread for each core, more work than all that vaegen has for it.
+
+    The variable is put back: training reads it too, for other libraries.
+    """
+    asked_for = os.environ.get(_BLAS_THREADS)
+    os.environ[_BLAS_THREADS] = asked_for or "1"
+    try:
+        import numpy  # noqa: F401, ICN001
+    finally:
+        if asked_for is None:
+            del os.environ[_BLAS_THREADS]
