@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--rounds", type=click.IntRange(min=1), default=15, show_default=True, help="Times each side runs.")
 @click.option("--batches", default="1,8,64,512", show_default=True, help="Images in a call.")
 @click.option("--threads", default="1,2", show_default=True, help="Threads inside a graph.")
+@click.option("--count", type=click.IntRange(min=1), default=100_000, show_default=True, help="Images of part bulk.")
 @click.option(
     "--clock",
     type=click.Choice(get_args(Clock)),
@@ -44,6 +45,7 @@ def main(
     rounds: int,
     batches: str,
     threads: str,
+    count: int,
     clock: Clock,
     with_torch: bool,
     out: Path | None,
@@ -51,8 +53,8 @@ def main(
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, sizes, memory and options; all of them where none is named. The times of
-    a part are of one run, its sides in turn.
+    The parts are cold, latency, throughput, bulk, sizes, memory and options; all of them where none is named. The
+    times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
@@ -64,6 +66,7 @@ def main(
             "cold": lambda: cold.cold(environment, name, rounds, clock, with_torch=with_torch),
             "latency": lambda: [warm.latency(name, rounds, clock)],
             "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
+            "bulk": lambda: [warm.bulk(name, count, max(1, rounds // 5), clock)],
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),

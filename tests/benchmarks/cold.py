@@ -7,6 +7,7 @@ from tests.benchmarks.measure import Clock, Environment, Row, Table, compare, in
 
 RUN = "from vaegen_cli import run; run()"  # what the installed script `vaegen` does
 FLOOR = 'python -c "import numpy, onnxruntime"'
+LIBRARIES = 'python -c "import numpy, onnxruntime, click, PIL.PngImagePlugin"'
 CLICK = 'python -c "import click"'
 
 
@@ -15,8 +16,10 @@ def cold(environment: Environment, model: str, rounds: int, clock: Clock, *, wit
     sample = ("sample", "--color", "red", "--digit", "3", "-o", "x.png", "--force", "--model", model)
     commands: dict[str, tuple[str, ...]] = {
         FLOOR: ("import numpy, onnxruntime",),
+        LIBRARIES: ("import numpy, onnxruntime, click, PIL.PngImagePlugin",),
         "vaegen sample --color red --digit 3": (RUN, *sample),
         "vaegen sample --color red --digit 3 --tries 1": (RUN, *sample, "--tries", "1"),
+        "vaegen reconstruct x.png": (RUN, "reconstruct", "x.png", "again.png", "--force", "--model", model),
     }
     skipped: tuple[str, ...] = ()
     if with_torch and importlib.util.find_spec("torch"):

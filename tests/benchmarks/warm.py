@@ -43,6 +43,24 @@ def latency(model: str, rounds: int, clock: Clock) -> Table:
     return Table("One image after another, 1 thread", "the bare graphs above it", tuple(rows))
 
 
+def bulk(model: str, count: int, rounds: int, clock: Clock) -> Table:
+    """Measure a call for very many images over the bare decoder, fed 512 at a time."""
+    bare = Bare(model, threads=1)
+    decode, rest = bare.call("decoder", LEAST), bare.call("decoder", count % LEAST or LEAST)
+    with vaegen.load(model) as loaded:
+        sides: dict[str, Call] = {
+            f"bare decoder, {LEAST} at a time": lambda: (repeat(decode, (count - 1) // LEAST)(), rest()),
+            f"model.sample(3, 'teal', {count:_}, tries=1)": lambda: loaded.sample(3, "teal", count, tries=1),
+            f"model.sample(3, 'teal', {count:_})": lambda: loaded.sample(3, "teal", count),
+        }
+        times = in_turn(sides, rounds, clock)
+    floor = next(iter(times.values()))
+    rows = tuple(
+        compare(name, "images/s", count / statistics.median(each), floor, each) for name, each in times.items()
+    )
+    return Table(f"{count:,} images in one call, 1 thread", "the bare decoder, as images per second", rows)
+
+
 def throughput(
     model: str, batches: Sequence[int], threads: Sequence[int], rounds: int, clock: Clock, *, with_torch: bool
 ) -> list[Table]:
