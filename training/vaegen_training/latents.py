@@ -15,6 +15,9 @@ from vaegen.spec import LatentSpec
 LOG_VARIANCE_RANGE = (-14.0, 4.0)
 """Bounds of the predicted log-variance: standard deviations of 0.0009 to 7.4."""
 
+FEW = 8
+"""Classes that are too few for a CPU's vectors, which run along them: laid first, they take a fifth of the time."""
+
 
 class Posterior(NamedTuple):
     """Parameters of q(latent | image)."""
@@ -142,6 +145,14 @@ def kl_divergence(posterior: Posterior) -> Tensor:
         log_variance = posterior.log_variance
         parts.append(0.5 * (posterior.mean.square() + log_variance.exp() - 1 - log_variance).sum(1))
     if posterior.logits is not None:
-        log_q = F.log_softmax(posterior.logits, dim=-1)
+        log_q = _log_softmax(posterior.logits)
         parts.append((log_q.exp() * (log_q + math.log(log_q.shape[-1]))).sum((1, 2)))
     return torch.stack(parts).sum(0)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Logarithm of the softmax over the last dimension of (n, N, K)."""
+    if logits.device.type != "cpu" or logits.shape[-1] > FEW:
+        return F.log_softmax(logits, dim=-1)
+    classes_first = logits.flatten(0, 1).t().contiguous()  # (K, n*N)
+    return F.log_softmax(classes_first, dim=0).t().reshape(logits.shape)
