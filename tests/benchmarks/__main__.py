@@ -1,11 +1,13 @@
 """`python -m tests.benchmarks`: measure, write JSON, and the tables of docs/performance.md with `--page`."""
 
 import dataclasses
+import importlib.util
 import json
 import os
 import platform
 import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -15,7 +17,7 @@ import onnxruntime
 import vaegen
 from vaegen.bundle import find
 
-from tests.benchmarks import cold, page, small, warm
+from tests.benchmarks import cold, page, small, training, warm
 from tests.benchmarks.measure import Clock, Environment, Table
 
 if TYPE_CHECKING:
@@ -36,6 +38,14 @@ if TYPE_CHECKING:
     show_default=True,
     help="cpu counts the processor's time, for a machine that has other work; then 1 thread alone tells something.",
 )
+@click.option("--steps-of", "step_batches", default="28,128,512", show_default=True, help="Images in a training step.")
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    envvar="VAEGEN_MNIST",
+    default=training.DIGITS,
+    help="MNIST to train on; else 1,000 of its digits.",
+)
 @click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
 @click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
@@ -47,17 +57,20 @@ def main(
     threads: str,
     count: int,
     clock: Clock,
+    step_batches: str,
+    data_dir: Path,
     with_torch: bool,
     out: Path | None,
     pages: tuple[Path, ...],
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, sizes, memory and options; all of them where none is named. The
-    times of a part are of one run, its sides in turn.
+    The parts are cold, latency, throughput, bulk, sizes, memory, options, training, training-profile and
+    training-options; all of them where none is named. The times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
+    steps_of = [int(size) for size in step_batches.split(",")]
     # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
     name = model if model in vaegen.models() else str(find(model).absolute())
     with tempfile.TemporaryDirectory() as folder:
@@ -70,6 +83,9 @@ def main(
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),
+            "training": lambda: training.training(environment, data_dir, steps_of, counts, rounds, clock),
+            "training-profile": lambda: training.profile(environment, data_dir),
+            "training-options": lambda: training.options(environment, data_dir, rounds, clock),
         }
         unknown = [part for part in parts if part not in known]
         if unknown:
@@ -107,6 +123,7 @@ def _machine() -> dict[str, str]:
         "python": f"Python {platform.python_version()}",
         "onnxruntime": f"onnxruntime {onnxruntime.__version__}",
         "numpy": f"numpy {np.__version__}",
+        **({"torch": f"torch {metadata.version('torch')}"} if importlib.util.find_spec("torch") else {}),
     }
 
 

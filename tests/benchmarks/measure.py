@@ -94,16 +94,28 @@ def in_turn(sides: Mapping[str, Call], rounds: int, clock: Clock, *, children: b
     Returns:
         Seconds of each side, round by round.
     """
+
+    def timed(call: Call) -> Callable[[], float]:
+        def run() -> float:
+            begin = _now(clock, children=children)
+            call()
+            return _now(clock, children=children) - begin
+
+        return run
+
     for call in sides.values():
         call()
+    return take_turns({name: timed(call) for name, call in sides.items()}, rounds)
+
+
+def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Call sides that give their own times, each once a round; rounds start at another side each time."""
     names = list(sides)
     times: dict[str, list[float]] = {name: [] for name in names}
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            begin = _now(clock, children=children)
-            sides[name]()
-            times[name].append(_now(clock, children=children) - begin)
+            times[name].append(sides[name]())
     return times
 
 

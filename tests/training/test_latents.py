@@ -158,12 +158,13 @@ def test_gaussian_kl_equals_torch_distributions() -> None:
     assert (kl >= 0).all()
 
 
-def test_categorical_kl_equals_torch_distributions() -> None:
-    posterior = categorical(500, 3, 20)
+@pytest.mark.parametrize("classes", [2, latents.FEW, 20])
+def test_categorical_kl_equals_torch_distributions(classes: int) -> None:
+    posterior = categorical(500, 3, classes)
     assert posterior.logits is not None
     kl = latents.kl_divergence(posterior)
     q = distributions.Categorical(logits=posterior.logits)
-    p = distributions.Categorical(logits=torch.zeros(20))
+    p = distributions.Categorical(logits=torch.zeros(classes))
     reference = distributions.kl_divergence(q, p).sum(1)  # summed over the variables, not averaged
     torch.testing.assert_close(kl, reference, rtol=1e-5, atol=1e-5)
     assert (kl >= 0).all()
