@@ -99,7 +99,7 @@ def loop(workers: Literal[0, 2]) -> Loop:
 
     def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
         vae = MODELS[job.kind]()
-        loader = DataLoader(ColoredDigits(images), job.batch, shuffle=True, num_workers=workers, drop_last=True)
+        loader = _loader(images, job.batch, workers)
         optimizer = torch.optim.Adam(vae.parameters(), lr=0.001)
         total = 0.0
         while True:
@@ -112,3 +112,15 @@ def loop(workers: Literal[0, 2]) -> Loop:
                 optimizer.step()
 
     return train
+
+
+def load(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
+    """Fetch batches and do nothing with them."""
+    loader = _loader(images, job.batch, 0)
+    while True:
+        for _ in loader:
+            gate()
+
+
+def _loader(images: Tensor, batch: int, workers: int) -> "DataLoader[Tensor]":
+    return DataLoader(ColoredDigits(images), batch, shuffle=True, num_workers=workers, drop_last=True)
