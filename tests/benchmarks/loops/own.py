@@ -11,17 +11,17 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from vaegen_training import loop as training_loop
 from vaegen_training import losses, objectives, painter, presets, run
+from vaegen_training.config import StageConfig
 from vaegen_training.data import Mnist
-from vaegen_training.loop import Stage, run_stage
 from vaegen_training.models import AREA, SUBPIXELS, FactoredVae, SeedVae, build
 
 from tests.benchmarks.loops.gate import Loop
 from tests.benchmarks.loops.job import Job
 
-# So long a run that no line of metrics, picture or checkpoint falls due: a whole run has 100, 10, and one every 15 s.
-# Temperature and KL weight are those of its middle.
-EPOCHS, PROGRESS = 1e6, 0.5
+EPOCHS = 1e6
+"""So long a run that no line of metrics, picture or checkpoint falls due; a run has 100, 10, and one every 15 s."""
 
 Change = Callable[[], contextlib.AbstractContextManager[object]]
 
@@ -32,20 +32,20 @@ def loop(preset: str, change: Change = contextlib.nullcontext) -> Loop:
     def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
         torch.set_flush_denormal(True)  # as `vaegen train` does
         config = presets.preset(preset, job.kind)
-        stage = dataclasses.replace(config.vae, batch=job.batch, epochs=EPOCHS, warmup=0.0)
-        config = dataclasses.replace(config, vae=stage)
+        stage = dataclasses.replace(config.vae, batch=job.batch, epochs=EPOCHS)
+        config = dataclasses.replace(config, vae=stage, objective=dataclasses.replace(config.objective, kl_warmup=0.0))
         labels = torch.zeros(len(images), dtype=torch.int64)
-        with change(), tempfile.TemporaryDirectory() as folder:
+
+        def size(config: StageConfig, progress: float) -> float:
+            gate()  # the loop asks for its step size where a step begins
+            return config.learning_rate
+
+        with change(), patch.object(training_loop, "learning_rate", size), tempfile.TemporaryDirectory() as folder:
             vae = run.fresh(config)[0]
-            data = Mnist(images, labels, images, labels)
-            objective = objectives.VaeObjective(vae, data, config, run.load_judge())
-
-            def gated(index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-                gate()
-                return objective(index, random, PROGRESS)
-
-            whole = Stage("vae", vae, gated, stage, len(images))
-            run_stage(whole, Path(folder), seed=0, device=torch.device("cpu"), progress=False)
+            objective = objectives.VaeObjective(vae, Mnist(images, labels, images, labels), config, run.load_judge())
+            whole = training_loop.Stage("vae", vae, objective, stage, len(images))
+            device = torch.device("cpu")
+            training_loop.run_stage(whole, Path(folder), seed=0, device=device, progress=False)
         raise AssertionError("a million epochs are over")
 
     return train
@@ -161,7 +161,7 @@ def _painted_in_layer() -> contextlib.AbstractContextManager[object]:
 
 
 def _quick_variance() -> contextlib.AbstractContextManager[object]:
-    def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor], *_: object) -> Tensor:
         parts = []
         for found, wanted in zip(activations, target, strict=True):
             variance = (wanted - wanted.mean(0)).square().mean().clamp_min(1e-6)
