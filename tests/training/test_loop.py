@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from vaegen.errors import DataError
 from vaegen_training import loop
 from vaegen_training.config import StageConfig
-from vaegen_training.loop import MetricsLog, Stage, learning_rate, run_stage
+from vaegen_training.loop import Stage, learning_rate, run_stage
+from vaegen_training.metrics import MetricsLog
 from vaegen_training.randomness import generator
 
 CPU = torch.device("cpu")

@@ -164,12 +164,12 @@ CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from vaegen_training import loop, train
+from vaegen_training import loop, metrics, train
 
 out, data, overrides, fatal = sys.argv[1:]
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS, loop.LOGS = 0.0, 20
-write = loop.MetricsLog.write
+write = metrics.MetricsLog.write
 
 def write_and_die(log, step, images, means):
     write(log, step, images, means)
@@ -178,7 +178,7 @@ def write_and_die(log, step, images, means):
             file.write('{"stage": "prior", "ste')
         os.kill(os.getpid(), signal.SIGKILL)
 
-loop.MetricsLog.write = write_and_die
+metrics.MetricsLog.write = write_and_die
 train("joint", out=out, data_dir=data, device="cpu", overrides=json.loads(overrides), verify_data=False, progress=False)
 """
 

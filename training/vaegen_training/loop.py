@@ -5,24 +5,24 @@ Time is counted in images, schedules are functions of the fraction done, and all
 one machine.
 """
 
-import csv
-import io
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from vaegen.errors import ConfigError
 
 from vaegen_training import checkpoint
 from vaegen_training.config import StageConfig
+from vaegen_training.metrics import MetricsLog
+from vaegen_training.processes import ALONE, Share
 from vaegen_training.randomness import generator
 
 LOGS = 100  # lines of metrics per stage
@@ -55,7 +55,15 @@ class Stage:
     """Draws the averaged weights' work into a PNG file."""
 
 
-def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, progress: bool = True) -> nn.Module:
+def run_stage(
+    stage: Stage,
+    folder: Path,
+    *,
+    seed: int,
+    device: torch.device,
+    share: Share = ALONE,
+    progress: bool = True,
+) -> nn.Module:
     """Train a stage to its end, or go on where an earlier run of it was stopped.
 
     Args:
@@ -63,6 +71,7 @@ def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, pr
         folder: The run's folder; holds the checkpoint, the metrics and the pictures.
         seed: The run's seed.
         device: Where the stage's tensors live.
+        share: Which rows of each batch are this process's; the objective must know it too.
         progress: Show a bar on stderr, if that is a terminal.
 
     Returns:
@@ -78,10 +87,13 @@ def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, pr
     average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
     path = folder / f"{stage.name}.checkpoint.safetensors"
     log = MetricsLog(folder, stage.name)
-    step = _restore(path, module, optimizer, average) if path.exists() else 0
-    log.keep_until(step)
+    stored = share.from_first(lambda: checkpoint.read(path) if path.exists() else None)
+    step = 0 if stored is None else _restore(*stored, module, optimizer, average)
+    if share.is_first:
+        log.keep_until(step)
 
     module.train()
+    objective = stage.objective if share.size == 1 else _averaging(stage)
     sums: dict[str, Tensor] = {}
     counted, log_every, preview_every = 0, math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
     saved = time.monotonic()
@@ -96,7 +108,7 @@ def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, pr
         for index in _batches(stage, seed, step, steps):
             fraction = step / steps
             optimizer.param_groups[0]["lr"].fill_(learning_rate(config, fraction))
-            losses = stage.objective(index.to(device), generator(device, seed, stage.name, step), fraction)
+            losses = objective(share.rows(index).to(device), generator(device, seed, stage.name, step), fraction)
             optimizer.zero_grad()
             losses["loss"].backward()
             if config.clip:
@@ -111,15 +123,17 @@ def run_stage(stage: Stage, folder: Path, *, seed: int, device: torch.device, pr
             counted += 1
             bar.update(len(index))
             if step % log_every == 0 or step == steps:
-                means = {name: float(value) / counted for name, value in sums.items()}
+                means = share.averages({name: float(value) / counted for name, value in sums.items()})
                 if not math.isfinite(means["loss"]):
                     raise ConfigError(
                         f"the loss of stage {stage.name} is {means['loss']} at step {step}: training has diverged; "
                         "start a new run with a smaller learning_rate (--set)"
                     )
-                log.write(step, step * config.batch, means)
                 bar.set_postfix(loss=f"{means['loss']:.4g}")
                 sums, counted = {}, 0
+                if not share.is_first:
+                    continue
+                log.write(step, step * config.batch, means)
                 if stage.preview and (step % preview_every < log_every or step == steps):
                     stage.preview(_result(module, average), folder / "samples" / f"{stage.name}-{step:07d}.png")
                     module.train()
@@ -150,6 +164,24 @@ def _batches(stage: Stage, seed: int, first: int, steps: int) -> Iterator[Tensor
         yield order[position * batch : (position + 1) * batch]
 
 
+class _Forward(nn.Module):
+    """An objective together with the module whose weights it depends on."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self.module = stage.module
+        self.objective = stage.objective
+
+    def forward(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+        return self.objective(index, random, progress)
+
+
+def _averaging(stage: Stage) -> Objective:
+    """Give the stage's objective with gradients that are averaged over the processes as they are found."""
+    objective: Objective = DistributedDataParallel(_Forward(stage))
+    return objective
+
+
 def _result(module: nn.Module, average: AveragedModel | None) -> nn.Module:
     return module if average is None else average.module
 
@@ -165,8 +197,13 @@ def _save(
     checkpoint.write(path, tensors, {"step": step})
 
 
-def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, average: AveragedModel | None) -> int:
-    tensors, meta = checkpoint.read(path)
+def _restore(
+    tensors: Mapping[str, Tensor],
+    meta: Mapping[str, Any],
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: AveragedModel | None,
+) -> int:
     parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
     for key, tensor in tensors.items():
         part, name = key.split(".", 1)
@@ -180,47 +217,3 @@ def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, av
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return int(meta["step"])
-
-
-class MetricsLog:
-    """`metrics.jsonl`, one line for each stage and interval, and the same as `<stage>.metrics.csv`."""
-
-    def __init__(self, folder: Path, stage: str) -> None:
-        self.path = folder / "metrics.jsonl"
-        self.csv_path = folder / f"{stage}.metrics.csv"
-        self.stage = stage
-
-    def keep_until(self, step: int) -> None:
-        """Drop this stage's lines from beyond `step`: a killed run wrote them after its last checkpoint."""
-        kept = [line for line in self._lines() if line["stage"] != self.stage or line["step"] <= step]
-        checkpoint.write_atomically(self.path, "".join(json.dumps(line) + "\n" for line in kept).encode())
-        mine = [line for line in kept if line["stage"] == self.stage]
-        table = io.StringIO()
-        if mine:
-            writer = csv.DictWriter(table, mine[0].keys())
-            writer.writeheader()
-            writer.writerows(mine)
-        checkpoint.write_atomically(self.csv_path, table.getvalue().encode())
-
-    def write(self, step: int, images: int, means: dict[str, float]) -> None:
-        """Add one line: means over the interval that ends at `step`."""
-        line = {"stage": self.stage, "step": step, "images": images, **means}
-        with self.path.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        # Appended and not synced: a sync takes 10 ms, and what a power cut takes from here is written again.
-        with self.csv_path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, line.keys())
-            if not file.tell():
-                writer.writeheader()
-            writer.writerow(line)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self.path.exists():
-            return []
-        lines = []
-        for text in self.path.read_text().splitlines():
-            try:
-                lines.append(json.loads(text))
-            except ValueError:  # a line that a kill cut short
-                continue
-        return lines

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaegen_training.processes import ALONE, Share
+
 # Probabilities are kept this far from 0 and 1 in logarithms: half a gray level of 8-bit images for colors,
 # where a gradient must survive at the clipped ends, and far less for masks.
 COLOR_MARGIN = 1 / 512
@@ -131,20 +133,38 @@ def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tenso
     return result
 
 
-def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor], share: Share = ALONE) -> Tensor:
     """Distance between two images as a classifier's layers see them (Johnson et al. 2016, eq. 2).
 
     Each layer's mean squared difference is divided by its variance over the batch, so that all layers count alike.
 
     Args:
         activations: Of each layer, float32 (n, ...).
-        target: The same of the images that should have come out.
+        target: The same of the images that should have come out; they carry no gradient.
+        share: Which part of the batch these are.
 
     Returns:
         float32 (n,); each layer gives 0 for equal images and about 2 for unrelated ones.
     """
     parts = []
-    for found, wanted in zip(activations, target, strict=True):
-        variance = wanted.var(0, correction=0).mean().clamp_min(1e-6)
-        parts.append((found - wanted).square().flatten(1).mean(1) / variance)
+    for found, wanted, variance in zip(activations, target, _variances(target, share), strict=True):
+        parts.append((found - wanted).square().flatten(1).mean(1) / variance.clamp_min(1e-6))
     return torch.stack(parts).sum(0)
+
+
+def _variances(activations: Sequence[Tensor], share: Share) -> list[Tensor]:
+    """Give each layer's variance over the whole batch, the mean over its units."""
+    if share.size == 1:
+        return [layer.var(0, correction=0).mean() for layer in activations]
+    # One sum over the processes, of n, all units' sums and the layers' sums of squares; in double precision, for the
+    # variance is a small difference of them.
+    double = [layer.flatten(1).double() for layer in activations]
+    sums, squares = [layer.sum(0) for layer in double], [layer.square().sum() for layer in double]
+    count = torch.full_like(squares[0], len(double[0]))
+    totals = share.total(torch.cat([*sums, torch.stack([*squares, count])]))
+    *wholes, last = totals.split([*map(len, sums), len(squares) + 1])
+    n = last[-1]
+    return [
+        ((square / n - (whole / n).square().sum()) / len(whole)).to(layer.dtype)
+        for layer, whole, square in zip(activations, wholes, last[:-1], strict=True)
+    ]

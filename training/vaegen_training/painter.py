@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from vaegen.spec import CHANNELS, SIDE
 
+from vaegen_training.processes import ALONE, Share
+
 # What `strength` 1 of the augmentation means: half-ranges of uniform draws.
 ROTATION = 0.15  # radians
 SCALING = 0.10  # relative
@@ -18,7 +20,7 @@ SHIFT = 1.0  # pixels
 CONTRAST = 1.3  # about mid-gray: gives back the edge that bilinear resampling takes
 
 
-def random_colors(n: int, generator: torch.Generator, *, margin: float = 0.0) -> Tensor:
+def random_colors(n: int, generator: torch.Generator, *, margin: float = 0.0, share: Share = ALONE) -> Tensor:
     """Draw colors uniform over the RGB cube.
 
     Args:
@@ -26,11 +28,12 @@ def random_colors(n: int, generator: torch.Generator, *, margin: float = 0.0) ->
         generator: Source of randomness; its device is the result's.
         margin: Draw from a cube larger by this much on each side and clip, so that pure colors such as
             (1, 0, 0), which a person asks for by name, lie inside what is learned and not on its rim.
+        share: Which of the colors drawn are this process's n.
 
     Returns:
         float32 (n, 3) in [0, 1].
     """
-    colors = torch.rand(n, CHANNELS, generator=generator, device=generator.device)
+    colors = share.rand(n, CHANNELS, random=generator)
     return (colors * (1 + 2 * margin) - margin).clamp_(0, 1)
 
 
@@ -52,13 +55,14 @@ def to_float(images: Tensor) -> Tensor:
     return images.reshape(len(images), -1).float().div_(255)
 
 
-def augment(gray: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def augment(gray: Tensor, strength: float, generator: torch.Generator, share: Share = ALONE) -> Tensor:
     """Rotate, scale, shear and shift every other digit a little; the rest stay as they were drawn.
 
     Args:
         gray: float32 (n, 784) in [0, 1].
         strength: Multiple of the half-ranges above; 0 gives the input back.
         generator: Source of randomness, on the digits' device.
+        share: Which digits of a whole batch these are.
 
     Returns:
         float32 (n, 784) in [0, 1].
@@ -66,8 +70,8 @@ def augment(gray: Tensor, strength: float, generator: torch.Generator) -> Tensor
     if strength == 0:
         return gray
     n = len(gray)
-    keep = torch.rand(n, 1, generator=generator, device=gray.device) < 0.5
-    draw = torch.rand(5, n, generator=generator, device=gray.device).mul_(2 * strength).sub_(strength)
+    keep = share.rand(n, 1, random=generator) < 0.5
+    draw = share.rand(5, n, random=generator, dim=1).mul_(2 * strength).sub_(strength)
     angle, scale, shear = draw[0] * ROTATION, 1 + draw[1] * SCALING, draw[2] * SHEAR
     shift = draw[3:] * (SHIFT * 2 / SIDE)  # grid coordinates run from -1 to 1
     cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale

@@ -21,10 +21,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from vaegen.errors import ConfigError, DataError, OutputError
+from vaegen.errors import ConfigError, DataError
 
 from vaegen_training import checkpoint, data, figures, judge, painter, pictures, presets
 from vaegen_training.config import TrainConfig, check_seed
+from vaegen_training.folder import CONFIG, begin, check
 from vaegen_training.loop import Stage, run_stage
 from vaegen_training.models import FactoredVae, SeedVae, build
 from vaegen_training.objectives import VaeObjective
@@ -38,9 +39,10 @@ from vaegen_training.prior import (
 )
 from vaegen_training.prior.features import painted
 from vaegen_training.prior.generator import Examples, examples
+from vaegen_training.processes import ALONE, Share, check_shares, joined
 from vaegen_training.randomness import generator
 
-CONFIG, MODEL, SUMMARY, JUDGE = "config.json", "model.safetensors", "summary.json", "judge.safetensors"
+MODEL, SUMMARY, JUDGE = "model.safetensors", "summary.json", "judge.safetensors"
 EXAMPLES = "prior.examples.safetensors"
 PROBE = 64  # test digits that a run keeps
 
@@ -71,6 +73,9 @@ def train(
 ) -> TrainSummary:
     """Train a model and its prior, or the judge; go on with a run that was stopped.
 
+    In processes that torchrun started, all of which make this call, they share the work of each step, and the first
+    one reads and writes the files. The result is that of one process, but for rounding.
+
     Args:
         kind: "continuous", "discrete", "joint" or "judge".
         preset: "default" or "seed" (not for the judge).
@@ -86,41 +91,72 @@ def train(
         ConfigError: A setting is wrong, or the folder holds a run with other settings.
         DataError: The data or a checkpoint cannot be read.
         OutputError: The folder cannot be made or written.
+        VaegenError: Another of several processes has failed.
     """
     started = time.monotonic()
     folder = Path(out)
-    where = _device(device)
     torch.set_flush_denormal(True)  # sparse strokes make many; they slow a CPU step by a tenth
-    if kind == "judge":
-        if overrides:
-            raise ConfigError("the judge has no settings; leave --set away")
-        if preset != "default":
-            raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
-        check_seed(seed or 0)
-        settings = json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
-    else:
-        config = presets.preset(preset, kind).override(overrides or {})
+    config, settings = _settings(kind, preset, seed, overrides or {})
+    summary = folder / SUMMARY
+    with joined(device) as (share, where):
+        share.from_first(lambda: check(folder, settings))
+        if not share.from_first(summary.exists):
+            # Before the folder is made: where the data are missing, nothing is left behind.
+            source = None if data_dir is None else Path(data_dir)
+            mnist = share.from_first(lambda: data.load(source, verify=verify_data)).to(where)
+            check_shares(_batches(config, len(mnist.train_images)), share)
+            share.from_first(lambda: begin(folder, settings))
+            shown = progress and share.is_first
+            if config is None:
+                found = _train_judge(folder, mnist, seed or 0, where, share, progress=shown)
+            else:
+                found = train_model(folder, config, mnist, where, share, progress=shown)
+            if share.is_first:
+                checkpoint.write_atomically(summary, (json.dumps(found, indent=2) + "\n").encode())
+        found = share.from_first(lambda: json.loads(summary.read_text()))
+    return TrainSummary(folder, found, time.monotonic() - started)
+
+
+def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, str]) -> tuple[TrainConfig | None, str]:
+    """Give a run's configuration, None for the judge, which has none, and the text of its `config.json`."""
+    if kind != "judge":
+        config = presets.preset(preset, kind).override(overrides)
         if seed is not None:
             config = dataclasses.replace(config, seed=seed)
-        settings = config.to_json()
-    _check(folder, settings)
-    summary = folder / SUMMARY
-    if not summary.exists():
-        # Before the folder is made: where the data are missing, nothing is left behind.
-        mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data).to(where)
-        _open(folder, settings)
-        if kind == "judge":
-            found = _train_judge(folder, mnist, seed or 0, where, progress=progress)
-        else:
-            found = train_model(folder, config, mnist, where, progress=progress)
-        checkpoint.write_atomically(summary, (json.dumps(found, indent=2) + "\n").encode())
-    return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
+        return config, config.to_json()
+    if overrides:
+        raise ConfigError("the judge has no settings; leave --set away")
+    if preset != "default":
+        raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
+    check_seed(seed or 0)
+    return None, json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
+
+
+def _batches(config: TrainConfig | None, items: int) -> dict[str, int]:
+    """Give the images of a step of each stage, by the setting that says so."""
+    if config is None:
+        return {"judge.batch": min(judge.JUDGE_STAGE.batch, items)}
+    return {
+        "vae.batch": min(config.vae.batch, items),
+        "flow_stage.batch": min(config.flow_stage.batch, items),
+        "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
+    }
 
 
 def train_model(
-    folder: Path, config: TrainConfig, mnist: data.Mnist, device: torch.device, *, progress: bool
+    folder: Path,
+    config: TrainConfig,
+    mnist: data.Mnist,
+    device: torch.device,
+    share: Share = ALONE,
+    *,
+    progress: bool,
 ) -> dict[str, Any]:
-    """Train the VAE, then the two networks of its prior, into an open run's folder; give the final figures."""
+    """Train the VAE, then the two networks of its prior, into an open run's folder.
+
+    Returns:
+        The final figures, in the first process.
+    """
     vae, field, network = fresh(config)
     for module in (vae, field, network):
         module.to(device)
@@ -132,7 +168,7 @@ def train_model(
     def stage(name: str, module: nn.Module, items: int, **rest: Any) -> nn.Module:
         began = time.monotonic()
         part = Stage(name, module, items=items, **rest)
-        result = run_stage(part, folder, seed=config.seed, device=device, progress=progress)
+        result = run_stage(part, folder, seed=config.seed, device=device, share=share, progress=progress)
         seconds[name] = round(time.monotonic() - began, 1)
         return result
 
@@ -140,7 +176,7 @@ def train_model(
         "vae",
         vae,
         items,
-        objective=VaeObjective(vae, mnist, config, reader),
+        objective=VaeObjective(vae, mnist, config, reader, share),
         config=config.vae,
         preview=board.reconstructions,
     )
@@ -151,19 +187,21 @@ def train_model(
         "flow",
         field,
         items,
-        objective=FlowObjective(trained, field, space, mnist, config),
+        objective=FlowObjective(trained, field, space, mnist, config, share),
         config=config.flow_stage,
     )
     assert isinstance(fitted, VelocityField)
-    known = _examples(folder, fitted, space, config, device, progress=progress)
+    known = _examples(folder, fitted, space, config, device, share, progress=progress)
     taught = stage(
         "prior",
         network,
         len(known.digit),
-        objective=GeneratorObjective(trained, network, reader, known, config),
+        objective=GeneratorObjective(trained, network, reader, known, config, share),
         config=config.prior_stage,
         preview=lambda module, path: board.samples(Prior(trained, module), config.prior.temperature, path),
     )
+    if not share.is_first:
+        return {}
     tensors = {f"vae.{name}": tensor for name, tensor in trained.state_dict().items()}
     tensors |= {f"generator.{name}": tensor for name, tensor in taught.state_dict().items()}
     # An export has no data folder; its gate needs real digits.
@@ -178,25 +216,30 @@ def _examples(
     space: FeatureSpace,
     config: TrainConfig,
     device: torch.device,
+    share: Share,
     *,
     progress: bool,
 ) -> Examples:
     """Let the velocity field answer the generator's examples, or read what it answered before the run was stopped."""
     path = folder / EXAMPLES
-    if path.exists():
-        return examples(field, space, config, device, checkpoint.read(path)[0]["target"])
-    known = examples(field, space, config, device, progress=progress)
-    checkpoint.write(path, {"target": known.target.half()}, {})
+    answers = share.from_first(lambda: checkpoint.read(path)[0]["target"] if path.exists() else None)
+    known = examples(field, space, config, device, answers, share=share, progress=progress)
+    if answers is None and share.is_first:
+        checkpoint.write(path, {"target": known.target.half()}, {})
     return known
 
 
-def _train_judge(folder: Path, mnist: data.Mnist, seed: int, device: torch.device, *, progress: bool) -> dict[str, Any]:
+def _train_judge(
+    folder: Path, mnist: data.Mnist, seed: int, device: torch.device, share: Share, *, progress: bool
+) -> dict[str, Any]:
     torch.manual_seed(seed)
     module = judge.Judge().to(device)
-    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
+    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE, share)
     stage = Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
-    trained = run_stage(stage, folder, seed=seed, device=device, progress=progress)
+    trained = run_stage(stage, folder, seed=seed, device=device, share=share, progress=progress)
     assert isinstance(trained, judge.Judge)
+    if not share.is_first:
+        return {}
     # Half precision: the judge travels in every wheel, and the export stores it so anyway.
     checkpoint.write(
         folder / JUDGE, {name: tensor.half() for name, tensor in trained.state_dict().items()}, {"seed": seed}
@@ -250,42 +293,3 @@ def load_judge(folder: Path | None = None) -> judge.Judge:
 
 def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"unknown device {name!r}; choose from auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("no CUDA device is to be seen from here; use --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def _check(folder: Path, settings: str) -> None:
-    """Refuse a folder that holds anything but this run."""
-    path = folder / CONFIG
-    try:
-        if path.exists():
-            if path.read_bytes() != settings.encode():
-                raise ConfigError(
-                    f"{folder} holds a run with other settings (see {CONFIG} there); "
-                    "repeat its command to go on with it, or choose another --out"
-                )
-        # Hidden files do not count: a run that is killed as it begins leaves one.
-        elif folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
-            raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
-    except OSError as error:
-        raise _unusable(folder, error) from error
-
-
-def _open(folder: Path, settings: str) -> None:
-    """Make the folder, its settings first: with them it can be gone on with."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.write_atomically(folder / CONFIG, settings.encode())
-        (folder / "samples").mkdir(exist_ok=True)
-    except OSError as error:
-        raise _unusable(folder, error) from error
-
-
-def _unusable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"{folder} cannot hold a run ({error.strerror}); choose another --out")

@@ -9,6 +9,7 @@ from vaegen_training.config import TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.models import Vae, analyse
 from vaegen_training.objectives import COLOR_MARGIN
+from vaegen_training.processes import ALONE, Share
 
 
 class FeatureSpace(nn.Module):
@@ -49,10 +50,10 @@ class FeatureSpace(nn.Module):
 
 @torch.no_grad()
 def painted(
-    vae: Vae, data: Mnist, config: TrainConfig, index: Tensor, random: torch.Generator
+    vae: Vae, data: Mnist, config: TrainConfig, index: Tensor, random: torch.Generator, share: Share = ALONE
 ) -> tuple[Tensor, Tensor]:
     """Paint training digits `index` afresh and give their features (n, F) and colors (n, 3)."""
-    gray = painter.augment(painter.to_float(data.train_images[index]), config.flow_stage.augment, random)
-    rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN)
+    gray = painter.augment(painter.to_float(data.train_images[index]), config.flow_stage.augment, random, share)
+    rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN, share=share)
     features, _ = analyse(vae, gray, rgb)
     return features, rgb

@@ -14,6 +14,7 @@ from vaegen_training.data import Mnist
 from vaegen_training.models import Vae
 from vaegen_training.prior import features
 from vaegen_training.prior.features import FeatureSpace
+from vaegen_training.processes import ALONE, Share
 
 _FREQUENCIES = 8  # time enters as sine and cosine of t * pi/2, 2 pi/2, ... 8 pi/2
 
@@ -64,19 +65,28 @@ class VelocityField(nn.Module):
 class FlowObjective:
     """Mean squared error of the velocity on straight lines from noise to features (Lipman et al. 2023, eq. 23)."""
 
-    def __init__(self, vae: Vae, field: VelocityField, space: FeatureSpace, data: Mnist, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        vae: Vae,
+        field: VelocityField,
+        space: FeatureSpace,
+        data: Mnist,
+        config: TrainConfig,
+        share: Share = ALONE,
+    ) -> None:
         self.vae = vae.eval()
         self.field = field
         self.space = space
         self.data = data
         self.config = config
+        self.share = share
 
     def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
         """Give the loss, per feature (of standardised features)."""
-        raw, rgb = features.painted(self.vae, self.data, self.config, index, random)
+        raw, rgb = features.painted(self.vae, self.data, self.config, index, random, self.share)
         x = self.space.standardise(raw)
-        noise = torch.randn(x.shape, generator=random, device=x.device)
+        noise = self.share.randn(*x.shape, random=random)
         # Logit-normal times: the middle of the way is the hardest (Esser et al. 2024, section 3.1).
-        time = torch.sigmoid(torch.randn(len(x), 1, generator=random, device=x.device))
+        time = torch.sigmoid(self.share.randn(len(x), 1, random=random))
         velocity = self.field(torch.lerp(noise, x, time), time, self.space.context(self.data.train_labels[index], rgb))
         return {"loss": (velocity - (x - noise)).square().mean()}

@@ -20,6 +20,7 @@ from vaegen_training.models import Vae
 from vaegen_training.objectives import COLOR_MARGIN, noise_for
 from vaegen_training.prior.features import FeatureSpace
 from vaegen_training.prior.flow import VelocityField
+from vaegen_training.processes import ALONE, Share
 from vaegen_training.randomness import generator
 
 GUIDED = 256  # examples of each step that the judge reads
@@ -68,20 +69,27 @@ def examples(
     device: torch.device,
     target: Tensor | None = None,
     *,
+    share: Share = ALONE,
     progress: bool = False,
 ) -> Examples:
-    """Draw the requests of a run and answer them, unless `target` (P, F) holds the answers already."""
+    """Draw the requests of a run and answer them, unless `target` (P, F) holds the answers already.
+
+    Several processes answer a chunk each in turn: the same chunks as one process, so the same answers to the bit.
+    """
     noise, digit, rgb = (torch.cat(parts) for parts in zip(*_requests(space, config, device), strict=True))
     if target is None:
         solved = []
         with tqdm(
             total=len(digit), desc="examples", unit=" examples", unit_scale=True, disable=None if progress else True
         ) as bar:
-            for x, d, c in zip(noise.split(_CHUNK), digit.split(_CHUNK), rgb.split(_CHUNK), strict=True):
+            chunks = zip(noise.split(_CHUNK), digit.split(_CHUNK), rgb.split(_CHUNK), strict=True)
+            for number, (x, d, c) in enumerate(chunks):
+                mine = number % share.size == share.rank
+                answer = field.solve(x, space.context(d, c), config.prior.steps) if mine else torch.empty_like(x)
                 # Half precision is enough for answers of about 1, and what a resumed run reads back from its file.
-                solved.append(field.solve(x, space.context(d, c), config.prior.steps).half())
+                solved.append(answer.half())
                 bar.update(len(d))
-        target = torch.cat(solved)
+        target = torch.cat(share.gather(solved))
     return Examples(noise, digit, rgb, target.to(device).float())
 
 
@@ -101,13 +109,22 @@ def _requests(
 class GeneratorObjective:
     """Mean squared error to the field's answers, and the judge's cross entropy on the images that come of them."""
 
-    def __init__(self, vae: Vae, network: FeatureGenerator, judge: Judge, known: Examples, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        vae: Vae,
+        network: FeatureGenerator,
+        judge: Judge,
+        known: Examples,
+        config: TrainConfig,
+        share: Share = ALONE,
+    ) -> None:
         self.vae = vae.eval()
         self.network = network
         self.judge = judge.eval()
         self.known = known
         self.guidance = config.prior.guidance
         self.temperature = config.objective.temperature_end
+        self.share = share
         for module in (vae, judge):
             module.requires_grad_(requires_grad=False)
 
@@ -121,8 +138,11 @@ class GeneratorObjective:
             return {"loss": error, "error": error}
         cross_entropy = error.new_zeros(())
         if progress >= GUIDED_FROM:
-            posterior = self.vae.posterior(space.restore(found[:GUIDED]), rgb[:GUIDED])
-            latent = latents.sample(posterior, noise_for(posterior, random), self.temperature, hard=True)
-            logits = self.judge(self.vae.decode(latent))
-            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=0.02)
+            n = min(GUIDED, len(index) * self.share.size)
+            part = self.share.count(n)
+            posterior = self.vae.posterior(space.restore(found[:part]), rgb[:part])
+            noise = noise_for(posterior, random, self.share, n)
+            logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
+            cross_entropy = F.cross_entropy(logits, digit[:part], label_smoothing=0.02)
+            cross_entropy = self.share.weigh(cross_entropy, part, n)
         return {"loss": error + self.guidance * cross_entropy, "error": error, "cross_entropy": cross_entropy}
