@@ -16,6 +16,7 @@ from vaegen_training.config import StageConfig
 from vaegen_training.loop import Stage, learning_rate, run_stage
 from vaegen_training.metrics import MetricsLog
 from vaegen_training.randomness import generator
+from vaegen_training.step import Objective
 
 CPU = torch.device("cpu")
 ITEMS = 103
@@ -29,7 +30,7 @@ def few_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOGS", 7)
 
 
-class Regression:
+class Regression(Objective):
     """Fit 4 numbers to noisy sums; remembers what it was shown, and can stop the run at a step."""
 
     def __init__(self, stop_at: int | None = None) -> None:
@@ -40,11 +41,13 @@ class Regression:
         self.fractions: list[float] = []
         self.stop_at = stop_at
 
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+    def prepare(self, progress: float) -> None:
+        self.fractions.append(progress)
+
+    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         if self.stop_at is not None and len(self.seen) == self.stop_at:
             raise KeyboardInterrupt
         self.seen.append(index.tolist())
-        self.fractions.append(progress)
         x = self.inputs[index]
         noise = 0.1 * torch.randn(len(x), generator=random)
         loss = (self.module(x)[:, 0] - x.sum(1) - noise).square().mean()
@@ -153,10 +156,10 @@ def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tmp_path: Path) ->
     norms = []
 
     class Watched(Regression):
-        def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+        def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
             if self.module.weight.grad is not None:  # what the step before left
                 norms.append(float(self.module.weight.grad.norm()))
-            return super().__call__(index, random, progress)
+            return super().compute(index, random)
 
     run(tmp_path / "free", Watched(), replace(CONFIG, epochs=1, clip=0.0))
     free, norms = norms, []
@@ -170,8 +173,8 @@ def test_gradients_are_clipped_to_the_norm_that_was_asked_for(tmp_path: Path) ->
 
 def test_metrics_are_means_over_their_intervals_in_both_files(tmp_path: Path) -> None:
     class Counting(Regression):
-        def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-            return {**super().__call__(index, random, progress), "shown": torch.tensor(float(len(self.seen)))}
+        def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+            return {**super().compute(index, random), "shown": torch.tensor(float(len(self.seen)))}
 
     problem = Counting()
     run(tmp_path, problem, replace(CONFIG, epochs=25))  # 258 steps, a line every 37

@@ -16,6 +16,7 @@ from vaegen_training.config import StageConfig
 from vaegen_training.data import Mnist
 from vaegen_training.models import measure
 from vaegen_training.processes import ALONE, Share
+from vaegen_training.step import Objective
 
 JUDGE_STAGE = StageConfig(epochs=12, batch=128, learning_rate=4e-3, warmup=0.1, ema=0.998, augment=1.0)
 """`vaegen train judge`: about 4 minutes on 2 CPU cores; about 99.5% of the test digits."""
@@ -59,7 +60,7 @@ class Judge(nn.Module):
         return [*found, self.classify(x)]
 
 
-class JudgeObjective:
+class JudgeObjective(Objective):
     """Cross entropy with a little label smoothing, on augmented gray digits."""
 
     def __init__(self, judge: Judge, data: Mnist, config: StageConfig, share: Share = ALONE) -> None:
@@ -69,7 +70,7 @@ class JudgeObjective:
         self.config = config
         self.share = share
 
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
+    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Give the loss, nats per image, and the accuracy on the batch."""
         gray = painter.augment(self.gray[index], self.config.augment, random, self.share)
         logits = self.judge.read(gray / gray.amax(1, keepdim=True).clamp_min(1 / 255))

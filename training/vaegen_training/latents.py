@@ -104,7 +104,7 @@ def deterministic(posterior: Posterior) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def sample(posterior: Posterior, uniform: Tensor, temperature: float, *, hard: bool = False) -> Tensor:
+def sample(posterior: Posterior, uniform: Tensor, temperature: float | Tensor, *, hard: bool = False) -> Tensor:
     """Draw a latent with the reparameterisation trick and Gumbel-Softmax.
 
     z = mean + exp(log_variance / 2) * eps (Kingma & Welling 2014, eq. 10);
@@ -113,7 +113,7 @@ def sample(posterior: Posterior, uniform: Tensor, temperature: float, *, hard: b
     Args:
         posterior: Parameters for n images.
         uniform: float32 (n, Z + N*K) in (0, 1), the noise.
-        temperature: Of the Gumbel-Softmax, above 0.
+        temperature: Of the Gumbel-Softmax, above 0; a number or a 0-dim tensor.
         hard: Emit one-hots forward and the soft sample's gradient backward (straight-through).
 
     Returns:

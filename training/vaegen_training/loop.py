@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 from vaegen.errors import ConfigError
 
@@ -23,21 +22,12 @@ from vaegen_training import checkpoint
 from vaegen_training.config import StageConfig
 from vaegen_training.metrics import MetricsLog
 from vaegen_training.processes import ALONE, Share
-from vaegen_training.randomness import generator
+from vaegen_training.randomness import generator, key
+from vaegen_training.step import Objective, Step
 
 LOGS = 100  # lines of metrics per stage
 PREVIEWS = 10  # sample grids per stage
 CHECKPOINT_SECONDS = 15.0  # at most this much work is lost by a kill, give or take one log interval
-
-
-class Objective(Protocol):
-    """What a stage minimises."""
-
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-        """Give 0-dim tensors, the one named "loss" to be minimised, for training images `index` int64 (n,).
-
-        `progress` is the fraction of the stage that is done, from 0 to 1.
-        """
 
 
 @dataclass(frozen=True)
@@ -79,12 +69,8 @@ def run_stage(
     """
     config, module = stage.config, stage.module
     steps = math.ceil(stage.items * config.epochs / config.batch)
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    # A learning rate in a tensor can be changed without a recompilation or a new graph.
-    optimizer = torch.optim.Adam(
-        parameters, lr=torch.tensor(config.learning_rate), betas=(0.9, config.beta2), fused=True
-    )
-    average = AveragedModel(module, multi_avg_fn=get_ema_multi_avg_fn(config.ema)) if config.ema else None
+    take_step = Step(stage.objective, module, config, device, share)
+    optimizer, average = take_step.optimizer, take_step.average
     path = folder / f"{stage.name}.checkpoint.safetensors"
     log = MetricsLog(folder, stage.name)
     stored = share.from_first(lambda: checkpoint.read(path) if path.exists() else None)
@@ -93,9 +79,7 @@ def run_stage(
         log.keep_until(step)
 
     module.train()
-    objective = stage.objective if share.size == 1 else _averaging(stage)
-    sums: dict[str, Tensor] = {}
-    counted, log_every, preview_every = 0, math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
+    log_every, preview_every = math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
     saved = time.monotonic()
     with tqdm(
         total=steps * config.batch,
@@ -105,32 +89,21 @@ def run_stage(
         unit_scale=True,
         disable=None if progress else True,
     ) as bar:
-        for index in _batches(stage, seed, step, steps):
+        for index in _batches(stage, seed, step, steps, device):
             fraction = step / steps
-            optimizer.param_groups[0]["lr"].fill_(learning_rate(config, fraction))
-            losses = objective(share.rows(index).to(device), generator(device, seed, stage.name, step), fraction)
-            optimizer.zero_grad()
-            losses["loss"].backward()
-            if config.clip:
-                nn.utils.clip_grad_norm_(parameters, config.clip)
-            optimizer.step()
-            if average is not None:
-                average.update_parameters(module)
+            noise = key(seed, stage.name, step)
+            take_step(share.rows(index), noise, fraction, learning_rate(config, fraction))
             step += 1
 
-            for name, value in losses.items():  # added up on the device: no waiting for it inside the loop
-                sums[name] = sums.get(name, 0) + value.detach()
-            counted += 1
             bar.update(len(index))
-            if step % log_every == 0 or step == steps:
-                means = share.averages({name: float(value) / counted for name, value in sums.items()})
+            if step % log_every == 0 or step == steps:  # here alone the device is waited for
+                means = share.averages(take_step.means())
                 if not math.isfinite(means["loss"]):
                     raise ConfigError(
                         f"the loss of stage {stage.name} is {means['loss']} at step {step}: training has diverged; "
                         "start a new run with a smaller learning_rate (--set)"
                     )
                 bar.set_postfix(loss=f"{means['loss']:.4g}")
-                sums, counted = {}, 0
                 if not share.is_first:
                     continue
                 log.write(step, step * config.batch, means)
@@ -151,8 +124,8 @@ def learning_rate(config: StageConfig, progress: float) -> float:
     return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _batches(stage: Stage, seed: int, first: int, steps: int) -> Iterator[Tensor]:
-    """Give the index batches of steps `first` to `steps`: a new order each epoch, drawn on the CPU."""
+def _batches(stage: Stage, seed: int, first: int, steps: int, device: torch.device) -> Iterator[Tensor]:
+    """Give the index batches of steps `first` to `steps`: a new order each epoch, drawn on the CPU and moved as one."""
     batch = stage.config.batch
     per_epoch = max(1, stage.items // batch)  # the odd images at an epoch's end are left for the next order
     for step in range(first, steps):
@@ -161,25 +134,8 @@ def _batches(stage: Stage, seed: int, first: int, steps: int) -> Iterator[Tensor
             order = torch.randperm(
                 stage.items, generator=generator(torch.device("cpu"), seed, stage.name, "epoch", epoch)
             )
+            order = order.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else order
         yield order[position * batch : (position + 1) * batch]
-
-
-class _Forward(nn.Module):
-    """An objective together with the module whose weights it depends on."""
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__()
-        self.module = stage.module
-        self.objective = stage.objective
-
-    def forward(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-        return self.objective(index, random, progress)
-
-
-def _averaging(stage: Stage) -> Objective:
-    """Give the stage's objective with gradients that are averaged over the processes as they are found."""
-    objective: Objective = DistributedDataParallel(_Forward(stage))
-    return objective
 
 
 def _result(module: nn.Module, average: AveragedModel | None) -> nn.Module:
@@ -205,15 +161,15 @@ def _restore(
     average: AveragedModel | None,
 ) -> int:
     parts: dict[str, dict[str, Tensor]] = {"module": {}, "average": {}, "optimizer": {}}
-    for key, tensor in tensors.items():
-        part, name = key.split(".", 1)
+    for label, tensor in tensors.items():
+        part, name = label.split(".", 1)
         parts[part][name] = tensor
     module.load_state_dict(parts["module"])
     if average is not None:
         average.load_state_dict(parts["average"])
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in parts["optimizer"].items():
-        index, name = key.split(".")
+    for label, tensor in parts["optimizer"].items():
+        index, name = label.split(".")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return int(meta["step"])

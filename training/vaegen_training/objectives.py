@@ -10,6 +10,7 @@ from vaegen_training.judge import Judge
 from vaegen_training.latents import Posterior
 from vaegen_training.models import FactoredVae, SeedVae, analyse
 from vaegen_training.processes import ALONE, Share
+from vaegen_training.step import Objective
 
 # Half a shade beyond either end, clipped: 9% of the channels are exactly 0 or 1, as in the colors people name.
 COLOR_MARGIN = 0.05
@@ -19,7 +20,7 @@ SHOWN = 32
 LOOKED_AT = 64
 
 
-class VaeObjective:
+class VaeObjective(Objective):
     """Negative ELBO: BCE of the reconstruction plus the weighted KL divergence; and a perceptual loss, if asked for."""
 
     def __init__(
@@ -31,8 +32,18 @@ class VaeObjective:
         self.stage = config.vae
         self.objective = config.objective
         self.share = share
+        self.temperature = torch.ones((), device=data.train_images.device)
+        self.kl_weight = torch.ones((), device=data.train_images.device)
+        self.hard = False
 
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+    def prepare(self, progress: float) -> bool:
+        """Set temperature and KL weight; codes are hard, or not yet."""
+        self.temperature.fill_(temperature(self.objective, progress))
+        self.kl_weight.fill_(kl_weight(self.objective, progress))
+        self.hard = progress >= self.objective.hard_from
+        return self.hard
+
+    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Give loss, excess BCE and KL divergence, nats per image, and the perceptual loss; means over the batch."""
         share = self.share
         n = len(index) * share.size  # images of the whole batch
@@ -41,12 +52,8 @@ class VaeObjective:
         factored = isinstance(self.vae, FactoredVae)
         rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN if factored else 0.0, share=share)
         posterior = self.vae.posterior(*analyse(self.vae, gray, rgb))
-        latent = latents.sample(
-            posterior,
-            noise_for(posterior, random, share),
-            temperature(self.objective, progress),
-            hard=progress >= self.objective.hard_from,
-        )
+        noise = noise_for(posterior, random, share)
+        latent = latents.sample(posterior, noise, self.temperature, hard=self.hard)
         if isinstance(self.vae, FactoredVae):
             logits, color = self.vae.parts(latent)
             bce = losses.painted_bce(torch.sigmoid(logits), color, gray, rgb)
@@ -59,9 +66,8 @@ class VaeObjective:
             mean = torch.stack(images)[:, :shown].mean(0)
             excess = losses.bce(mean, image[:shown]) - losses.entropy(image[:shown])
         kl = latents.kl_divergence(posterior)
-        weight = kl_weight(self.objective, progress)
         found = {
-            "loss": (bce + weight * kl).mean(),
+            "loss": (bce + self.kl_weight * kl).mean(),
             "excess_bce": share.weigh(excess.mean(), shown, min(SHOWN, n)),
             "kl": kl.mean(),
         }

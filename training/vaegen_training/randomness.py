@@ -13,5 +13,10 @@ def generator(device: torch.device, seed: int, *purpose: str | int) -> torch.Gen
         seed: The run's seed.
         purpose: What it is for, such as a stage's name and a step.
     """
-    key = "/".join(map(str, (seed, *purpose))).encode()
-    return torch.Generator(device).manual_seed(int.from_bytes(hashlib.sha256(key).digest()[:8], "little") >> 1)
+    return torch.Generator(device).manual_seed(key(seed, *purpose))
+
+
+def key(seed: int, *purpose: str | int) -> int:
+    """Give the seed of the generator of a purpose, 0 to 2**63 - 1."""
+    text = "/".join(map(str, (seed, *purpose))).encode()
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "little") >> 1

@@ -13,6 +13,7 @@ from vaegen_training.presets import preset
 from vaegen_training.prior import FeatureSpace, FlowObjective, VelocityField
 from vaegen_training.prior.features import painted
 from vaegen_training.run import fresh
+from vaegen_training.step import Objective
 
 
 class Gaussian(VelocityField):
@@ -72,14 +73,15 @@ def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     ring = torch.stack([angle.cos(), angle.sin()], 1) * (0.5 + labels[:, None]) + 4 * labels[:, None]
     space.fit(ring)
 
-    def objective(index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
-        x = space.standardise(ring[index])
-        noise, time = torch.randn(x.shape, generator=random), torch.rand(len(x), 1, generator=random)
-        velocity = field(torch.lerp(noise, x, time), time, space.context(labels[index], torch.zeros(len(x), 3)))
-        return {"loss": (velocity - (x - noise)).square().mean()}
+    class Straight(Objective):
+        def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+            x = space.standardise(ring[index])
+            noise, time = torch.randn(x.shape, generator=random), torch.rand(len(x), 1, generator=random)
+            velocity = field(torch.lerp(noise, x, time), time, space.context(labels[index], torch.zeros(len(x), 3)))
+            return {"loss": (velocity - (x - noise)).square().mean()}
 
     config = StageConfig(epochs=100, batch=200, learning_rate=5e-3, ema=0.98)
-    stage = Stage("flow", field, objective, config, 2000)
+    stage = Stage("flow", field, Straight(), config, 2000)
     fitted = run_stage(stage, tmp_path, seed=0, device=torch.device("cpu"), progress=False)
     assert isinstance(fitted, VelocityField)
     digit, noise = torch.arange(1000) % 2, torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))

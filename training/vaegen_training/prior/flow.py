@@ -15,6 +15,7 @@ from vaegen_training.models import Vae
 from vaegen_training.prior import features
 from vaegen_training.prior.features import FeatureSpace
 from vaegen_training.processes import ALONE, Share
+from vaegen_training.step import Objective
 
 _FREQUENCIES = 8  # time enters as sine and cosine of t * pi/2, 2 pi/2, ... 8 pi/2
 
@@ -62,7 +63,7 @@ class VelocityField(nn.Module):
         return x
 
 
-class FlowObjective:
+class FlowObjective(Objective):
     """Mean squared error of the velocity on straight lines from noise to features (Lipman et al. 2023, eq. 23)."""
 
     def __init__(
@@ -81,7 +82,7 @@ class FlowObjective:
         self.config = config
         self.share = share
 
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:  # noqa: ARG002
+    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Give the loss, per feature (of standardised features)."""
         raw, rgb = features.painted(self.vae, self.data, self.config, index, random, self.share)
         x = self.space.standardise(raw)

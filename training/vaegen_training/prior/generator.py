@@ -22,6 +22,7 @@ from vaegen_training.prior.features import FeatureSpace
 from vaegen_training.prior.flow import VelocityField
 from vaegen_training.processes import ALONE, Share
 from vaegen_training.randomness import generator
+from vaegen_training.step import Objective
 
 GUIDED = 256  # examples of each step that the judge reads
 GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
@@ -106,7 +107,7 @@ def _requests(
         yield noise, digit, painter.random_colors(n, random, margin=COLOR_MARGIN)
 
 
-class GeneratorObjective:
+class GeneratorObjective(Objective):
     """Mean squared error to the field's answers, and the judge's cross entropy on the images that come of them."""
 
     def __init__(
@@ -125,10 +126,16 @@ class GeneratorObjective:
         self.guidance = config.prior.guidance
         self.temperature = config.objective.temperature_end
         self.share = share
+        self.guided = False
         for module in (vae, judge):
             module.requires_grad_(requires_grad=False)
 
-    def __call__(self, index: Tensor, random: torch.Generator, progress: float) -> dict[str, Tensor]:
+    def prepare(self, progress: float) -> bool:
+        """Let the judge join in half-way."""
+        self.guided = progress >= GUIDED_FROM
+        return self.guided
+
+    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Give the loss, the error per feature (of standardised features) and, where it is used, the cross entropy."""
         known, space = self.known, self.network.space
         digit, rgb = known.digit[index], known.rgb[index]
@@ -137,7 +144,7 @@ class GeneratorObjective:
         if not self.guidance:
             return {"loss": error, "error": error}
         cross_entropy = error.new_zeros(())
-        if progress >= GUIDED_FROM:
+        if self.guided:
             n = min(GUIDED, len(index) * self.share.size)
             part = self.share.count(n)
             posterior = self.vae.posterior(space.restore(found[:part]), rgb[:part])
