@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "assets" / "tiny"
 PAGE = (ROOT / "docs" / "performance.md").read_text()
-PARTS = ["cold", "latency", "throughput", "bulk", "memory", "options", "training"]
+PARTS = ["cold", "latency", "throughput", "bulk", "memory", "options", "training", "scaling"]
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":

@@ -1,4 +1,4 @@
-"""What test_processes.py runs under torchrun: short runs, the first process alone writing, the last one killed.
+"""What each process of a group in test_processes.py runs: short runs, the first process alone writing, one killed.
 
 Arguments: the folder of the digits, the folder of the runs, and as JSON the arguments of each run by its name.
 """

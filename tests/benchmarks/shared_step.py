@@ -1,0 +1,74 @@
+"""What torchrun starts for `scaling`: prints the times of a training step, round by round, as JSON.
+
+Arguments: rounds, "wall" or "cpu", and the processes that torchrun starts.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from vaegen_training import data, presets
+from vaegen_training.objectives import VaeObjective
+from vaegen_training.processes import ALONE, Share, joined
+from vaegen_training.run import fresh, load_judge
+from vaegen_training.step import Step
+
+STEPS = 4  # timed at once
+KINDS = ("continuous", "discrete", "joint")
+DIGITS = Path(__file__).parents[1] / "assets" / "digits"
+
+
+def steps(kind: str, digits: data.Mnist, share: Share, threads: int) -> Callable[[], None]:
+    """Give a call that takes some steps of a default preset's VAE."""
+    config = presets.preset("default", kind)
+    vae, _, _ = fresh(config)
+    objective = VaeObjective(vae, digits, config, load_judge(), share)
+    step = Step(objective, vae, config.vae, torch.device("cpu"), share)
+    index = share.rows(torch.arange(config.vae.batch))
+
+    def take() -> None:
+        torch.set_num_threads(threads)
+        for number in range(STEPS):
+            step(index, number, 0.5, 1e-4)
+
+    return take
+
+
+def main(rounds: int, clock: str, processes: int) -> None:
+    """Time the step in one process, while the others wait, and in all of them."""
+    torch.set_flush_denormal(True)
+    digits = data.load(DIGITS, verify=False)
+    now = time.perf_counter if clock == "wall" else time.process_time
+    figures: dict[str, dict[str, list[float]]] = {}
+    with joined("cpu") as (share, _):
+        for kind in KINDS:
+            sides = {
+                "1 process": (steps(kind, digits, ALONE, 1), share.is_first),
+                f"1 process, {processes} threads": (steps(kind, digits, ALONE, processes), share.is_first),
+                f"{processes} processes": (steps(kind, digits, share, 1), True),
+            }
+            times = figures[kind] = {name: [] for name in sides}
+            names = list(sides)
+            for number in range(-1, rounds):  # the first round is not counted
+                first = max(number, 0) % len(names)
+                for name in names[first:] + names[:first]:
+                    take, takes_part = sides[name]
+                    dist.barrier()
+                    begin = now()
+                    if takes_part:
+                        take()
+                    spent = torch.tensor(now() - begin if takes_part else 0.0)
+                    if clock == "cpu":  # of all processes
+                        share.total(spent)
+                    if number >= 0:
+                        times[name].append(float(spent) / STEPS)
+    if share.is_first:
+        sys.stdout.write(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
