@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,12 @@ KILLED = {"killed": {"kind": "continuous", "overrides": SMALL}}
 SHORT_JUDGE = replace(judge.JUDGE_STAGE, epochs=0.8, batch=120, ema=0.5)  # as in several.py
 
 
-def torchrun(processes: int, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
+def torchrun(processes: int, *arguments: str | Path) -> "subprocess.Popen[str]":
     program = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*program, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.Popen(
+        [*program, *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def group(processes: int, *arguments: str | Path) -> list[int]:
@@ -145,12 +148,13 @@ def test_a_killed_group_goes_on_with_the_same_command_to_the_same_bits(
 ) -> None:
     out = shutil.copytree(together / "killed", tmp_path / "run")
     settings = [part for key, value in SMALL.items() for part in ("--set", f"{key}={value}")]
-    done = torchrun(
+    process = torchrun(
         2, "-m", "vaegen_training", "continuous", "--data-dir", digits_dir, "--no-verify",
         "--device", "cpu", "--out", out, *settings,
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
-    assert len(re.findall("^trained continuous in", done.stderr, re.MULTILINE)) == 1
+    output, messages = process.communicate()
+    assert (process.returncode, output) == (0, f"{out}\n"), messages
+    assert len(re.findall("^trained continuous in", messages, re.MULTILINE)) == 1
     for file in ("model.safetensors", "prior.examples.safetensors"):
         assert (out / file).read_bytes() == (together / "continuous" / file).read_bytes()
 
@@ -164,20 +168,36 @@ def test_one_process_goes_on_where_several_were_killed(
         assert distance(alone / "continuous", out, stage) < 0.05
 
 
+def test_a_torchrun_that_is_killed_takes_its_processes_along(digits_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = torchrun(
+        2, "-m", "vaegen_training", "joint", "--data-dir", digits_dir, "--no-verify", "--device", "cpu",
+        "--set", "vae.epochs=5000", "--out", out,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (out / "metrics.jsonl").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    _, messages = process.communicate(timeout=60)  # until the last process that could still say something is gone
+    assert process.returncode == -signal.SIGKILL
+    assert not (out / "summary.json").exists(), messages
+
+
 # --- what is refused ------------------------------------------------------------------------------------------
 
 
 def test_what_the_first_process_alone_meets_ends_all_in_one_line(digits_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("Dear")
-    done = torchrun(
+    process = torchrun(
         2, "-m", "vaegen_training", "joint", "--data-dir", digits_dir, "--no-verify", "--device", "cpu",
         "--out", tmp_path / "file" / "run",
     )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, "")  # torchrun's own code; below, that of the process
-    assert len(re.findall("^vaegen: .*cannot hold a run.*choose another --out$", done.stderr, re.MULTILINE)) == 1
-    assert done.stderr.count("vaegen: ") == 1
-    assert done.stderr.count("Traceback") == 1  # torchrun's
-    assert re.search(r"rank +: 0 .*\n +exitcode +: 4 ", done.stderr)
+    output, messages = process.communicate()
+    assert (process.returncode, output) == (1, "")  # torchrun's own code; below, that of the process
+    assert len(re.findall("^vaegen: .*cannot hold a run.*choose another --out$", messages, re.MULTILINE)) == 1
+    assert messages.count("vaegen: ") == 1
+    assert messages.count("Traceback") == 1  # torchrun's
+    assert re.search(r"rank +: 0 .*\n +exitcode +: 4 ", messages)
     assert (tmp_path / "file").read_text() == "Dear"
 
 
