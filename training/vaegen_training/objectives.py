@@ -48,7 +48,7 @@ class VaeObjective(Objective):
         share = self.share
         n = len(index) * share.size  # images of the whole batch
         shown, looked_at = share.count(min(SHOWN, n)), share.count(min(LOOKED_AT, n))
-        gray = painter.augment(painter.to_float(self.images[index]), self.stage.augment, random, share)
+        gray = painter.augment(painter.to_float(self.images.index_select(0, index)), self.stage.augment, random, share)
         factored = isinstance(self.vae, FactoredVae)
         rgb = painter.random_colors(len(gray), random, margin=COLOR_MARGIN if factored else 0.0, share=share)
         posterior = self.vae.posterior(*analyse(self.vae, gray, rgb))
