@@ -171,22 +171,21 @@ def _before(job: Job, settings: Settings) -> Result | None:
 
 def _write(target: str, image: Picture, settings: Settings) -> Result | None:
     """Write one result; gives the failure, if there is one."""
-    path = Path(target)
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
     data = encode_image(image, settings.form)
     replace = settings.replace or settings.skip
     try:
         try:
-            write_bytes(path, data, force=replace, temporary=temporary)
+            write_bytes(target, data, force=replace, temporary=temporary)
         except OutputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, data, force=replace, temporary=temporary)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            write_bytes(target, data, force=replace, temporary=temporary)
     except OutputError as error:
         return Result("failed", str(error), fault=_fault(error.__cause__))
     except OSError as error:
-        reason = f"cannot make the folder '{shown(path.parent)}': {error.strerror or error}"
+        reason = f"cannot make the folder '{shown(os.path.dirname(target))}': {error.strerror or error}"
         return Result("failed", reason, fault=_fault(error))
     return None
 
