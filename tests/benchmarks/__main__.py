@@ -15,7 +15,7 @@ import onnxruntime
 import vaegen
 from vaegen.bundle import find
 
-from tests.benchmarks import cold, page, small, warm
+from tests.benchmarks import cold, folder, page, small, warm
 from tests.benchmarks.measure import Clock, Environment, Table
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="cpu counts the processor's time, for a machine that has other work; then 1 thread alone tells something.",
 )
+@click.option("--full", is_flag=True, help="Measure a folder of 100,000 files too.")
 @click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
 @click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
@@ -47,26 +48,28 @@ def main(
     threads: str,
     count: int,
     clock: Clock,
+    full: bool,
     with_torch: bool,
     out: Path | None,
     pages: tuple[Path, ...],
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, sizes, memory and options; all of them where none is named. The
+    The parts are cold, latency, throughput, bulk, folder, sizes, memory and options; all of them where none is named. The
     times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
     # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
     name = model if model in vaegen.models() else str(find(model).absolute())
-    with tempfile.TemporaryDirectory() as folder:
-        environment = Environment(Path(folder))
+    with tempfile.TemporaryDirectory() as home:
+        environment = Environment(Path(home))
         known: dict[str, Callable[[], list[Table]]] = {
             "cold": lambda: cold.cold(environment, name, rounds, clock, with_torch=with_torch),
             "latency": lambda: [warm.latency(name, rounds, clock)],
             "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
             "bulk": lambda: [warm.bulk(name, count, max(1, rounds // 5), clock)],
+            "folder": lambda: folder.folder(environment, name, max(1, rounds // 3), clock, full=full),
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),
@@ -95,7 +98,8 @@ def main(
     what = "processor time" if clock == "cpu" else "wall-clock time"
     for target in pages:
         for part, tables in figures.items():
-            command = f"`python -m tests.benchmarks {part} --clock {clock} --rounds {rounds} --model {model}`"
+            more = " --full" if full and part == "folder" else ""
+            command = f"`python -m tests.benchmarks {part} --clock {clock} --rounds {rounds} --model {model}{more}`"
             page.replace(target, part, tables, f"{command}, {what}, {', '.join(machine.values())}")
 
 

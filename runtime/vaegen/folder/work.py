@@ -28,7 +28,8 @@ from vaegen.session import ROWS
 if TYPE_CHECKING:
     from vaegen.model import Model
 
-CHUNK = 128  # files in one batch of the model, and in one message to a worker
+CHUNK = 128  # files in one batch of the model, and in one message to a worker; fewer of a small folder
+SHARES = 4  # chunks that each worker gets at least, so that none is idle while another has the last of them
 # Images that go through the model at a time, a multiple of ROWS. Larger arrays make the heap grow for thousands of
 # files, until it has holes of every size: 5 MB with 128, for 2% of speed.
 AT_ONCE = 32
@@ -48,7 +49,7 @@ def count_workers(files: int) -> int:
 
 
 def in_order(
-    model: "Model", jobs: Iterable[Job], settings: Settings, workers: int
+    model: "Model", jobs: Iterable[Job], planned: int, settings: Settings, workers: int
 ) -> Generator[tuple[Job, Result], None, None]:
     """Do all jobs; gives their results in the order of the jobs, whatever the number of workers.
 
@@ -61,13 +62,13 @@ def in_order(
         KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
     """
     if workers == 1:
-        for chunk in _chunks(jobs):
+        for chunk in _chunks(jobs, CHUNK):
             yield from zip(chunk, process(model, chunk, settings), strict=False)
         return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     interrupt: KeyboardInterrupt | None = None
-    chunks = _chunks(jobs)
+    chunks = _chunks(jobs, max(1, min(CHUNK, planned // (SHARES * workers))))
     try:
         while True:
             try:
@@ -198,9 +199,9 @@ def _temporary_prefix(token: str) -> str:
     return f".vaegen-{token}-"
 
 
-def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+def _chunks(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
     rest = iter(jobs)
-    while chunk := list(itertools.islice(rest, CHUNK)):
+    while chunk := list(itertools.islice(rest, size)):
         yield chunk
 
 
