@@ -8,7 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import vaegen
 from PIL import Image
+from vaegen.folder.work import AT_ONCE
+from vaegen.images import decode_image, encode_png, read_image
+from vaegen.output import write_bytes
 
 from tests.benchmarks.cold import RUN
 from tests.benchmarks.measure import Call, Clock, Environment, Row, Table, compare, in_turn
@@ -64,7 +68,49 @@ def folder(environment: Environment, model: str, rounds: int, clock: Clock, *, f
             "converting and resizing them with Pillow in one process, as files per second",
             _rows(large[PHOTOGRAPHS], PHOTOGRAPHS),
         ),
+        _steps(sources[FILES[0]], environment.folder / "steps", model, rounds, clock),
     ]
+
+
+def _steps(source: Path, target: Path, model: str, rounds: int, clock: Clock) -> Table:
+    """Measure what one file takes, step by step, in this process."""
+    paths = sorted(map(str, source.rglob("*.png")))
+    contents = [Path(path).read_bytes() for path in paths]
+    number = itertools.count()
+
+    def places() -> list[str]:
+        folder = target / str(next(number))
+        folder.mkdir(parents=True)
+        return [f"{folder}/{Path(path).name}" for path in paths]
+
+    def copy() -> None:
+        for path, place in zip(paths, places(), strict=True):
+            Image.open(path).convert("RGB").save(place)
+
+    def write() -> None:
+        for place, content in zip(places(), contents, strict=True):
+            write_bytes(place, content)
+
+    with vaegen.load(model) as loaded:
+        pictures = np.stack([read_image(path) for path in paths])
+        results = loaded.reconstruct(pictures)
+        sides: dict[str, Call] = {
+            "copy with Pillow": copy,
+            "decode, with Pillow": lambda: [decode_image(content) for content in contents],
+            "read and decode": lambda: [read_image(path) for path in paths],
+            "reconstruct, 32 at a time": lambda: [
+                loaded.reconstruct(pictures[at : at + AT_ONCE]) for at in range(0, len(pictures), AT_ONCE)
+            ],
+            "encode as PNG": lambda: [encode_png(result) for result in results],
+            "write": write,
+        }
+        times = in_turn(sides, rounds, clock)
+    floor = times["copy with Pillow"]
+    rows = [
+        compare(name, "\u00b5s", 1e6 * statistics.median(each) / len(paths), each, floor)
+        for name, each in times.items()
+    ]
+    return Table("One 28x28 PNG file in one process, step by step", "copying it with Pillow", tuple(rows))
 
 
 def _times(
@@ -129,7 +175,7 @@ def _digits(target: Path, files: int) -> Path:
 
 
 def _photographs(target: Path, files: int) -> Path:
-    """Write large pictures that compress as photographs do: smooth colors under noise, 3 to 4 MB each."""
+    """Write large pictures that compress as photographs do: smooth colors under noise, 2 MB each."""
     generator = np.random.default_rng(0)
     noise = generator.integers(-12, 13, (PHOTOGRAPH[1], PHOTOGRAPH[0], 1))
 
