@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="cpu counts the processor's time, for a machine that has other work; then 1 thread alone tells something.",
 )
-@click.option("--full", is_flag=True, help="Measure a folder of 100,000 files too.")
+@click.option("--files", default="1000,10000", show_default=True, help="Files in a folder, from few to many.")
+@click.option("--photographs", default=64, show_default=True, help="Photographs in a folder.")
 @click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
 @click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
@@ -48,7 +49,8 @@ def main(
     threads: str,
     count: int,
     clock: Clock,
-    full: bool,
+    files: str,
+    photographs: int,
     with_torch: bool,
     out: Path | None,
     pages: tuple[Path, ...],
@@ -60,6 +62,7 @@ def main(
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
+    sizes = [int(size) for size in files.split(",")]
     # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
     name = model if model in vaegen.models() else str(find(model).absolute())
     with tempfile.TemporaryDirectory() as home:
@@ -69,7 +72,7 @@ def main(
             "latency": lambda: [warm.latency(name, rounds, clock)],
             "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
             "bulk": lambda: [warm.bulk(name, count, max(1, rounds // 5), clock)],
-            "folder": lambda: folder.folder(environment, name, max(1, rounds // 3), clock, full=full),
+            "folder": lambda: folder.folder(environment, name, sizes, photographs, max(1, rounds // 3), clock),
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),
@@ -98,7 +101,7 @@ def main(
     what = "processor time" if clock == "cpu" else "wall-clock time"
     for target in pages:
         for part, tables in figures.items():
-            more = " --full" if full and part == "folder" else ""
+            more = f" --files {files}" if part == "folder" else ""
             command = f"`python -m tests.benchmarks {part} --clock {clock} --rounds {rounds} --model {model}{more}`"
             page.replace(target, part, tables, f"{command}, {what}, {', '.join(machine.values())}")
 

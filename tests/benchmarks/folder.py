@@ -10,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import vaegen
 from PIL import Image
+from vaegen.folder.names import walk
+from vaegen.folder.plan import Plan
 from vaegen.folder.work import AT_ONCE
 from vaegen.images import decode_image, encode_png, read_image
 from vaegen.output import write_bytes
@@ -18,11 +20,8 @@ from tests.benchmarks.cold import RUN
 from tests.benchmarks.measure import Call, Clock, Environment, Row, Table, compare, in_turn
 
 DIGITS = Path(__file__).parents[1] / "assets" / "digits" / "train-images-idx3-ubyte.gz"
-FILES = (1_000, 10_000)
-MANY = 100_000
 IN_FOLDER = 1_000
 WORKERS = (1, 2)
-PHOTOGRAPHS = 32
 PHOTOGRAPH = (4000, 3000)  # 12 megapixels
 
 # What a user would write, one process: the floor. {draft} and {how} say what becomes of an image.
@@ -44,31 +43,43 @@ RESIZE = LOOP.format(draft="", how=SCALE)
 DRAFT = LOOP.format(draft='image.draft("RGB", (224, 168))', how=SCALE)
 
 
-def folder(environment: Environment, model: str, rounds: int, clock: Clock, *, full: bool) -> list[Table]:
+def folder(
+    environment: Environment, model: str, sizes: Sequence[int], photographs: int, rounds: int, clock: Clock
+) -> list[Table]:
     """Measure files per second, of whole processes and of what further files cost them.
+
+    Args:
+        environment: Runs the processes.
+        model: The model.
+        sizes: Files in a folder of digits, from few to many.
+        photographs: Files in a folder of photographs.
+        rounds: Times each side runs.
+        clock: What a time is.
 
     Results are never removed between two measurements: an ext4 without a journal goes around the inodes of removed
     files for half a minute, which makes the next files 10 times as expensive.
     """
-    sizes = (*FILES, MANY) if full else FILES
     sources = {size: _digits(environment.folder / f"digits-{size}", size) for size in sizes}
     small = _times(environment, sources, {"copy with Pillow": COPY}, model, rounds, clock)
-    photographs = _photographs(environment.folder / "photographs", PHOTOGRAPHS)
+    sources_large = {photographs: _photographs(environment.folder / "photographs", photographs)}
     loops = {"convert and resize with Pillow": RESIZE, "the same in draft mode": DRAFT}
-    large = _times(environment, {PHOTOGRAPHS: photographs}, loops, model, rounds, clock)
+    large = _times(environment, sources_large, loops, model, rounds, clock)
     return [
         Table(
             "A folder of 28x28 PNG files",
             "copying them with Pillow in one process, as files per second; further files are those of the larger "
             "folder, so that the start of processes is left out",
-            (*(row for size in sizes for row in _rows(small[size], size)), *_further(small, sizes)),
+            (
+                *(row for size in sizes for row in _rows(small[size], size)),
+                *(_further(small, sizes) if len(sizes) > 1 else ()),
+            ),
         ),
         Table(
-            f"A folder of {PHOTOGRAPHS} JPEG photographs of 12 megapixels",
+            f"A folder of {photographs} JPEG photographs of 12 megapixels",
             "converting and resizing them with Pillow in one process, as files per second",
-            _rows(large[PHOTOGRAPHS], PHOTOGRAPHS),
+            _rows(large[photographs], photographs),
         ),
-        _steps(sources[FILES[0]], environment.folder / "steps", model, rounds, clock),
+        _steps(sources[sizes[0]], environment.folder / "steps", model, rounds, clock),
     ]
 
 
@@ -91,11 +102,19 @@ def _steps(source: Path, target: Path, model: str, rounds: int, clock: Clock) ->
         for place, content in zip(places(), contents, strict=True):
             write_bytes(place, content)
 
+    def plan() -> None:
+        with Plan(source, target / "nothing", "png") as plan:
+            plan.collect(walk(plan.source))
+            plan.check(force=False, skip=False, disjoint=True)
+            for _ in plan.jobs():
+                pass
+
     with vaegen.load(model) as loaded:
         pictures = np.stack([read_image(path) for path in paths])
         results = loaded.reconstruct(pictures)
         sides: dict[str, Call] = {
             "copy with Pillow": copy,
+            "plan": plan,
             "decode, with Pillow": lambda: [decode_image(content) for content in contents],
             "read and decode": lambda: [read_image(path) for path in paths],
             "reconstruct, 32 at a time": lambda: [

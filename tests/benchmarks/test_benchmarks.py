@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import folder
+
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "assets" / "tiny"
 PAGE = (ROOT / "docs" / "performance.md").read_text()
-PARTS = ["cold", "latency", "throughput", "bulk", "memory", "options"]
+PARTS = ["cold", "latency", "throughput", "bulk", "folder", "memory", "options"]
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -22,11 +24,12 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:
     """The figures and the page of a small run."""
-    folder = tmp_path_factory.mktemp("benchmark")
-    written, page = folder / "figures.json", folder / "page.md"
+    home = tmp_path_factory.mktemp("benchmark")
+    written, page = home / "figures.json", home / "page.md"
     page.write_text(PAGE)
     small = ("--model", TINY, "--rounds", 1, "--batches", "1,3", "--threads", 1, "--no-torch", "--count", 600)
-    done = run(*small, "--json", written, "--page", page, *PARTS)
+    sizes = ("--files", 8, "--photographs", 1)
+    done = run(*small, *sizes, "--json", written, "--page", page, *PARTS)
     assert done.returncode == 0, done.stderr
     return json.loads(written.read_text()), page.read_text()
 
@@ -58,6 +61,13 @@ def test_the_page_has_the_tables_and_keeps_the_rest(outcome: tuple[object, str])
     )
     assert "| `vaegen --help` |" in page
     assert "`python -m tests.benchmarks latency --clock wall --rounds 1" in page
+
+
+def test_further_files_leave_the_start_of_processes_out() -> None:
+    times = {100: {"copy": [1.0, 1.0], "vaegen": [2.0, 2.5]}, 500: {"copy": [5.0, 5.0], "vaegen": [4.0, 4.5]}}
+    copy, reconstruct = folder._further(times, (100, 500))
+    assert (copy.value, copy.ratio) == (100, 1)
+    assert (reconstruct.what, reconstruct.value, reconstruct.ratio) == ("400 further files: vaegen", 200, 2)
 
 
 def test_a_part_that_there_is_not() -> None:
