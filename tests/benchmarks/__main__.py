@@ -57,7 +57,7 @@ def main(
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, folder, sizes, memory and options; all of them where none is named. The
+    The parts are cold, latency, throughput, bulk, folder, sizes, memory and options; all where none is named. The
     times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
