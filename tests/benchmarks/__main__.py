@@ -38,6 +38,14 @@ if TYPE_CHECKING:
 )
 @click.option("--files", default="1000,10000", show_default=True, help="Files in a folder, from few to many.")
 @click.option("--photographs", default=64, show_default=True, help="Photographs in a folder.")
+@click.option(
+    "--in",
+    "place",
+    type=click.Path(exists=True, file_okay=False),
+    default="/dev/shm" if Path("/dev/shm").is_dir() else None,
+    show_default=True,
+    help="Where files are written, 10 KB for each of --files and --rounds; in memory, or disks are measured too.",
+)
 @click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
 @click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
@@ -51,6 +59,7 @@ def main(
     clock: Clock,
     files: str,
     photographs: int,
+    place: str | None,
     with_torch: bool,
     out: Path | None,
     pages: tuple[Path, ...],
@@ -65,7 +74,7 @@ def main(
     sizes = [int(size) for size in files.split(",")]
     # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
     name = model if model in vaegen.models() else str(find(model).absolute())
-    with tempfile.TemporaryDirectory() as home:
+    with tempfile.TemporaryDirectory(dir=place) as home:
         environment = Environment(Path(home))
         known: dict[str, Callable[[], list[Table]]] = {
             "cold": lambda: cold.cold(environment, name, rounds, clock, with_torch=with_torch),
