@@ -66,10 +66,13 @@ def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[
             model.join()
 
 
-def load_libraries() -> None:
-    """Import what a model runs on."""
+def load_libraries(*, graphs: bool = True) -> None:
+    """Import what a model runs on; without `graphs`, what a process needs that has others run it."""
     with _no_collecting():
-        _import_libraries()
+        if graphs:
+            _import_libraries()
+        else:
+            _import_numpy()
 
 
 @contextmanager

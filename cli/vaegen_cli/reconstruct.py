@@ -260,7 +260,7 @@ def _file(
 
 
 def _folder(settings: Settings, source: Path, model: str, threads: int, *, as_json: bool, call: dict[str, Any]) -> int:
-    load_libraries()
+    load_libraries(graphs=call["workers"] in (1, "auto"))
     with vaegen.load(model, threads=threads) as loaded, Progress(settings, reported=bool(call["report"])) as progress:
         try:
             result = vaegen.reconstruct_folder(loaded, **call, on_plan=progress.on_plan, on_outcome=progress.on_outcome)

@@ -17,7 +17,7 @@ import onnxruntime
 import vaegen
 from vaegen.bundle import find
 
-from tests.benchmarks import cold, page, scaling, small, training, warm
+from tests.benchmarks import cold, folder, page, scaling, small, training, warm
 from tests.benchmarks.measure import Clock, Environment, Table
 
 if TYPE_CHECKING:
@@ -46,6 +46,16 @@ if TYPE_CHECKING:
     default=training.DIGITS,
     help="MNIST to train on; else 1,000 of its digits.",
 )
+@click.option("--files", default="1000,10000", show_default=True, help="Files in a folder, from few to many.")
+@click.option("--photographs", default=64, show_default=True, help="Photographs in a folder.")
+@click.option(
+    "--in",
+    "place",
+    type=click.Path(exists=True, file_okay=False),
+    default="/dev/shm" if Path("/dev/shm").is_dir() else None,
+    show_default=True,
+    help="Where files are written, 10 KB for each of --files and --rounds; in memory, or disks are measured too.",
+)
 @click.option("--torch/--no-torch", "with_torch", default=True, show_default=True, help="Measure torch's side too.")
 @click.option("--json", "out", type=click.Path(path_type=Path), help="Write the figures to a file, not to stdout.")
 @click.option("--page", "pages", type=click.Path(path_type=Path), multiple=True, help="Write the tables to a page.")
@@ -59,27 +69,32 @@ def main(
     clock: Clock,
     step_batches: str,
     data_dir: Path,
+    files: str,
+    photographs: int,
+    place: str | None,
     with_torch: bool,
     out: Path | None,
     pages: tuple[Path, ...],
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, sizes, memory, options, training, training-profile,
-    training-options and scaling; all of them where none is named. The times of a part are of one run, its sides in turn.
+    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile,
+    training-options and scaling; all where none is named. The times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
+    sizes = [int(size) for size in files.split(",")]
     steps_of = [int(size) for size in step_batches.split(",")]
     # A bundle's folder must be found by processes that run elsewhere; a name means the shipped model there too.
     name = model if model in vaegen.models() else str(find(model).absolute())
-    with tempfile.TemporaryDirectory() as folder:
-        environment = Environment(Path(folder))
+    with tempfile.TemporaryDirectory(dir=place) as home:
+        environment = Environment(Path(home))
         known: dict[str, Callable[[], list[Table]]] = {
             "cold": lambda: cold.cold(environment, name, rounds, clock, with_torch=with_torch),
             "latency": lambda: [warm.latency(name, rounds, clock)],
             "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
             "bulk": lambda: [warm.bulk(name, count, max(1, rounds // 5), clock)],
+            "folder": lambda: folder.folder(environment, name, sizes, photographs, max(1, rounds // 3), clock),
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),
@@ -112,8 +127,23 @@ def main(
     what = "processor time" if clock == "cpu" else "wall-clock time"
     for target in pages:
         for part, tables in figures.items():
-            command = f"`python -m tests.benchmarks {part} --clock {clock} --rounds {rounds} --model {model}`"
-            page.replace(target, part, tables, f"{command}, {what}, {', '.join(machine.values())}")
+            heading = f"`{_command(part)}`, {what}, {', '.join(machine.values())}"
+            page.replace(target, part, tables, heading)
+
+
+def _command(part: str) -> str:
+    """Give the command that measures one part as this one did; where MNIST lies is nobody's business."""
+    context = click.get_current_context()
+    words = ["python -m tests.benchmarks", part]
+    for option in context.command.params:
+        name = option.name or ""
+        if not isinstance(option, click.Option) or name in ("out", "pages"):
+            continue
+        value = "MNIST" if name == "data_dir" else context.params[name]
+        if context.params[name] != option.get_default(context):
+            off = value is False
+            words += [(option.secondary_opts if off else option.opts)[0], *([] if isinstance(value, bool) else [value])]
+    return " ".join(map(str, words))
 
 
 def _machine() -> dict[str, str]:

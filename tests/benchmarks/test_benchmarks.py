@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import folder
+
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "assets" / "tiny"
 PAGE = (ROOT / "docs" / "performance.md").read_text()
-PARTS = ["cold", "latency", "throughput", "bulk", "memory", "options", "training", "scaling"]
+PARTS = ["cold", "latency", "throughput", "bulk", "folder", "memory", "options", "training", "scaling"]
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -22,11 +24,11 @@ def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, object], str]:
     """The figures and the page of a small run."""
-    folder = tmp_path_factory.mktemp("benchmark")
-    written, page = folder / "figures.json", folder / "page.md"
+    home = tmp_path_factory.mktemp("benchmark")
+    written, page = home / "figures.json", home / "page.md"
     page.write_text(PAGE)
     few = ("--rounds", 1, "--batches", "1,3", "--threads", 1, "--count", 600, "--steps-of", 3)
-    small = ("--model", TINY, "--no-torch", *few)
+    small = ("--model", TINY, "--no-torch", *few, "--files", 8, "--photographs", 1)
     done = run(*small, "--json", written, "--page", page, *PARTS)
     assert done.returncode == 0, done.stderr
     return json.loads(written.read_text()), page.read_text()
@@ -62,7 +64,7 @@ def test_the_page_has_the_tables_and_keeps_the_rest(outcome: tuple[object, str])
         page.partition(sizes)[2].partition("<!-- end -->")[0] == PAGE.partition(sizes)[2].partition("<!-- end -->")[0]
     )
     assert "| `vaegen --help` |" in page
-    assert "`python -m tests.benchmarks latency --clock wall --rounds 1" in page
+    assert re.search(r"`python -m tests\.benchmarks latency --model \S+ --rounds 1 --batches 1,3 ", page)
 
 
 def test_the_profile_of_a_step() -> None:
@@ -113,6 +115,13 @@ def test_a_step_takes_every_change_that_the_table_of_options_has() -> None:
     # torch.compile is left out: it works for a minute.
     assert len(done.stdout.splitlines()) == 8
     assert {"as it is", "bfloat16 products", "painted in the first layer"} <= {*done.stdout.splitlines()}
+
+
+def test_further_files_leave_the_start_of_processes_out() -> None:
+    times = {100: {"copy": [1.0, 1.0], "vaegen": [2.0, 2.5]}, 500: {"copy": [5.0, 5.0], "vaegen": [4.0, 4.5]}}
+    copy, reconstruct = folder._further(times, (100, 500))
+    assert (copy.value, copy.ratio) == (100, 1)
+    assert (reconstruct.what, reconstruct.value, reconstruct.ratio) == ("400 further files: vaegen", 200, 2)
 
 
 def test_a_part_that_there_is_not() -> None:

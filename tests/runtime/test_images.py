@@ -155,6 +155,49 @@ def test_shrinking_is_antialiased() -> None:
     assert abs(found.astype(int) - 127.5).max() < 3
 
 
+@pytest.mark.parametrize(("width", "height", "orientation"), [(1601, 1203, 1), (1601, 1203, 6), (451, 600, 3)])
+def test_a_large_jpeg_decoded_at_a_part_of_its_size_looks_as_at_all_of_it(
+    width: int, height: int, orientation: int
+) -> None:
+    colors = np.random.default_rng(0).integers(0, 256, (15, 20, 3)).astype(np.uint8)
+    photograph = Image.fromarray(colors).resize((width, height), Image.Resampling.BICUBIC)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(photograph, "JPEG", quality=90, exif=exif)
+    with Image.open(io.BytesIO(data)) as whole:
+        expected = fit(whole)
+    difference = abs(decode_image(data).astype(int) - expected)
+    assert 0 < difference.max() <= 3
+    assert difference.mean() < 0.3
+
+
+LARGE_JPEG = """
+import io
+from PIL import Image
+from vaegen.images import decode_image
+def saved(side):
+    stream = io.BytesIO()
+    Image.linear_gradient("L").resize((side, side)).save(stream, "JPEG")
+    return stream.getvalue()
+data = saved(4096)
+decode_image(saved(512))
+def peak():
+    with open("/proc/self/status") as status:
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1])
+with open("/proc/self/clear_refs", "w") as reset:
+    reset.write("5")
+before = peak()
+decode_image(data)
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
+def test_a_large_jpeg_takes_no_memory_for_pixels_that_are_not_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", LARGE_JPEG], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 12_000  # KiB; all pixels, decoded and as RGB, take 65,536
+
+
 def test_exif_orientation_turns_the_picture() -> None:
     image = Image.new("RGB", (28, 28), RED)
     image.paste(BLUE, (0, 0, 28, 14))
@@ -198,6 +241,7 @@ def big() -> bytes:
         (lambda: saved(Image.effect_noise((99, 99), 50), "JPEG")[:1000], "damaged"),
         (bomb, "pixels"),
         (big, "4097 x 4096 pixels are more than the 16777216"),
+        (lambda: saved(Image.new("L", (4096, 4097)), "JPEG"), "4096 x 4097 pixels are more than the 16777216"),
     ],
 )
 def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 
 import pytest
-from vaegen import OutputError
+from vaegen import OutputError, output
 from vaegen.output import check_free, write_bytes
 
 
@@ -32,6 +33,28 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     assert path.read_bytes() == b"one"
     write_bytes(path, b"two", force=True)
     assert path.read_bytes() == b"two"
+    assert names(tmp_path) == ["a.png"]
+
+
+@pytest.fixture(params=["as here", "as on systems without nameless files"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param != "as here":
+        monkeypatch.setattr(output, "_link_nameless", lambda *_: False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has nameless files")
+def test_a_file_has_no_name_until_it_is_whole(tmp_path: Path, way: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    seen: list[list[str]] = []
+    write = output._write
+
+    def look(handle: int, data: bytes) -> None:
+        write(handle, data)
+        seen.append(names(tmp_path))
+
+    monkeypatch.setattr(output, "_write", look)
+    write_bytes(tmp_path / "a.png", b"one")
+    assert seen == [[]]
     assert names(tmp_path) == ["a.png"]
 
 

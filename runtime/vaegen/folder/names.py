@@ -75,7 +75,7 @@ def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
 
 def below(name: str) -> str:
     """Give the place of a listed name below the target: without drive, leading "/" and "." parts."""
-    return "/".join(part for part in os.path.splitdrive(name)[1].split("/") if part not in ("", "."))
+    return "/".join([part for part in os.path.splitdrive(name)[1].split("/") if part and part != "."])
 
 
 def _unlisted(folder: str, error: OSError) -> str:

@@ -31,6 +31,7 @@ class Plan:
 
     def __init__(self, source: Path, target: Path, form: str, shard: tuple[int, int] = (1, 1)) -> None:
         self.source, self.target = os.fspath(source), os.fspath(target)
+        self._folder = os.path.join(self.target, "")
         self._suffix = f".{form}"
         self._shard = shard
         with _storage():
@@ -66,39 +67,48 @@ class Plan:
                 source among the targets.
             OutputError: A target is a folder, or is there and may not be (with a FileExistsError in `__cause__`).
         """
-        there = os.path.lexists(self.target)
-        inside = functools.lru_cache(1024)(_inside)
-        count = 0
-        last = Job("", "", "", 0, None)
-        for job in self.jobs():
-            count += 1
-            if job.problem is not None:
-                continue
-            if os.path.normcase(job.target) == os.path.normcase(last.target):
-                both = f"'{shown(last.source)}' and '{shown(job.source)}'"
-                raise RequestError(f"{both} would both become '{shown(job.target)}'; rename one")
-            last = job
-            if there:
-                if disjoint and inside(os.path.dirname(job.target), self.source):
-                    folder = shown(os.path.dirname(job.target))
-                    raise RequestError(f"'{folder}' leads into the source folder; choose another target")
-                if not disjoint and inside(os.path.dirname(job.source), self.target):
-                    raise RequestError(f"'{shown(job.source)}' lies in the target folder; choose another target")
-                check_free(Path(job.target), force=force or skip)
+        with _storage():
+            ((count,),) = self._db.execute("select count(*) from (select distinct key, name, problem from file)")
+            # The names of those that would become one file; `having` goes through the index, in order.
+            clash = self._db.execute(
+                "select min(name), max(name) from file where problem is null group by key having min(name) < max(name)"
+            ).fetchone()
+        if clash is not None:
+            first, second = (self._job(name, None) for name in clash)
+            both = f"'{shown(first.source)}' and '{shown(second.source)}'"
+            raise RequestError(f"{both} would both become '{shown(first.target)}'; rename one")
+        if os.path.lexists(self.target):
+            self._check_places(force=force or skip, disjoint=disjoint)
         if not count and self._shard == (1, 1):
             endings = f"; their names end in {', '.join(SUFFIXES)}" if disjoint else ""
             raise RequestError(f"'{shown(self.source)}' holds no images{endings}")
-        return count
+        return int(count)
+
+    def _check_places(self, *, force: bool, disjoint: bool) -> None:
+        """Check the places of the results, file by file, in a target that is there."""
+        inside = functools.lru_cache(1024)(_inside)
+        for job in self.jobs():
+            if job.problem is not None:
+                continue
+            if disjoint and inside(os.path.dirname(job.target), self.source):
+                folder = shown(os.path.dirname(job.target))
+                raise RequestError(f"'{folder}' leads into the source folder; choose another target")
+            if not disjoint and inside(os.path.dirname(job.source), self.target):
+                raise RequestError(f"'{shown(job.source)}' lies in the target folder; choose another target")
+            check_free(job.target, force=force)
 
     def jobs(self) -> Iterator[Job]:
         """Give the images in the order of their targets' names, as bytes; each once, however often it was listed."""
         with _storage():
             rows = self._db.execute("select distinct key, name, problem from file order by key, name, problem")
-            for _, raw, problem in rows:
-                name = os.fsdecode(raw)
-                stem = os.path.splitext(below(name))[0]
-                target = os.path.join(self.target, stem + self._suffix)
-                yield Job(name, os.path.join(self.source, name), target, item_of(os.fsencode(stem)), problem)
+            for _, name, problem in rows:
+                yield self._job(name, problem)
+
+    def _job(self, raw: bytes, problem: str | None) -> Job:
+        name = os.fsdecode(raw)
+        stem = os.path.splitext(below(name))[0]
+        target = self._folder + stem + self._suffix
+        return Job(name, os.path.join(self.source, name), target, item_of(os.fsencode(stem)), problem)
 
     def _rows(self, found: Iterable[Found]) -> Iterator[tuple[bytes, bytes, str | None]]:
         shard, shards = self._shard

@@ -135,7 +135,7 @@ def reconstruct_folder(
             if mark.found:
                 remove_leftovers(os.fspath(target), mark.token)
             count = count_workers(planned) if workers == "auto" else workers
-            results = stack.enter_context(closing(in_order(model, plan.jobs(), settings, count)))
+            results = stack.enter_context(closing(in_order(model, plan.jobs(), planned, settings, count)))
             total = _tell(results, planned, target, on_error, note, on_outcome)
         mark.remove()
     return total

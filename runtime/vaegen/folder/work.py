@@ -28,7 +28,8 @@ from vaegen.session import ROWS
 if TYPE_CHECKING:
     from vaegen.model import Model
 
-CHUNK = 128  # files in one batch of the model, and in one message to a worker
+CHUNK = 128  # files in one batch of the model, and in one message to a worker; fewer of a small folder
+SHARES = 4  # chunks that each worker gets at least, so that none is idle while another has the last of them
 # Images that go through the model at a time, a multiple of ROWS. Larger arrays make the heap grow for thousands of
 # files, until it has holes of every size: 5 MB with 128, for 2% of speed.
 AT_ONCE = 32
@@ -37,6 +38,8 @@ PER_WORKER = 2000  # files that are worth a process, which takes half a second t
 
 # What says that no other file can be written either.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+
+_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 _serial = itertools.count()
 
@@ -48,7 +51,7 @@ def count_workers(files: int) -> int:
 
 
 def in_order(
-    model: "Model", jobs: Iterable[Job], settings: Settings, workers: int
+    model: "Model", jobs: Iterable[Job], planned: int, settings: Settings, workers: int
 ) -> Generator[tuple[Job, Result], None, None]:
     """Do all jobs; gives their results in the order of the jobs, whatever the number of workers.
 
@@ -61,20 +64,22 @@ def in_order(
         KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
     """
     if workers == 1:
-        for chunk in _chunks(jobs):
+        for chunk in _chunks(jobs, CHUNK):
             yield from zip(chunk, process(model, chunk, settings), strict=False)
         return
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     interrupt: KeyboardInterrupt | None = None
-    chunks = _chunks(jobs)
+    chunks = _chunks(jobs, max(1, min(CHUNK, planned // (SHARES * workers))))
+    handed_out = 0
     try:
         while True:
             try:
                 while interrupt is None and len(pending) < AHEAD * workers and (chunk := next(chunks, [])):
                     # A worker is started here, and must not hear of Ctrl-C: the whole group of processes gets it.
-                    with _without_interrupts():
+                    with _without_interrupts(), _one_blas_thread(wanted=handed_out < workers):
                         pending.append((chunk, pool.submit(_work, model.path.absolute(), chunk, settings)))
+                    handed_out += 1
                 if not pending:
                     break
                 results = pending[0][1].result()
@@ -171,22 +176,21 @@ def _before(job: Job, settings: Settings) -> Result | None:
 
 def _write(target: str, image: Picture, settings: Settings) -> Result | None:
     """Write one result; gives the failure, if there is one."""
-    path = Path(target)
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
     data = encode_image(image, settings.form)
     replace = settings.replace or settings.skip
     try:
         try:
-            write_bytes(path, data, force=replace, temporary=temporary)
+            write_bytes(target, data, force=replace, temporary=temporary)
         except OutputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(path, data, force=replace, temporary=temporary)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            write_bytes(target, data, force=replace, temporary=temporary)
     except OutputError as error:
         return Result("failed", str(error), fault=_fault(error.__cause__))
     except OSError as error:
-        reason = f"cannot make the folder '{shown(path.parent)}': {error.strerror or error}"
+        reason = f"cannot make the folder '{shown(os.path.dirname(target))}': {error.strerror or error}"
         return Result("failed", reason, fault=_fault(error))
     return None
 
@@ -199,9 +203,9 @@ def _temporary_prefix(token: str) -> str:
     return f".vaegen-{token}-"
 
 
-def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
+def _chunks(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
     rest = iter(jobs)
-    while chunk := list(itertools.islice(rest, CHUNK)):
+    while chunk := list(itertools.islice(rest, size)):
         yield chunk
 
 
@@ -242,3 +246,16 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
+@contextlib.contextmanager
+def _one_blas_thread(*, wanted: bool) -> Iterator[None]:
+    """Start processes whose numpy starts no thread for each core, which takes longer than all else of its import."""
+    if not wanted or _BLAS_THREADS in os.environ:
+        yield
+        return
+    os.environ[_BLAS_THREADS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_BLAS_THREADS]
