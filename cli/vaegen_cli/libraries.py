@@ -1,7 +1,6 @@
 """Loading what a model runs on, sooner than import statements and a call of `vaegen.load` in a row would."""
 
 import gc
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,8 +8,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from vaegen import Model
-
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 class Loading(threading.Thread):
@@ -95,14 +92,7 @@ def _import_libraries() -> None:
 
 
 def _import_numpy() -> None:
-    """Import numpy, whose OpenBLAS would start a thread for each core, more work than all that vaegen has for it.
+    from vaegen.blas import one_blas_thread
 
-    The variable is put back: training reads it too, for other libraries.
-    """
-    asked_for = os.environ.get(_BLAS_THREADS)
-    os.environ[_BLAS_THREADS] = asked_for or "1"
-    try:
+    with one_blas_thread():
         import numpy  # noqa: F401, ICN001
-    finally:
-        if asked_for is None:
-            del os.environ[_BLAS_THREADS]

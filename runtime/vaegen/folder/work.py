@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from vaegen.blas import one_blas_thread
 from vaegen.errors import ImageError, OutputError, VaegenError
 from vaegen.folder.jobs import Job, Result, Settings
 from vaegen.folder.names import walk
@@ -38,8 +39,6 @@ PER_WORKER = 2000  # files that are worth a process, which takes half a second t
 
 # What says that no other file can be written either.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
-
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 _serial = itertools.count()
 
@@ -71,15 +70,13 @@ def in_order(
     pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     interrupt: KeyboardInterrupt | None = None
     chunks = _chunks(jobs, max(1, min(CHUNK, planned // (SHARES * workers))))
-    handed_out = 0
     try:
         while True:
             try:
                 while interrupt is None and len(pending) < AHEAD * workers and (chunk := next(chunks, [])):
                     # A worker is started here, and must not hear of Ctrl-C: the whole group of processes gets it.
-                    with _without_interrupts(), _one_blas_thread(wanted=handed_out < workers):
+                    with _without_interrupts(), one_blas_thread():
                         pending.append((chunk, pool.submit(_work, model.path.absolute(), chunk, settings)))
-                    handed_out += 1
                 if not pending:
                     break
                 results = pending[0][1].result()
@@ -246,16 +243,3 @@ def _without_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, old)
-
-
-@contextlib.contextmanager
-def _one_blas_thread(*, wanted: bool) -> Iterator[None]:
-    """Start processes whose numpy starts no thread for each core, which takes longer than all else of its import."""
-    if not wanted or _BLAS_THREADS in os.environ:
-        yield
-        return
-    os.environ[_BLAS_THREADS] = "1"
-    try:
-        yield
-    finally:
-        del os.environ[_BLAS_THREADS]
