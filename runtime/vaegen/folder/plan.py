@@ -22,6 +22,7 @@ from vaegen.images import SUFFIXES
 from vaegen.output import check_free, shown
 
 CACHE = 512  # KiB of the database in memory; more shows in what memory holds for many files, and saves no time
+PAGE = 1024  # bytes; SQLite sorts 250 pages at a time in memory
 
 ITEM_BITS = 52  # so that a JSON reader with floating-point numbers keeps an item exact
 
@@ -36,6 +37,7 @@ class Plan:
         self._shard = shard
         with _storage():
             self._db = sqlite3.connect("", isolation_level=None)
+            self._db.execute(f"pragma page_size = {PAGE}")
             self._db.execute(f"pragma cache_size = -{CACHE}")
             self._db.execute("create table file (key blob, name blob, problem text)")
             self._db.execute("begin")
