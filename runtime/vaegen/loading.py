@@ -35,7 +35,7 @@ def load(
             included.
         warm_up: Graphs to open now, of "encoder", "sampler", "prior", "decoder" and "judge", so that a server's first
             request waits no longer than the others. `sample` needs prior, decoder and judge (no judge where tries is
-            1), `reconstruct` encoder and decoder, and with a seed the sampler.
+            1), `reconstruct` encoder and decoder, and if stochastic the sampler.
 
     Raises:
         RequestError: No model or graph of that name, or an impossible number of threads.
