@@ -14,6 +14,8 @@ from typing import Literal
 import vaegen
 import vaegen_cli
 
+ROOT = Path(__file__).parents[2]
+
 Clock = Literal["wall", "cpu"]
 """What a time is: of the clock on the wall, or of the processor, which other work on the machine disturbs less."""
 
@@ -69,17 +71,31 @@ class Environment:
         Raises:
             MeasurementError: It failed.
         """
-        done = subprocess.run(
-            [sys.executable, "-c", code, *arguments],
-            env=self.variables,
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise MeasurementError(f"{code!r}: {done.stderr.strip() or done.returncode}")
-        return done.stdout
+        return printed(repr(code), ["-c", code, *arguments], self.folder, self.variables)
+
+    @property
+    def training_path(self) -> str:
+        """What PYTHONPATH must be for a process that trains, too."""
+        return os.pathsep.join([self.variables["PYTHONPATH"], str(ROOT / "training")])
+
+
+def printed(what: str, arguments: Sequence[str], folder: Path, variables: Mapping[str, str]) -> str:
+    """Run a new interpreter and give what it prints.
+
+    Args:
+        what: What to call it if it fails.
+        arguments: The interpreter's own.
+        folder: Where it runs.
+        variables: Its environment.
+
+    Raises:
+        MeasurementError: It failed.
+    """
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, env=variables, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise MeasurementError(f"{what}: {done.stderr[-2000:].strip() or done.returncode}")
+    return done.stdout
 
 
 def in_turn(sides: Mapping[str, Call], rounds: int, clock: Clock, *, children: bool = False) -> dict[str, list[float]]:

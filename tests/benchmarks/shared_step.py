@@ -17,6 +17,8 @@ from vaegen_training.processes import ALONE, Share, joined
 from vaegen_training.run import fresh, load_judge
 from vaegen_training.step import Step
 
+from tests.benchmarks.measure import take_turns
+
 STEPS = 4  # timed at once
 KINDS = ("continuous", "discrete", "joint")
 DIGITS = Path(__file__).parents[1] / "assets" / "digits"
@@ -38,11 +40,27 @@ def steps(kind: str, digits: data.Mnist, share: Share, threads: int) -> Callable
     return take
 
 
+def timed(share: Share, take: Callable[[], None], takes_part: bool, clock: str) -> Callable[[], float]:
+    """Give a call that takes the steps, or waits for those who do, and gives the seconds of one."""
+    now = time.perf_counter if clock == "wall" else time.process_time
+
+    def run() -> float:
+        dist.barrier()
+        begin = now()
+        if takes_part:
+            take()
+        spent = torch.tensor(now() - begin if takes_part else 0.0)
+        if clock == "cpu":  # of all processes
+            share.total(spent)
+        return float(spent) / STEPS
+
+    return run
+
+
 def main(rounds: int, clock: str, processes: int) -> None:
     """Time the step in one process, while the others wait, and in all of them."""
     torch.set_flush_denormal(True)
     digits = data.load(DIGITS, verify=False)
-    now = time.perf_counter if clock == "wall" else time.process_time
     figures: dict[str, dict[str, list[float]]] = {}
     with joined("cpu") as (share, _):
         for kind in KINDS:
@@ -51,21 +69,10 @@ def main(rounds: int, clock: str, processes: int) -> None:
                 f"1 process, {processes} threads": (steps(kind, digits, ALONE, processes), share.is_first),
                 f"{processes} processes": (steps(kind, digits, share, 1), True),
             }
-            times = figures[kind] = {name: [] for name in sides}
-            names = list(sides)
-            for number in range(-1, rounds):  # the first round is not counted
-                first = max(number, 0) % len(names)
-                for name in names[first:] + names[:first]:
-                    take, takes_part = sides[name]
-                    dist.barrier()
-                    begin = now()
-                    if takes_part:
-                        take()
-                    spent = torch.tensor(now() - begin if takes_part else 0.0)
-                    if clock == "cpu":  # of all processes
-                        share.total(spent)
-                    if number >= 0:
-                        times[name].append(float(spent) / STEPS)
+            calls = {name: timed(share, take, takes_part, clock) for name, (take, takes_part) in sides.items()}
+            for call in calls.values():
+                call()
+            figures[kind] = take_turns(calls, rounds)
     if share.is_first:
         sys.stdout.write(json.dumps(figures))
 

@@ -11,10 +11,9 @@ import onnxruntime
 from vaegen.session import default_options
 
 from tests.benchmarks.bare import Bare
-from tests.benchmarks.measure import Clock, Environment, Row, Table, compare, in_turn, repeat
+from tests.benchmarks.measure import ROOT, Clock, Environment, Row, Table, compare, in_turn, repeat
 
 PACKAGES = ("numpy", "onnxruntime", "pillow", "click", "protobuf", "flatbuffers", "packaging")
-ROOT = Path(__file__).parents[2]
 MB = 1e6  # bytes
 _PEAK = "import re; print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
 

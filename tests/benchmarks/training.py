@@ -13,9 +13,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from tests.benchmarks.loops.job import Job, request
-from tests.benchmarks.measure import Clock, Environment, MeasurementError, Row, Table, compare, take_turns
+from tests.benchmarks.measure import (
+    ROOT,
+    Clock,
+    Environment,
+    MeasurementError,
+    Row,
+    Table,
+    compare,
+    printed,
+    take_turns,
+)
 
-ROOT = Path(__file__).parents[2]
 DIGITS = ROOT / "tests" / "assets" / "digits"
 """1,000 digits; a step on them costs what one on MNIST does, less some misses of the cache."""
 
@@ -77,10 +86,9 @@ class Side:
 
 
 def _variables(environment: Environment) -> dict[str, str]:
-    roots = os.pathsep.join([environment.variables["PYTHONPATH"], str(ROOT / "training")])
     # Nothing that an earlier run compiled may shorten the time of compiling.
     fresh = {"TMPDIR": str(environment.folder), "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
-    return {**os.environ, "PYTHONPATH": roots, **fresh}
+    return {**os.environ, "PYTHONPATH": environment.training_path, **fresh}
 
 
 @contextlib.contextmanager
@@ -161,17 +169,9 @@ def profile(environment: Environment, folder: Path) -> list[Table]:
     """Measure what the time of a step goes to; torch's profiler makes all of it a little longer."""
     tables = []
     for name, kind, batch in MEASURED if importlib.util.find_spec("torch") else ():
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.loops.profile", str(folder.absolute()), name, kind, str(batch)],
-            cwd=ROOT,
-            env=_variables(environment),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise MeasurementError(f"the profile of {name} {kind} failed: {done.stderr[-2000:].strip()}")
-        times: dict[str, float] = json.loads(done.stdout)
+        program = ["-m", "tests.benchmarks.loops.profile", str(folder.absolute()), name, kind, str(batch)]
+        text = printed(f"the profile of {name} {kind}", program, ROOT, _variables(environment))
+        times: dict[str, float] = json.loads(text)
         whole = sum(times.values())
         rows = [Row(what, 1e3 * each, "ms", each / whole, each / whole, each / whole) for what, each in times.items()]
         tables.append(
