@@ -11,8 +11,8 @@ import numpy as np
 import torch
 import vaegen
 from tqdm import tqdm
-from vaegen.checks import check_integer
 from vaegen.noise import MAX_SEED
+from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data

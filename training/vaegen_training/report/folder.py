@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaegen.errors import OutputError
-from vaegen.output import check_free, shown, write_bytes
+from vaegen.files import check_free, shown, write_file
 
 PAGE = "report.md"
 
@@ -98,5 +98,5 @@ class Target:
         finally:
             shutil.rmtree(work, ignore_errors=True)
         if not self.together:
-            write_bytes(self.page, page.encode(), force=force)
+            write_file(self.page, page.encode(), force=force)
         return [self.page, *(self.pictures / name for name in pictures)]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
-from vaegen.checks import check_integer
 from vaegen.errors import RequestError
 from vaegen.noise import MAX_SEED
+from vaegen.request import check_integer
 from vaegen.spec import KINDS, Kind
 
 from vaegen_training import data, evaluation
