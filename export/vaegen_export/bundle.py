@@ -1,19 +1,15 @@
 """`vaegen export`: from a finished run to a bundle folder, all of it or nothing."""
 
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from vaegen.errors import ConfigError, OutputError
+from vaegen.files import write_folder
 from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
 from vaegen_training.run import load_judge, load_run
 
-from vaegen_export import golden, graphs, parity, serialise
+from vaegen_export import graphs, parity, serialise
 
 
 def export(
@@ -22,10 +18,9 @@ def export(
     *,
     name: str | None = None,
     judge: str | Path | None = None,
-    quality: Mapping[str, Any] | None = None,
     force: bool = False,
 ) -> Manifest:
-    """Export a finished run.
+    """Export a finished run; return the manifest of the new bundle.
 
     The same run gives the same bytes each time, with the same versions of torch, onnx and onnxscript.
 
@@ -34,7 +29,6 @@ def export(
         out: The bundle's folder; must not exist, or be a bundle that `force` allows to replace.
         name: The model's name in the manifest; None takes its kind, as the shipped bundles do.
         judge: Folder of a finished `vaegen train judge`; None takes the judge that comes with the package.
-        quality: Published figures for the manifest.
         force: Replace an existing bundle.
 
     Raises:
@@ -65,12 +59,11 @@ def export(
         opset=serialise.OPSET,
         ir_version=serialise.IR_VERSION,
         parity=report,
-        quality=quality or {},
         producer={package: version(package) for package in ("vaegen", "torch", "onnx", "onnxscript", "onnxruntime")},
-        golden=golden.record(built, spec),
+        golden=graphs.golden_outputs(built, spec),
     )
     contents = {f"{graph}.onnx": data for graph, data in files.items()} | {MANIFEST: manifest.to_json().encode()}
-    _write(target, contents)
+    write_folder(target, contents)
     return manifest
 
 
@@ -93,29 +86,3 @@ def _check_target(target: Path, *, force: bool) -> None:
     if any(target.iterdir()) and not force:
         message = f"'{target}' exists; choose another --out, or --force to replace the bundle"
         raise OutputError(message) from FileExistsError(target)
-
-
-def _write(target: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder beside the target and put it in place by renames: no half bundle is ever seen."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise OutputError(f"cannot write '{target}': {error.strerror or error}") from error
-    try:
-        fresh = work / "fresh"
-        fresh.mkdir()
-        for name, data in contents.items():
-            with (fresh / name).open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-        if target.exists():
-            target.rename(work / "replaced")
-        fresh.rename(target)
-    except OSError as error:
-        if (work / "replaced").exists() and not target.exists():
-            (work / "replaced").rename(target)
-        raise OutputError(f"cannot write '{target}': {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from vaegen.spec import CHANNELS, DIGITS, SIDE, TensorSpec
+from vaegen import golden
+from vaegen.spec import GRAPHS, ModelSpec, TensorSpec, interfaces
 from vaegen_training import latents
 from vaegen_training.judge import Judge
 from vaegen_training.latents import Posterior
@@ -20,7 +21,7 @@ class Graph:
     name: str
     """A name of `vaegen.spec.GRAPHS`."""
     module: nn.Module
-    """Takes the inputs by position, gives a tuple of the outputs."""
+    """Takes the inputs by position, returns a tuple of the outputs."""
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
 
@@ -74,7 +75,7 @@ class _Decoder(nn.Module):
 
 
 def build(vae: SeedVae | FactoredVae, prior: Prior, judge: Judge, gumbel_temperature: float) -> list[Graph]:
-    """Describe the graphs of a model, in the order of `vaegen.spec.GRAPHS`.
+    """Return the graphs of a model, in the order of `vaegen.spec.GRAPHS`, with the tensors that a bundle has.
 
     Args:
         vae: The model.
@@ -82,36 +83,28 @@ def build(vae: SeedVae | FactoredVae, prior: Prior, judge: Judge, gumbel_tempera
         judge: The digit classifier that travels with it.
         gumbel_temperature: Baked into the sampler; not used by a model without categoricals.
     """
-    spec = vae.spec
-    z, (n, k) = spec.continuous, spec.categorical
-    image = {"image": _float("n", CHANNELS, SIDE, SIDE)}
-    latent = {"latent": _float("n", spec.size)}
-    posterior = {"mean": _float("n", z), "log_variance": _float("n", z)} if z else {}
-    if n:
-        posterior["logits"] = _float("n", n, k)
-    return [
-        Graph("encoder", _Encoder(vae), image, latent | posterior),
-        Graph(
-            "sampler",
-            _Sampler(tuple(posterior), gumbel_temperature),
-            posterior | {"uniform": _float("n", z + n * k)},
-            latent,
-        ),
-        Graph(
-            "prior",
-            _Single(prior),
-            {
-                "digit": TensorSpec("int64", ("n",)),
-                "rgb": _float("n", CHANNELS),
-                "uniform": _float("n", prior.noise_size),
-                "temperature": _float(),
-            },
-            latent,
-        ),
-        Graph("decoder", _Decoder(vae), latent, image),
-        Graph("judge", _Single(judge), image, {"logits": _float("n", DIGITS)}),
-    ]
+    tensors = interfaces(vae.spec, sampler_uniforms=vae.spec.size, prior_uniforms=prior.noise_size)
+    modules: dict[str, nn.Module] = {
+        "encoder": _Encoder(vae),
+        "sampler": _Sampler([name for name in tensors["sampler"].inputs if name != "uniform"], gumbel_temperature),
+        "prior": _Single(prior),
+        "decoder": _Decoder(vae),
+        "judge": _Single(judge),
+    }
+    return [Graph(name, modules[name], tensors[name].inputs, tensors[name].outputs) for name in GRAPHS]
 
 
-def _float(*shape: int | str) -> TensorSpec:
-    return TensorSpec("float32", shape)
+def golden_outputs(graphs: list[Graph], model: ModelSpec) -> dict[str, list[float]]:
+    """Return what torch computes on the fixed inputs of `vaegen.golden`, by "graph.output", for the manifest.
+
+    Args:
+        graphs: The torch side; its weights have gone through `serialise.round_weights`.
+        model: What the model is.
+    """
+    numbers: dict[str, list[float]] = {}
+    for graph in graphs:
+        fixed = golden.inputs(graph.inputs, model)
+        results = graph.run([torch.from_numpy(fixed[name]) for name in graph.inputs])
+        for name, value in zip(graph.outputs, results, strict=True):
+            numbers[f"{graph.name}.{name}"] = golden.summarise(value.numpy())
+    return numbers

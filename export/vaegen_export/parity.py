@@ -124,12 +124,12 @@ class Codes:
             )
 
     def share(self) -> float:
-        """Give the share of undecided variables."""
+        """Return the share of undecided variables."""
         return float(f"{self.undecided / max(1, self.variables):.3g}")
 
 
 def _decided(graph: Graph, inputs: tuple[Tensor, ...], expected: Mapping[str, Array], spec: LatentSpec) -> Array:
-    """Tell which categoricals (n, N) have a choice that rounding cannot change."""
+    """Return which categoricals (n, N) have a choice that rounding cannot change."""
     if graph.name == "encoder":
         best = np.sort(expected["logits"], axis=-1)[:, :, -2:]
         decided: Array = best[:, :, 1] - best[:, :, 0] > MARGIN * np.maximum(1, np.abs(best[:, :, 1]))
@@ -149,7 +149,7 @@ def _decided(graph: Graph, inputs: tuple[Tensor, ...], expected: Mapping[str, Ar
 
 
 def _cases(graph: Graph, spec: LatentSpec, gray: Tensor, encoder: Graph) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
-    """Give labelled inputs for a graph: real ones at every batch size, then extreme ones."""
+    """Yield labelled inputs for a graph: real ones at every batch size, then extreme ones."""
     random = torch.Generator().manual_seed(0)
     real = painter.paint(gray, painter.fixed_colors(len(gray)))
     if graph.name in ("encoder", "judge"):
