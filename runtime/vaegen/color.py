@@ -11,6 +11,7 @@ from vaegen.errors import RequestError
 RGB = tuple[int, int, int]
 
 DARKEST = 32  # of 255; below it a stroke can hardly be told from the black background
+DARKEST_DRAWN = 64  # of 255; least brightest channel of a color that is drawn, the range that figures are quoted for
 OPAQUE = 255  # the alpha that says nothing
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
 MATCHES = 3  # close matches named for an unknown color

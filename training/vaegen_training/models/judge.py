@@ -4,6 +4,8 @@ It sees the color-normalised image, so a digit's color cannot sway it. The figur
 other judges, trained apart; this one ships.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from vaegen.spec import DIGITS, SIDE
 
-from vaegen_training import painter
 from vaegen_training.config import StageConfig
-from vaegen_training.data import Mnist
-from vaegen_training.models import measure
-from vaegen_training.processes import ALONE, Share
-from vaegen_training.step import Objective
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import weights
+from vaegen_training.models.color_code import measure
 
+JUDGE = "judge.safetensors"
+"""File of a trained judge in its run's folder, and of the one that comes with the package."""
 JUDGE_STAGE = StageConfig(epochs=12, batch=128, learning_rate=4e-3, warmup=0.1, ema=0.998, augment=1.0)
 """`vaegen train judge`: about 4 minutes on 2 CPU cores; about 99.5% of the test digits."""
 
@@ -51,7 +53,7 @@ class Judge(nn.Module):
         return result
 
     def activations(self, gray: Tensor) -> list[Tensor]:
-        """Give what each nonlinear layer makes of gray digits (n, 784) in [0, 1], and the logits: 5 of (n, ...)."""
+        """Return what the nonlinear layers make of gray digits (n, 784) in [0, 1], and the logits: 5 of (n, ...)."""
         x, found = gray.reshape(-1, 1, SIDE, SIDE), []
         for layer in self.features:
             x = layer(x)
@@ -60,29 +62,63 @@ class Judge(nn.Module):
         return [*found, self.classify(x)]
 
 
-class JudgeObjective(Objective):
+class JudgeObjective:
     """Cross entropy with a little label smoothing, on augmented gray digits."""
 
-    def __init__(self, judge: Judge, data: Mnist, config: StageConfig, share: Share = ALONE) -> None:
+    def __init__(self, judge: Judge, data: Mnist, config: StageConfig) -> None:
         self.judge = judge
-        self.gray = painter.to_float(data.train_images)
+        self.gray = paint.to_float(data.train_images)
         self.labels = data.train_labels
         self.config = config
-        self.share = share
 
-    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Give the loss, nats per image, and the accuracy on the batch."""
-        gray = painter.augment(self.gray[index], self.config.augment, random, self.share)
+    def prepare(self, progress: float) -> None:
+        """Do nothing: the loss is the same throughout the stage."""
+
+    def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """Return the loss, nats per image, and the accuracy on the batch."""
+        gray = paint.augment(self.gray[index], self.config.augment, random)
         logits = self.judge.read(gray / gray.amax(1, keepdim=True).clamp_min(1 / 255))
         labels = self.labels[index]
         loss = F.cross_entropy(logits, labels, label_smoothing=0.02)
         return {"loss": loss, "accuracy": (logits.argmax(1) == labels).float().mean()}
 
 
+def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
+    """Return the distance between two images as the judge's layers see them (Johnson et al. 2016, eq. 2).
+
+    Each layer's mean squared difference is divided by its variance over the batch, so that all layers count alike.
+
+    Args:
+        activations: Of each layer, float32 (n, ...).
+        target: The same of the images that should have come out; they carry no gradient.
+
+    Returns:
+        float32 (n,); each layer gives 0 for equal images and about 2 for unrelated ones.
+    """
+    parts = []
+    for found, wanted in zip(activations, target, strict=True):
+        variance = wanted.var(0, correction=0).mean()
+        parts.append((found - wanted).square().flatten(1).mean(1) / variance.clamp_min(1e-6))
+    return torch.stack(parts).sum(0)
+
+
+def load_judge(folder: Path | None = None) -> Judge:
+    """Load a trained judge: a run's, or with None the one that comes with the package.
+
+    Raises:
+        DataError: There is none.
+    """
+    path = (Path(__file__).parents[1] / "assets" if folder is None else folder) / JUDGE
+    tensors, _ = weights.read(path)
+    judge = Judge()
+    judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    return judge.eval()
+
+
 @torch.no_grad()
 def accuracy(judge: Judge, data: Mnist) -> dict[str, Any]:
-    """Give the share of test digits that the judge reads right, and their number."""
-    gray = painter.to_float(data.test_images)
+    """Return the share of test digits that the judge reads right, and their number."""
+    gray = paint.to_float(data.test_images)
     gray = gray / gray.amax(1, keepdim=True)
     read = torch.cat([judge.read(part).argmax(1) for part in gray.split(1000)])
     return {"accuracy": float((read == data.test_labels).float().mean()), "n": len(read)}

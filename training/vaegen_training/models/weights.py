@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file each, replaced atomically, so that a kill leaves the old one or the new one."""
+"""Tensors in files: safetensors with a JSON description, each replaced atomically."""
 
 import json
 import os
@@ -13,16 +13,16 @@ from vaegen.errors import DataError
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
-    """Write tensors and a JSON-able description, all or nothing.
-
-    The bytes are synced before the rename, and the folder after it: a power cut loses at most the newest file.
-    """
+    """Write tensors and a JSON-able description: a kill leaves the old file or the new one."""
     cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, save(cpu, {"meta": json.dumps(meta, sort_keys=True)}))
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replace a file in one step."""
+    """Replace a file in one step.
+
+    The bytes are synced before the rename, and the folder after it: a power cut loses at most the newest file.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
@@ -51,3 +51,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - no mapping
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise DataError(f"{path} is no readable checkpoint ({error}); remove it to start this stage again") from error
+
+
+def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with `prefix`, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -5,20 +5,37 @@ part, its *color*; both together give the posterior; a latent decodes to an imag
 """
 
 import abc
-import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from vaegen.spec import CHANNELS, SIDE, LatentSpec
 
-from vaegen_training import latents, painter
-from vaegen_training.config import ModelConfig
-from vaegen_training.latents import Posterior
+from vaegen_training.config import ModelConfig, ObjectiveConfig, TrainConfig
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import kernels, latents
+from vaegen_training.models.color_code import color_code, measure
+from vaegen_training.models.judge import Judge, perceptual
+from vaegen_training.models.latents import Posterior
 
 AREA = SIDE * SIDE  # 784 pixels
 SUBPIXELS = AREA * CHANNELS  # 2352 values of an image
-_UNIFORM_STD = 0.29  # standard deviation of a uniform channel, 1 / sqrt(12)
+# Images of each batch whose entropy is taken for the logged excess BCE: a step's time is worth more than digits.
+SHOWN = 32
+# Images of each batch that the judge looks at for the perceptual loss: a quarter of the default batch.
+JUDGED = 64
+
+
+class ReconstructionLoss(NamedTuple):
+    """What it costs that decoded images are not the painted digits."""
+
+    bce: Tensor
+    """float32 (n,), nats."""
+    excess_bce: Tensor
+    """0-dim: BCE less the entropy of the image, nats, mean over the first SHOWN images."""
+    perceptual: Tensor | None = None
+    """0-dim, mean over the first JUDGED images; None where it has no weight."""
 
 
 class Vae(nn.Module, abc.ABC):
@@ -29,25 +46,50 @@ class Vae(nn.Module, abc.ABC):
     """F, the number of features."""
     separate_color: bool
     """Whether the color is coded apart from the features; if not, the features hold it too."""
+    color_margin: float
+    """Margin of `paint.random_colors` for the digits that it is trained on."""
 
     @abc.abstractmethod
     def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Turn (n, 3, 28, 28) in [0, 1] into features (n, F) and color (n, 3) in [0, 1]."""
 
+    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `analyse` finds in the image `paint(gray, rgb)`.
+
+        Args:
+            gray: float32 (n, 784) in [0, 1].
+            rgb: float32 (n, 3) in [0, 1].
+        """
+        return self.analyse(paint.paint(gray, rgb))
+
     @abc.abstractmethod
     def posterior(self, features: Tensor, color: Tensor) -> Posterior:
-        """Give q(latent | image) from features (n, F) and color (n, 3)."""
+        """Return q(latent | image) from features (n, F) and color (n, 3)."""
 
     def encode(self, image: Tensor) -> Posterior:
-        """Give q(latent | image) of (n, 3, 28, 28) in [0, 1]."""
+        """Return q(latent | image) of (n, 3, 28, 28) in [0, 1]."""
         return self.posterior(*self.analyse(image))
 
     @abc.abstractmethod
     def decode(self, latent: Tensor) -> Tensor:
         """Turn (n, L) into images (n, 3, 28, 28) in [0, 1]."""
 
+    @abc.abstractmethod
+    def loss(
+        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig
+    ) -> ReconstructionLoss:
+        """Return the loss of the images that latents decode to.
 
-class SeedVae(Vae):
+        Args:
+            latent: float32 (n, L).
+            gray: float32 (n, 784) in [0, 1], the digits that should come out.
+            rgb: float32 (n, 3) in [0, 1], their colors.
+            judge: Whose layers give the perceptual loss.
+            config: The weights of the parts.
+        """
+
+
+class MlpVae(Vae):
     """The report's layers: everything fully connected on the 2,352 values, ReLU between, sigmoid last.
 
     Continuous: 2352-512-2Z and Z-512-2352. Discrete: 2352-512-256-N*K and back, with a ReLU on the logits too.
@@ -55,6 +97,7 @@ class SeedVae(Vae):
     """
 
     separate_color = False
+    color_margin = 0.0
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -73,7 +116,7 @@ class SeedVae(Vae):
             )
 
     def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the last linear layers' outputs, before the ReLU on the logits; the color is left at 0."""
+        """Return the last linear layers' outputs, before the ReLU on the logits; the color is left at 0."""
         flat = image.flatten(1)
         parts = []
         if self.spec.continuous:
@@ -89,7 +132,7 @@ class SeedVae(Vae):
         return Posterior(posterior.mean, posterior.log_variance, logits)
 
     def images(self, latent: Tensor) -> list[Tensor]:
-        """Give the image of each of the model's decoders, (n, 2352) in [0, 1]."""
+        """Return the image of each of the model's decoders, (n, 2352) in [0, 1]."""
         z = self.spec.continuous
         images = []
         if z:
@@ -103,9 +146,25 @@ class SeedVae(Vae):
         images = self.images(latent)
         return (sum(images[1:], images[0]) / len(images)).reshape(-1, CHANNELS, SIDE, SIDE)
 
+    def loss(
+        self,
+        latent: Tensor,
+        gray: Tensor,
+        rgb: Tensor,
+        judge: Judge,  # noqa: ARG002 - the report has no perceptual loss
+        config: ObjectiveConfig,  # noqa: ARG002
+    ) -> ReconstructionLoss:
+        """Return the report's loss: the joint model adds up those of its two images, each against the target."""
+        image = paint.paint(gray, rgb)
+        images = self.images(latent)
+        bce = torch.stack([kernels.bce(each, image) for each in images]).sum(0)
+        mean = torch.stack(images)[:, :SHOWN].mean(0)
+        excess = kernels.bce(mean, image[:SHOWN]) - kernels.entropy(image[:SHOWN])
+        return ReconstructionLoss(bce, excess.mean())
+
 
 class FactoredVae(Vae):
-    """A stroke mask times one color, coded apart: the data is made so.
+    """A stroke mask times one color, coded apart, as the images are painted.
 
     The encoder measures the color and hands the gray shape, at full contrast, to a fully connected network with
     a narrow bottleneck. The decoder turns the shape latents into a mask, the color latents into a color, and
@@ -116,6 +175,7 @@ class FactoredVae(Vae):
     """
 
     separate_color = True
+    color_margin = paint.COLOR_MARGIN
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -142,12 +202,7 @@ class FactoredVae(Vae):
         return self.features(gray), color
 
     def analyse_painted(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        """Give what `analyse` finds in the image `paint(gray, rgb)`, without making it: half of a step's time.
-
-        Args:
-            gray: float32 (n, 784) in [0, 1].
-            rgb: float32 (n, 3) in [0, 1].
-        """
+        """Return what `analyse` finds in the image, without painting it, which would take half of a step's time."""
         peak = gray.amax(dim=1, keepdim=True)
         return self.features(gray / peak.clamp_min(1 / 1024)), rgb * peak
 
@@ -162,7 +217,7 @@ class FactoredVae(Vae):
         return latents.join(shape, latents.split(self.color_head(2 * color - 1), self.color_spec))
 
     def parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Give the mask's logits (n, 784) and the color (n, 3), not yet clipped to [0, 1]."""
+        """Return the mask's logits (n, 784) and the color (n, 3), not yet clipped to [0, 1]."""
         sizes = [
             self.shape_spec.continuous,
             self.color_spec.continuous,
@@ -174,7 +229,7 @@ class FactoredVae(Vae):
         return logits, self.color_decoder(torch.cat([z_color, c_color], dim=1))
 
     def mask(self, logits: Tensor) -> Tensor:
-        """Give the mask (n, 784) in [0, 1] that images are made with.
+        """Return the mask (n, 784) in [0, 1] that images are made with.
 
         The mask with the least BCE is the mean over all that a latent leaves open, a little dimmer than a stroke,
         most of whose pixels are at full brightness.
@@ -188,65 +243,75 @@ class FactoredVae(Vae):
         image = color.clamp(0, 1)[:, :, None] * mask[:, None, :]
         return image.reshape(-1, CHANNELS, SIDE, SIDE)
 
-
-def color_code(spec: LatentSpec) -> tuple[nn.Linear, nn.Linear]:
-    """Build the color's encoder, from 2 * rgb - 1 to posterior parameters, and its decoder, from latents to rgb.
-
-    Continuous: each channel c becomes the coordinate (c - 0.5) / 0.29, of unit variance when c is uniform, with
-    a posterior 1.7 gray levels wide. Categorical: variable i is a scalar quantiser of channel i mod 3 with K
-    bins; the M quantisers of one channel are staggered by a fraction of a bin, and the decoder takes the mean
-    of their bin centers, so the resolution is 1 / (M (K - 1)). A Gaussian's -(c - center)^2 / (2 sigma^2) over
-    bins is linear in c up to a constant that the softmax drops, so linear layers hold both codes exactly.
-
-    Args:
-        spec: The color latents: continuous 0 or 3, a multiple of 3 categoricals; together not none.
-    """
-    z, (n, k) = spec.continuous, spec.categorical
-    encode, decode = nn.Linear(CHANNELS, _parameters(spec)), nn.Linear(spec.size, CHANNELS)
-    codes = (z > 0) + (n > 0)  # where both kinds code the color, their mean is the color
-    for layer in (encode, decode):
-        layer.requires_grad_(requires_grad=False)
-        layer.weight.zero_()
-        layer.bias.zero_()
-    decode.bias.fill_(0.5)
-    for channel in range(z):
-        encode.weight[channel, channel] = 0.5 / _UNIFORM_STD
-        decode.weight[channel, channel] = _UNIFORM_STD / codes
-    encode.bias[z : 2 * z] = math.log((1.7 / 255 / _UNIFORM_STD) ** 2)
-    per_channel = n // CHANNELS
-    for variable in range(n):
-        channel = variable % CHANNELS
-        stagger = (variable // CHANNELS + 0.5) / per_channel - 0.5
-        sigma = 1 / (6 * (k - 1))  # a sixth of a bin: decided everywhere but near the borders
-        for index in range(k):
-            # The first and last centers average to exactly 0 and 1: pure red is coded without loss.
-            center = (index + stagger) / (k - 1)
-            row, u = 2 * z + variable * k + index, 2 * center - 1
-            encode.weight[row, channel] = 2 * u / (8 * sigma**2)
-            encode.bias[row] = -u * u / (8 * sigma**2)
-            decode.weight[channel, z + variable * k + index] = (center - 0.5) / per_channel / codes
-    return encode, decode
+    def loss(
+        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig
+    ) -> ReconstructionLoss:
+        """Return the BCE of mask times color, and the distance of the mask from the digit as the judge sees both."""
+        logits, color = self.parts(latent)
+        bce = kernels.painted_bce(torch.sigmoid(logits), color, gray, rgb)
+        excess = bce[:SHOWN] - kernels.entropy(paint.paint(gray[:SHOWN], rgb[:SHOWN]))
+        if not config.perceptual_weight:
+            return ReconstructionLoss(bce, excess.mean())
+        with torch.no_grad():
+            target = judge.activations(gray[:JUDGED])
+        mask = torch.sigmoid(config.perceptual_contrast * logits[:JUDGED])
+        return ReconstructionLoss(bce, excess.mean(), perceptual(judge.activations(mask), target).mean())
 
 
-def measure(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Split an image into the gray shape at full contrast and one color.
+class VaeObjective:
+    """Negative ELBO: BCE of the reconstruction plus the weighted KL divergence; and a perceptual loss, if asked for."""
 
-    The color's hue and saturation are the mean over the stroke, weighted towards its brightest pixels; its
-    brightness is that of the brightest one. Painted digits give back their exact paint.
+    def __init__(self, vae: Vae, data: Mnist, config: TrainConfig, judge: Judge) -> None:
+        self.vae = vae
+        self.judge = judge.eval().requires_grad_(requires_grad=False)
+        self.images = data.train_images
+        self.augmentation = config.vae.augment
+        self.config = config.objective
+        self.temperature = torch.ones((), device=data.train_images.device)
+        self.kl_weight = torch.ones((), device=data.train_images.device)
+        self.hard = False
 
-    Args:
-        image: float32 (n, 3, 28, 28) in [0, 1].
+    def prepare(self, progress: float) -> bool:
+        """Set temperature and KL weight; return whether codes are drawn hard."""
+        self.temperature.fill_(temperature(self.config, progress))
+        self.kl_weight.fill_(kl_weight(self.config, progress))
+        self.hard = progress >= self.config.hard_from
+        return self.hard
 
-    Returns:
-        gray, float32 (n, 784) in [0, 1], and color, float32 (n, 3) in [0, 1]. Black gives zeros for both.
-    """
-    pixels = image.flatten(2)  # (n, 3, 784)
-    brightness = pixels.amax(dim=1)  # (n, 784)
-    peak = brightness.amax(dim=1, keepdim=True)  # (n, 1)
-    gray = brightness / peak.clamp_min(1 / 1024)
-    weight = gray.square().square()
-    total = (pixels * weight[:, None, :]).sum(dim=2)  # (n, 3)
-    return gray, total / (brightness * weight).sum(dim=1, keepdim=True).clamp_min(1e-12) * peak
+    def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """Return loss, excess BCE and KL divergence, nats per image, and the perceptual loss; means over the batch."""
+        vae = self.vae
+        gray, rgb = paint.draw(self.images, index, random, augmentation=self.augmentation, margin=vae.color_margin)
+        posterior = vae.posterior(*vae.analyse_painted(gray, rgb))
+        noise = latents.draw_noise(posterior, random)
+        latent = latents.sample(posterior, noise, self.temperature, hard=self.hard)
+        bce, excess_bce, seen = vae.loss(latent, gray, rgb, self.judge, self.config)
+        kl = latents.kl_divergence(posterior)
+        loss = (bce + self.kl_weight * kl).mean()
+        found = {"loss": loss, "excess_bce": excess_bce, "kl": kl.mean()}
+        if seen is not None:
+            found["loss"] = loss + self.config.perceptual_weight * seen
+            found["perceptual"] = seen
+        return found
+
+
+def temperature(config: ObjectiveConfig, progress: float) -> float:
+    """Return the Gumbel-Softmax temperature at a fraction of the run: exponential from start to end, then constant."""
+    if config.temperature_reached == 0:
+        return config.temperature_end
+    fraction = min(1.0, progress / config.temperature_reached)
+    return float(config.temperature_start * (config.temperature_end / config.temperature_start) ** fraction)
+
+
+def kl_weight(config: ObjectiveConfig, progress: float) -> float:
+    """Return the weight of the KL divergence at a fraction of the run: a linear rise, then constant."""
+    rise = min(1.0, progress / config.kl_warmup) if config.kl_warmup else 1.0
+    return config.kl_weight * rise
+
+
+def build(config: ModelConfig) -> Vae:
+    """Build the network that a configuration describes, with fresh weights from torch's global generator."""
+    return MlpVae(config) if config.architecture == "seed" else FactoredVae(config)
 
 
 def _hidden(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
@@ -260,15 +325,3 @@ def _latent_spec(continuous: int, variables: int, classes: int) -> LatentSpec:
 
 def _parameters(spec: LatentSpec) -> int:
     return spec.size + spec.continuous  # a mean and a log-variance for each Gaussian coordinate
-
-
-def analyse(vae: Vae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-    """Give a model's features (n, F) and colors (n, 3) of digits gray (n, 784) painted in rgb (n, 3)."""
-    if isinstance(vae, FactoredVae):
-        return vae.analyse_painted(gray, rgb)
-    return vae.analyse(painter.paint(gray, rgb))
-
-
-def build(config: ModelConfig) -> SeedVae | FactoredVae:
-    """Build the network that a configuration describes, with fresh weights from torch's global generator."""
-    return SeedVae(config) if config.architecture == "seed" else FactoredVae(config)

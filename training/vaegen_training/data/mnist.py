@@ -42,7 +42,7 @@ class Mnist:
     """int64 (m,)."""
 
     def to(self, device: torch.device) -> "Mnist":
-        """Give a copy whose tensors live on `device`; all of MNIST is 47 MB."""
+        """Return a copy whose tensors live on `device`; all of MNIST is 47 MB."""
         return Mnist(
             self.train_images.to(device),
             self.train_labels.to(device),

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from vaegen.spec import DIGITS
 
-from vaegen_training import latents, painter
-from vaegen_training.data import Mnist
-from vaegen_training.models import FactoredVae, SeedVae
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import latents
+from vaegen_training.models.vae import Vae
 from vaegen_training.prior import Prior
 
 # Columns of the sample sheets: red, orange, yellow, green, cyan, blue, magenta, white.
@@ -19,17 +19,16 @@ SHEET_COLORS = (
 _PAIRS = 16  # test digits beside their reconstructions
 
 
-class Board:
-    """Draws with inputs and noise that stay the same throughout a run, so that pictures can be compared."""
+class Previews:
+    """Draws with inputs and noise that stay the same throughout a run, so that previews can be compared."""
 
     def __init__(self, data: Mnist) -> None:
-        gray = painter.to_float(data.test_images[:_PAIRS])
-        self.images = painter.paint(gray, painter.fixed_colors(len(gray)).to(gray.device))
+        gray = paint.to_float(data.test_images[:_PAIRS])
+        self.images = paint.paint(gray, paint.fixed_colors(len(gray)).to(gray.device))
 
     @torch.no_grad()
-    def reconstructions(self, vae: nn.Module, path: Path) -> None:
+    def reconstructions(self, vae: Vae, path: Path) -> None:
         """Draw test digits and, below each, its reconstruction on the deterministic path."""
-        assert isinstance(vae, SeedVae | FactoredVae)
         images = vae.decode(latents.deterministic(vae.encode(self.images)))
         _write(torch.cat([self.images, images]), _PAIRS, path)
 

@@ -97,11 +97,20 @@ def one_hot(logits: Tensor) -> Tensor:
 
 
 def deterministic(posterior: Posterior) -> Tensor:
-    """Give the latent of the deterministic path: the mean and the one-hot argmax of the logits, (n, L)."""
+    """Return the latent of the deterministic path: the mean and the one-hot argmax of the logits, (n, L)."""
     parts = [] if posterior.mean is None else [posterior.mean]
     if posterior.logits is not None:
         parts.append(one_hot(posterior.logits))
     return torch.cat(parts, dim=1)
+
+
+def draw_noise(posterior: Posterior, random: torch.Generator) -> Tensor:
+    """Draw the uniforms that `sample` needs for a posterior, float32 (n, Z + N*K) in [0, 1), on its device."""
+    z = 0 if posterior.mean is None else posterior.mean.shape[1]
+    codes = 0 if posterior.logits is None else posterior.logits[0].numel()
+    first = posterior.logits if posterior.mean is None else posterior.mean
+    assert first is not None
+    return torch.rand(len(first), z + codes, generator=random, device=random.device)
 
 
 def sample(posterior: Posterior, uniform: Tensor, temperature: float | Tensor, *, hard: bool = False) -> Tensor:
@@ -132,7 +141,7 @@ def sample(posterior: Posterior, uniform: Tensor, temperature: float | Tensor, *
 
 
 def kl_divergence(posterior: Posterior) -> Tensor:
-    """KL(q || prior) in nats, against N(0, I) and the uniform categorical, summed over the latents.
+    """Return KL(q || prior) in nats, against N(0, I) and the uniform categorical, summed over the latents.
 
     Gaussian: (mean^2 + var - 1 - log var) / 2 (Kingma & Welling 2014, appendix B);
     categorical: sum_k q_k log(q_k K) (Jang et al. 2017).
@@ -151,7 +160,7 @@ def kl_divergence(posterior: Posterior) -> Tensor:
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
-    """Logarithm of the softmax over the last dimension of (n, N, K)."""
+    """Return the logarithm of the softmax over the last dimension of (n, N, K)."""
     if logits.device.type != "cpu" or logits.shape[-1] > FEW:
         return F.log_softmax(logits, dim=-1)
     classes_first = logits.flatten(0, 1).t().contiguous()  # (K, n*N)

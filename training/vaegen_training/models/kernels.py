@@ -1,24 +1,21 @@
-"""Losses in nats: sums over pixels and latents, means over the batch are taken by the caller."""
+"""Binary cross entropy, its gradient and the entropy of an image, in nats summed over the values of each image."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from vaegen_training.processes import ALONE, Share
-
 # Probabilities are kept this far from 0 and 1 in logarithms: half a gray level of 8-bit images for colors,
 # where a gradient must survive at the clipped ends, and far less for masks.
-COLOR_MARGIN = 1 / 512
-MARGIN = 1e-6
+COLOR_EPSILON = 1 / 512
+EPSILON = 1e-6
 # Images that a CPU works on at a time where an operation follows another: what one writes is then still in the cache
 # of a core when the next reads it.
 BLOCK = 64
 
 
 def entropy(image: Tensor) -> Tensor:
-    """Binary entropy of an image, the least BCE that any reconstruction of it can have.
+    """Return the binary entropy of an image, the least BCE that any reconstruction of it can have.
 
     Args:
         image: float32 (n, ...) in [0, 1].
@@ -35,7 +32,7 @@ class _Bce(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, prediction: Tensor, image: Tensor) -> Tensor:
-        p = prediction.clamp(MARGIN, 1 - MARGIN)
+        p = prediction.clamp(EPSILON, 1 - EPSILON)
         ctx.save_for_backward(prediction, p, image)
         return -_log_likelihood(p.clone(), image).sum(1)
 
@@ -48,13 +45,13 @@ class _Bce(torch.autograd.Function):
 
 
 def _log_likelihood(p: Tensor, target: Tensor) -> Tensor:
-    """Give target log p + (1 - target) log(1 - p), of the same shape; overwrites p."""
+    """Return target log p + (1 - target) log(1 - p), of the same shape; overwrites p."""
     other = torch.neg(p).log1p_()
     return p.log_().sub_(other).mul_(target).add_(other)
 
 
 def bce(prediction: Tensor, image: Tensor) -> Tensor:
-    """Binary cross entropy of an image under predicted probabilities (Kingma & Welling 2014, appendix C.1).
+    """Return the binary cross entropy of an image under predicted probabilities (Kingma & Welling 2014, appendix C.1).
 
     Args:
         prediction: float32 (n, ...) in [0, 1].
@@ -106,7 +103,7 @@ def _add_painted(
     for channel in range(color.shape[1]):
         c = color[:, channel : channel + 1]  # (n, 1)
         target = gray * rgb[:, channel : channel + 1]  # (n, 784)
-        p = (mask * c).clamp_(MARGIN, 1 - MARGIN)
+        p = (mask * c).clamp_(EPSILON, 1 - EPSILON)
         slope = (p - target).div_((1 - p).mul_(p))  # d BCE / d p
         mask_gradient.addcmul_(slope, c)
         color_gradient[:, channel] = slope.mul_(mask).sum(1)
@@ -114,9 +111,9 @@ def _add_painted(
 
 
 def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tensor:
-    """BCE of a painted digit, gray times rgb, under the prediction mask times color.
+    """Return the BCE of a painted digit, gray times rgb, under the prediction mask times color.
 
-    Equal to `bce(mask * color, gray * rgb)` except that the color is kept COLOR_MARGIN inside [0, 1], with the
+    Equal to `bce(mask * color, gray * rgb)` except that the color is kept COLOR_EPSILON inside [0, 1], with the
     gradient of the unclipped color.
 
     Args:
@@ -128,43 +125,6 @@ def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tenso
     Returns:
         float32 (n,), nats.
     """
-    kept = color + (color.clamp(COLOR_MARGIN, 1 - COLOR_MARGIN) - color).detach()
+    kept = color + (color.clamp(COLOR_EPSILON, 1 - COLOR_EPSILON) - color).detach()
     result: Tensor = _PaintedBce.apply(mask, kept, gray, rgb)
     return result
-
-
-def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor], share: Share = ALONE) -> Tensor:
-    """Distance between two images as a classifier's layers see them (Johnson et al. 2016, eq. 2).
-
-    Each layer's mean squared difference is divided by its variance over the batch, so that all layers count alike.
-
-    Args:
-        activations: Of each layer, float32 (n, ...).
-        target: The same of the images that should have come out; they carry no gradient.
-        share: Which part of the batch these are.
-
-    Returns:
-        float32 (n,); each layer gives 0 for equal images and about 2 for unrelated ones.
-    """
-    parts = []
-    for found, wanted, variance in zip(activations, target, _variances(target, share), strict=True):
-        parts.append((found - wanted).square().flatten(1).mean(1) / variance.clamp_min(1e-6))
-    return torch.stack(parts).sum(0)
-
-
-def _variances(activations: Sequence[Tensor], share: Share) -> list[Tensor]:
-    """Give each layer's variance over the whole batch, the mean over its units."""
-    if share.size == 1:
-        return [layer.var(0, correction=0).mean() for layer in activations]
-    # One sum over the processes, of n, all units' sums and the layers' sums of squares; in double precision, for the
-    # variance is a small difference of them.
-    double = [layer.flatten(1).double() for layer in activations]
-    sums, squares = [layer.sum(0) for layer in double], [layer.square().sum() for layer in double]
-    count = torch.full_like(squares[0], len(double[0]))
-    totals = share.total(torch.cat([*sums, torch.stack([*squares, count])]))
-    *wholes, last = totals.split([*map(len, sums), len(squares) + 1])
-    n = last[-1]
-    return [
-        ((square / n - (whole / n).square().sum()) / len(whole)).to(layer.dtype)
-        for layer, whole, square in zip(activations, wholes, last[:-1], strict=True)
-    ]
