@@ -14,8 +14,8 @@ import torch.distributed as dist
 from vaegen_training import data, presets
 from vaegen_training.objectives import VaeObjective
 from vaegen_training.processes import ALONE, Share, joined
-from vaegen_training.run import fresh, load_judge
 from vaegen_training.step import Step
+from vaegen_training.train.run import fresh, load_judge
 
 from tests.benchmarks.measure import take_turns
 

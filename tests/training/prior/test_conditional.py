@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 from vaegen.spec import KINDS
-from vaegen_training import latents
-from vaegen_training.models import FactoredVae
+from vaegen_training.models import latents
+from vaegen_training.models.vae import FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.conditional import invert_cdf
-from vaegen_training.run import fresh
+from vaegen_training.train.run_folder import fresh
 
 
 def stirred_prior(name: str, kind: str) -> Prior:

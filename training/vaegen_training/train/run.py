@@ -88,7 +88,7 @@ def train(
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data).to(own)
         if distributed.RANK == 0:
             distributed.wait()
-        _check_batches(config, len(mnist.train_images))
+        check_batches(config, len(mnist.train_images))
         if distributed.RANK == 0:
             begin(folder, settings)
         if config is None:
@@ -131,7 +131,7 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda")
 
 
-def _check_batches(config: TrainConfig | None, items: int) -> None:
+def check_batches(config: TrainConfig | None, items: int) -> None:
     """Refuse batches that cannot be divided among the processes."""
     if config is None:
         batches = {"judge.batch": min(judge.JUDGE_STAGE.batch, items)}

@@ -1,4 +1,4 @@
-"""Checkpoints: what is written is read back, and a kill at any moment leaves a whole file."""
+"""Tensors in files: what is written is read back, and a kill at any moment leaves a whole file."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load, save_file
 from vaegen.errors import DataError
-from vaegen_training import checkpoint
+from vaegen_training.models import weights
 
 
 def test_tensors_and_description_come_back_as_they_were(tmp_path: Path) -> None:
@@ -20,8 +20,8 @@ def test_tensors_and_description_come_back_as_they_were(tmp_path: Path) -> None:
         "half": torch.tensor([0.1]).half(),
         "scalar": torch.tensor(7.5),
     }
-    checkpoint.write(tmp_path / "x.safetensors", tensors, {"step": 3, "list": [1, "two"]})
-    found, meta = checkpoint.read(tmp_path / "x.safetensors")
+    weights.write(tmp_path / "x.safetensors", tensors, {"step": 3, "list": [1, "two"]})
+    found, meta = weights.read(tmp_path / "x.safetensors")
     assert meta == {"step": 3, "list": [1, "two"]}
     assert found.keys() == tensors.keys()
     for name, tensor in tensors.items():
@@ -31,16 +31,16 @@ def test_tensors_and_description_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
     first, second = torch.ones(2), torch.zeros(3)
-    checkpoint.write(tmp_path / "a", {"x": first, "y": second}, {"b": 1, "a": 2})
-    checkpoint.write(tmp_path / "b", {"y": second, "x": first}, {"a": 2, "b": 1})
+    weights.write(tmp_path / "a", {"x": first, "y": second}, {"b": 1, "a": 2})
+    weights.write(tmp_path / "b", {"y": second, "x": first}, {"a": 2, "b": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_new_checkpoint_replaces_the_old_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     for step in (1, 2):
-        checkpoint.write(tmp_path / "x", {"x": torch.full((5,), float(step))}, {"step": step})
+        weights.write(tmp_path / "x", {"x": torch.full((5,), float(step))}, {"step": step})
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
-    found, meta = checkpoint.read(tmp_path / "x")
+    found, meta = weights.read(tmp_path / "x")
     assert meta == {"step": 2}
     assert found["x"].tolist() == [2] * 5
 
@@ -48,14 +48,14 @@ def test_a_new_checkpoint_replaces_the_old_and_leaves_nothing_beside_it(tmp_path
 def test_a_failed_write_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()  # a folder cannot be replaced by a file
     with pytest.raises(OSError, match="folder"):
-        checkpoint.write_atomically(tmp_path / "folder", b"new")
+        weights.write_atomically(tmp_path / "folder", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "header", "other"])
 def test_a_damaged_checkpoint_is_one_clear_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "vae.checkpoint.safetensors"
-    checkpoint.write(path, {"x": torch.ones(100)}, {"step": 1})
+    weights.write(path, {"x": torch.ones(100)}, {"step": 1})
     whole = path.read_bytes()
     if damage == "missing":
         path.unlink()
@@ -64,7 +64,7 @@ def test_a_damaged_checkpoint_is_one_clear_line(tmp_path: Path, damage: str) -> 
     else:
         path.write_bytes({"empty": b"", "cut": whole[:-7], "header": b"\xff" * 8 + whole[8:]}[damage])
     with pytest.raises(DataError, match="no readable checkpoint") as caught:
-        checkpoint.read(path)
+        weights.read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -73,11 +73,11 @@ WRITER = """
 import sys
 from pathlib import Path
 import torch
-from vaegen_training import checkpoint
+from vaegen_training.models import weights
 step = 0
 while True:
     step += 1
-    checkpoint.write(Path(sys.argv[1]), {"x": torch.full((1_000_000,), float(step))}, {"step": step})
+    weights.write(Path(sys.argv[1]), {"x": torch.full((1_000_000,), float(step))}, {"step": step})
 """
 
 
@@ -95,6 +95,6 @@ def test_the_file_is_whole_at_every_moment_and_after_a_kill(tmp_path: Path) -> N
     finally:
         writer.kill()
         writer.wait()
-    found, meta = checkpoint.read(path)
+    found, meta = weights.read(path)
     assert meta["step"] >= max(seen) >= 50
     assert (found["x"] == meta["step"]).all()

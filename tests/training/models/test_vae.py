@@ -3,23 +3,23 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from vaegen.spec import KINDS, LatentSpec
-from vaegen_training import latents, models, painter
+from vaegen.spec import KINDS
 from vaegen_training.config import ModelConfig
-from vaegen_training.data import Mnist
-from vaegen_training.models import FactoredVae, SeedVae
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import latents
+from vaegen_training.models.vae import FactoredVae, MlpVae, Vae, build
 from vaegen_training.presets import preset
 
 ALL = [(name, kind) for name in ("seed", "default") for kind in KINDS]
 
 
-def fresh(name: str, kind: str) -> SeedVae | FactoredVae:
+def fresh(name: str, kind: str) -> Vae:
     torch.manual_seed(0)
-    return models.build(preset(name, kind).model).eval()
+    return build(preset(name, kind).model).eval()
 
 
 def images(digits: Mnist, n: int = 16) -> Tensor:
-    return painter.paint(painter.to_float(digits.test_images[:n]), painter.fixed_colors(n))
+    return paint.paint(paint.to_float(digits.test_images[:n]), paint.fixed_colors(n))
 
 
 def layers(module: nn.Module) -> list[str]:
@@ -67,7 +67,7 @@ def test_the_seed_puts_a_relu_on_the_logits(digits: Mnist) -> None:
 
 def test_the_seed_ends_in_a_sigmoid() -> None:
     vae = fresh("seed", "continuous")
-    assert isinstance(vae, SeedVae)
+    assert isinstance(vae, MlpVae)
     latent = torch.randn(8, 2)
     expected = torch.sigmoid(vae.continuous_decoder(latent)).reshape(8, 3, 28, 28)
     assert torch.equal(vae.decode(latent), expected)
@@ -75,7 +75,7 @@ def test_the_seed_ends_in_a_sigmoid() -> None:
 
 def test_the_seeds_joint_image_is_the_mean_of_its_two() -> None:
     vae = fresh("seed", "joint")
-    assert isinstance(vae, SeedVae)
+    assert isinstance(vae, MlpVae)
     latent = torch.rand(8, 62)
     first = torch.sigmoid(vae.continuous_decoder(latent[:, :2]))
     second = torch.sigmoid(vae.discrete_decoder(latent[:, 2:]))
@@ -140,78 +140,7 @@ def test_every_weight_but_the_built_color_code_learns(name: str, kind: str, digi
         assert (weight.grad is not None and bool(weight.grad.any())) != built, weight_name
 
 
-# --- measure --------------------------------------------------------------------------------------------------
-
-
-def test_measure_gives_the_exact_paint_and_shape_back(digits: Mnist) -> None:
-    gray = painter.to_float(digits.train_images)
-    rgb = painter.random_colors(len(gray), torch.Generator().manual_seed(0), margin=0.05)
-    found_gray, found_rgb = models.measure(painter.paint(gray, rgb))
-    peak = gray.amax(1, keepdim=True)
-    lit = rgb.amax(1) > 0  # black paint leaves nothing to measure
-    torch.testing.assert_close(found_rgb[lit], (rgb * peak)[lit], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(found_gray[lit], (gray / peak)[lit], rtol=1e-4, atol=1e-5)
-
-
-def test_measure_calls_black_black() -> None:
-    gray, rgb = models.measure(torch.zeros(2, 3, 28, 28))
-    assert not gray.any()
-    assert not rgb.any()
-
-
-def test_measure_weighs_the_stroke_more_than_its_faint_edge() -> None:
-    image = torch.zeros(1, 3, 28, 28)
-    image[0, 0, 10:18, 10:18] = 1.0  # a red block
-    image[0, 2, 9, 10:18] = 0.2  # with a faint blue rim
-    _, rgb = models.measure(image)
-    torch.testing.assert_close(rgb, torch.tensor([[1.0, 0.0, 0.0]]), rtol=0, atol=0.001)
-
-
-# --- the color code -------------------------------------------------------------------------------------------
-
-CODES = {
-    "continuous": LatentSpec(3),
-    "one quantiser": LatentSpec(0, (3, 16)),
-    "four quantisers": LatentSpec(0, (12, 16)),
-    "few classes": LatentSpec(0, (6, 5)),
-    "both": LatentSpec(3, (6, 16)),
-}
-
-
-def round_trip(spec: LatentSpec, rgb: Tensor) -> Tensor:
-    encode, decode = models.color_code(spec)
-    result: Tensor = decode(latents.deterministic(latents.split(encode(2 * rgb - 1), spec)))
-    return result
-
-
-def test_the_continuous_color_code_is_exact_and_of_unit_variance() -> None:
-    rgb = cube(18)
-    torch.testing.assert_close(round_trip(LatentSpec(3), rgb), rgb, rtol=0, atol=1e-6)
-    encode, _ = models.color_code(LatentSpec(3))
-    uniform = torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0))
-    mean = latents.split(encode(2 * uniform - 1), LatentSpec(3)).mean
-    assert mean is not None
-    assert (mean.std(0) - 1).abs().max() < 0.02
-
-
-def test_the_continuous_color_code_is_sure_to_two_gray_levels() -> None:
-    encode, decode = models.color_code(LatentSpec(3))
-    posterior = latents.split(encode(torch.zeros(5000, 3)), LatentSpec(3))
-    noise = torch.rand(5000, 3, generator=torch.Generator().manual_seed(0))
-    spread = decode(latents.sample(posterior, noise, 1.0)).std(0) * 255
-    torch.testing.assert_close(spread, torch.full((3,), 1.7), rtol=0.05, atol=0)
-
-
-@pytest.mark.parametrize(("variables", "classes"), [(3, 16), (6, 16), (12, 16), (6, 5), (3, 2)])
-def test_the_discrete_color_code_is_off_by_half_a_step_at_most(variables: int, classes: int) -> None:
-    rgb = torch.cat([cube(12), torch.rand(20_000, 3, generator=torch.Generator().manual_seed(0))])
-    error = (round_trip(LatentSpec(0, (variables, classes)), rgb) - rgb).abs()
-    assert error.max() <= 0.5 / (variables / 3 * (classes - 1)) + 1e-4
-
-
-@pytest.mark.parametrize("spec", CODES.values(), ids=CODES.keys())
-def test_the_corners_of_the_color_cube_are_coded_without_loss(spec: LatentSpec) -> None:
-    torch.testing.assert_close(round_trip(spec, cube(2)), cube(2), rtol=0, atol=1e-5)
+# --- the factored architecture ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,9 +148,9 @@ def test_the_factored_model_keeps_the_color_and_lets_none_bleed(kind: str, digit
     vae = fresh("default", kind)
     assert isinstance(vae, FactoredVae)
     rgb = cube(4)[1:]  # all but black
-    gray = painter.to_float(digits.test_images[: len(rgb)])
+    gray = paint.to_float(digits.test_images[: len(rgb)])
     peak = gray.amax(1, keepdim=True)
-    latent = latents.deterministic(vae.encode(painter.paint(gray / peak, rgb)))
+    latent = latents.deterministic(vae.encode(paint.paint(gray / peak, rgb)))
     logits, color = vae.parts(latent)
     tolerance = 0.5 / (8 * 7) + 1e-4 if kind == "discrete" else 1e-5
     torch.testing.assert_close(color, rgb, rtol=0, atol=tolerance)
@@ -232,9 +161,9 @@ def test_the_factored_model_keeps_the_color_and_lets_none_bleed(kind: str, digit
 
 def test_the_shape_code_of_the_factored_model_does_not_see_the_color(digits: Mnist) -> None:
     vae = fresh("default", "continuous")
-    gray = painter.to_float(digits.test_images[:8])
+    gray = paint.to_float(digits.test_images[:8])
     features = [
-        vae.analyse(painter.paint(gray, torch.tensor(rgb).expand(8, 3)))[0] for rgb in ([1.0, 0, 0], [0.2, 0.7, 0.5])
+        vae.analyse(paint.paint(gray, torch.tensor(rgb).expand(8, 3)))[0] for rgb in ([1.0, 0, 0], [0.2, 0.7, 0.5])
     ]
     torch.testing.assert_close(features[0], features[1], rtol=1e-3, atol=1e-4)
 
@@ -245,7 +174,7 @@ def test_the_logit_gain_scales_the_first_logits_of_the_shape(digits: Mnist) -> N
     for gain in (1.0, 8.0):
         torch.manual_seed(0)
         config = ModelConfig(continuous=3, color_continuous=3, variables=4, classes=6, hidden=32, logit_gain=gain)
-        logits.append(models.build(config).encode(images(digits)).logits)
+        logits.append(build(config).encode(images(digits)).logits)
     assert logits[0] is not None
     assert logits[1] is not None
     spread = logits[1].std(0).mean() / logits[0].std(0).mean()
@@ -255,10 +184,10 @@ def test_the_logit_gain_scales_the_first_logits_of_the_shape(digits: Mnist) -> N
 def test_analysing_a_painted_digit_needs_no_painting(digits: Mnist) -> None:
     vae = fresh("default", "continuous")
     assert isinstance(vae, FactoredVae)
-    gray = painter.to_float(digits.train_images) * torch.linspace(0.3, 1, 1000)[:, None]  # not all at full contrast
-    rgb = painter.random_colors(1000, torch.Generator().manual_seed(0), margin=0.05)
+    gray = paint.to_float(digits.train_images) * torch.linspace(0.3, 1, 1000)[:, None]  # not all at full contrast
+    rgb = paint.random_colors(1000, torch.Generator().manual_seed(0), margin=0.05)
     lit = rgb.amax(1) > 0.01
     features, color = vae.analyse_painted(gray[lit], rgb[lit])
-    expected_features, expected_color = vae.analyse(painter.paint(gray, rgb)[lit])
+    expected_features, expected_color = vae.analyse(paint.paint(gray, rgb)[lit])
     torch.testing.assert_close(features, expected_features, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(color, expected_color, rtol=1e-5, atol=1e-6)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, distributions
 from vaegen.spec import LatentSpec
-from vaegen_training import latents
-from vaegen_training.latents import Posterior
+from vaegen_training.models import latents
+from vaegen_training.models.latents import Posterior
 
 
 def uniforms(*shape: int, seed: int = 0) -> Tensor:

@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, distributions
-from vaegen_training import losses, painter
-from vaegen_training.data import Mnist
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import kernels
 
 
 def painted(n: int = 16) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -19,14 +19,14 @@ def painted(n: int = 16) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def test_entropy_equals_torch_distributions_and_is_zero_for_black_and_white() -> None:
     image = painted()[0]
     reference = distributions.Bernoulli(image).entropy().sum(1)
-    torch.testing.assert_close(losses.entropy(image), reference, rtol=1e-5, atol=1e-3)
-    assert losses.entropy((image > 0.5).float()).tolist() == [0.0] * 16
+    torch.testing.assert_close(kernels.entropy(image), reference, rtol=1e-5, atol=1e-3)
+    assert kernels.entropy((image > 0.5).float()).tolist() == [0.0] * 16
 
 
 def test_bce_equals_torch_and_is_summed_over_all_values() -> None:
     prediction, _, target, _ = painted()
     reference = F.binary_cross_entropy(prediction.double(), target.double(), reduction="none").sum(1)
-    torch.testing.assert_close(losses.bce(prediction, target).double(), reference, rtol=1e-6, atol=1e-4)
+    torch.testing.assert_close(kernels.bce(prediction, target).double(), reference, rtol=1e-6, atol=1e-4)
 
 
 def test_bce_has_torchs_own_gradient_to_the_bit() -> None:
@@ -39,9 +39,9 @@ def test_bce_has_torchs_own_gradient_to_the_bit() -> None:
         leaf = logits.clone().requires_grad_()
         prediction = torch.sigmoid(leaf)
         if ours:
-            value = losses.bce(prediction, target)
+            value = kernels.bce(prediction, target)
         else:
-            kept = prediction.clamp(losses.MARGIN, 1 - losses.MARGIN)
+            kept = prediction.clamp(kernels.EPSILON, 1 - kernels.EPSILON)
             value = F.binary_cross_entropy(kept, target, reduction="none").sum(1)
         (value * torch.linspace(-1, 2, 16)).mean().backward()
         found.append(leaf.grad)
@@ -53,8 +53,8 @@ def test_bce_has_torchs_own_gradient_to_the_bit() -> None:
 
 def test_doubling_the_pixels_doubles_the_nats() -> None:
     prediction, _, target, _ = painted()
-    once = losses.bce(prediction, target) - losses.entropy(target)
-    twice = losses.bce(torch.cat([prediction] * 2, 1), torch.cat([target] * 2, 1)) - losses.entropy(
+    once = kernels.bce(prediction, target) - kernels.entropy(target)
+    twice = kernels.bce(torch.cat([prediction] * 2, 1), torch.cat([target] * 2, 1)) - kernels.entropy(
         torch.cat([target] * 2, 1)
     )
     torch.testing.assert_close(twice, 2 * once, rtol=1e-5, atol=1e-3)
@@ -62,40 +62,40 @@ def test_doubling_the_pixels_doubles_the_nats() -> None:
 
 def test_excess_bce_is_zero_for_a_perfect_reconstruction_and_positive_for_any_other() -> None:
     _, _, gray, rgb = painted()
-    image = painter.paint(gray, rgb)
-    least = losses.entropy(image)
-    torch.testing.assert_close(losses.bce(image, image), least, rtol=0, atol=0.01)
+    image = paint.paint(gray, rgb)
+    least = kernels.entropy(image)
+    torch.testing.assert_close(kernels.bce(image, image), least, rtol=0, atol=0.01)
     for other in (image * 0.9, image.flip(0), torch.zeros_like(image), torch.ones_like(image)):
-        assert (losses.bce(other, image) - least > 0.5).all()
+        assert (kernels.bce(other, image) - least > 0.5).all()
 
 
 def test_certain_and_wrong_is_expensive_but_finite() -> None:
-    wrong = losses.bce(torch.zeros(1, 784), torch.ones(1, 784)).item()
+    wrong = kernels.bce(torch.zeros(1, 784), torch.ones(1, 784)).item()
     assert wrong == pytest.approx(784 * 13.8155, rel=1e-4)  # -log of the margin, 1e-6
 
 
 def test_the_marks_of_the_headline(digits: Mnist) -> None:
-    gray = painter.to_float(digits.train_images)
-    image = painter.paint(gray, painter.random_colors(len(gray), torch.Generator().manual_seed(0)))
+    gray = paint.to_float(digits.train_images)
+    image = paint.paint(gray, paint.random_colors(len(gray), torch.Generator().manual_seed(0)))
 
     def excess(prediction: Tensor) -> float:
-        return float((losses.bce(prediction.expand_as(image), image) - losses.entropy(image)).mean())
+        return float((kernels.bce(prediction.expand_as(image), image) - kernels.entropy(image)).mean())
 
     # On uniform colors: 53 nats for the perfect shape without color, 231 for the best constant image.
-    assert excess(painter.paint(gray, torch.full((len(gray), 3), 0.5))) == pytest.approx(53, rel=0.05)
+    assert excess(paint.paint(gray, torch.full((len(gray), 3), 0.5))) == pytest.approx(53, rel=0.05)
     assert excess(image.mean(0, keepdim=True)) == pytest.approx(231, rel=0.05)
 
 
 def test_painted_bce_equals_bce_of_the_painting_in_value_and_gradient() -> None:
-    mask, color, gray, rgb = painted(losses.BLOCK + 16)
+    mask, color, gray, rgb = painted(kernels.BLOCK + 16)
     scale = torch.linspace(-1, 2, len(mask))  # another upstream gradient for each image
     found = []
     for by_hand in (True, False):
         leaves = mask.clone().requires_grad_(), color.clone().requires_grad_()
         if by_hand:
-            value = losses.painted_bce(*leaves, gray, rgb)
+            value = kernels.painted_bce(*leaves, gray, rgb)
         else:
-            value = losses.bce(leaves[1][:, :, None] * leaves[0][:, None, :], gray[:, None] * rgb[:, :, None])
+            value = kernels.bce(leaves[1][:, :, None] * leaves[0][:, None, :], gray[:, None] * rgb[:, :, None])
         (value * scale).sum().backward()
         found.append((value.detach(), leaves[0].grad, leaves[1].grad))
     torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-5, atol=1e-3)
@@ -107,13 +107,13 @@ def test_painted_bce_equals_bce_of_the_painting_in_value_and_gradient() -> None:
 def test_the_gradient_of_painted_bce_is_the_slope_of_the_values(which: int) -> None:
     mask, color, gray, rgb = (tensor[:4].double() for tensor in painted())
     inputs = (mask.requires_grad_(), color.requires_grad_())
-    losses.painted_bce(*inputs, gray, rgb).sum().backward()
+    kernels.painted_bce(*inputs, gray, rgb).sum().backward()
     gradient, start = inputs[which].grad, [tensor.detach() for tensor in inputs]
     step = torch.randn(start[which].shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64) * 1e-4
     values = []
     for end in (start[which] + step, start[which] - step):
         m, c = (end if index == which else tensor for index, tensor in enumerate(start))
-        values.append(float(losses.bce(c[:, :, None] * m[:, None, :], gray[:, None, :] * rgb[:, :, None]).sum()))
+        values.append(float(kernels.bce(c[:, :, None] * m[:, None, :], gray[:, None, :] * rgb[:, :, None]).sum()))
     assert gradient is not None
     assert values[0] - values[1] == pytest.approx(2 * float((gradient * step).sum()), rel=1e-3)
 
@@ -121,7 +121,7 @@ def test_the_gradient_of_painted_bce_is_the_slope_of_the_values(which: int) -> N
 def test_painted_bce_is_finite_with_black_and_white_masks_and_colors() -> None:
     mask = torch.tensor([[0.0, 1.0] * 392]).requires_grad_()
     color = torch.tensor([[0.0, 1.0, 0.5]]).requires_grad_()
-    value = losses.painted_bce(mask, color, 1 - mask.detach(), torch.tensor([[1.0, 0.0, 0.5]]))
+    value = kernels.painted_bce(mask, color, 1 - mask.detach(), torch.tensor([[1.0, 0.0, 0.5]]))
     value.sum().backward()
     assert mask.grad is not None
     assert color.grad is not None
@@ -133,7 +133,7 @@ def test_painted_bce_is_finite_with_black_and_white_masks_and_colors() -> None:
 def test_a_color_that_overshoots_is_pulled_back() -> None:
     gray = torch.full((2, 784), 0.8)
     color = torch.tensor([[1.5] * 3, [-0.5] * 3]).requires_grad_()
-    losses.painted_bce(gray, color, gray, torch.tensor([[0.9] * 3, [0.1] * 3])).sum().backward()
+    kernels.painted_bce(gray, color, gray, torch.tensor([[0.9] * 3, [0.1] * 3])).sum().backward()
     assert color.grad is not None
     assert (color.grad[0] > 0).all()  # a step against the gradient makes the too bright one darker
     assert (color.grad[1] < 0).all()

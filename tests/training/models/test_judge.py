@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.errors import DataError
-from vaegen_training import TrainSummary, checkpoint, judge, painter, train
-from vaegen_training.data import Mnist
-from vaegen_training.judge import Judge, JudgeObjective
-from vaegen_training.run import load_judge
+from vaegen_training import TrainSummary, train
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import judge, weights
+from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
+from vaegen_training.train import loop
 
 
 def test_it_turns_images_into_ten_logits() -> None:
@@ -22,11 +23,11 @@ def test_it_turns_images_into_ten_logits() -> None:
 def test_it_does_not_see_the_color_or_its_brightness(digits: Mnist) -> None:
     torch.manual_seed(0)
     module = Judge().eval()
-    gray = painter.to_float(digits.test_images[:8])
+    gray = paint.to_float(digits.test_images[:8])
     gray = gray / gray.amax(1, keepdim=True)
     expected = module.read(gray)
     for rgb in ([1.0, 1.0, 1.0], [1.0, 0, 0], [0.1, 0.2, 0.15]):
-        logits = module(painter.paint(gray, torch.tensor(rgb).expand(8, 3)))
+        logits = module(paint.paint(gray, torch.tensor(rgb).expand(8, 3)))
         torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -39,8 +40,8 @@ def test_its_loss_is_the_smoothed_cross_entropy(digits: Mnist) -> None:
     module = Judge()
     config = replace(judge.JUDGE_STAGE, augment=0.0)
     index = torch.arange(64)
-    found = JudgeObjective(module, digits, config)(index, torch.Generator().manual_seed(0), 0.0)
-    gray = painter.to_float(digits.train_images[index])
+    found = JudgeObjective(module, digits, config)(index, torch.Generator().manual_seed(0))
+    gray = paint.to_float(digits.train_images[index])
     log_p = module.read(gray / gray.amax(1, keepdim=True)).log_softmax(1)
     target = torch.nn.functional.one_hot(digits.train_labels[index], 10) * 0.98 + 0.002
     torch.testing.assert_close(found["loss"], -(target * log_p).sum(1).mean())
@@ -53,7 +54,7 @@ def short_judge(digits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> T
     """A judge trained on the 1,000 digits of the sample; the real one sees 60 times as many."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "JUDGE_STAGE", replace(judge.JUDGE_STAGE, batch=50, epochs=5, ema=0.9))
-        patch.setattr("vaegen_training.loop.LOGS", 10)
+        patch.setattr(loop, "LOGS", 10)
         out = tmp_path_factory.mktemp("judge") / "run"
         return train("judge", out=out, data_dir=digits_dir, device="cpu", verify_data=False, progress=False)
 
@@ -64,7 +65,7 @@ def test_a_short_training_reads_most_digits(short_judge: TrainSummary) -> None:
 
 
 def test_a_trained_judge_loads_in_single_precision(short_judge: TrainSummary, digits: Mnist) -> None:
-    tensors, _ = checkpoint.read(short_judge.folder / "judge.safetensors")
+    tensors, _ = weights.read(short_judge.folder / "judge.safetensors")
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
     loaded = load_judge(short_judge.folder)
     assert not loaded.training

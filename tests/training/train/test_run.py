@@ -1,5 +1,6 @@
 """Whole runs on the sample: what they leave, how they go on after kill -9, and what they refuse."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -11,13 +12,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from vaegen.errors import ConfigError, DataError, OutputError, VaegenError
 from vaegen.spec import KINDS
-from vaegen_training import TrainSummary, checkpoint, figures, latents, loop, painter, presets, train
-from vaegen_training.config import TrainConfig
-from vaegen_training.data import Mnist
-from vaegen_training.models import FactoredVae
-from vaegen_training.run import fresh, load_run
+from vaegen_training import TrainSummary, presets, train
+from vaegen_training.config import ModelConfig, TrainConfig
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import kernels, latents, weights
+from vaegen_training.models.vae import FactoredVae
+from vaegen_training.train import distributed, loop, run
+from vaegen_training.train.run import losses_on_test
+from vaegen_training.train.run_folder import fresh, load_run
 
 TrainShort = Callable[[str, str], Path]
 
@@ -57,11 +62,11 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
     folder = trained(preset, kind)
     summary = json.loads((folder / "summary.json").read_text())
     _, vae, *_ = load_run(folder)
-    assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == figures.losses_on_test(vae, digits)
+    assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
     assert summary["n"] == 200
     assert set(summary["seconds"]) == {"vae", "flow", "prior"}
     untrained, *_ = fresh(presets.preset(preset, kind))
-    assert summary["excess_bce"] < 0.6 * figures.losses_on_test(untrained, digits)["excess_bce"]
+    assert summary["excess_bce"] < 0.6 * losses_on_test(untrained, digits)["excess_bce"]
 
 
 @pytest.mark.parametrize(("preset", "kind"), [("seed", "joint"), ("default", "discrete")])
@@ -71,9 +76,6 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
     assert files - pictures == {
         "config.json",
         "metrics.jsonl",
-        "vae.metrics.csv",
-        "flow.metrics.csv",
-        "prior.metrics.csv",
         "vae.checkpoint.safetensors",
         "flow.checkpoint.safetensors",
         "prior.checkpoint.safetensors",
@@ -92,8 +94,8 @@ def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, prese
     assert (config.preset, config.model.latent.kind) == (preset, kind)
     assert not vae.training
     assert not prior.training
-    assert torch.equal(probe, painter.to_float(digits.test_images[: len(probe)]))
-    tensors, _ = checkpoint.read(folder / "model.safetensors")
+    assert torch.equal(probe, paint.to_float(digits.test_images[: len(probe)]))
+    tensors, _ = weights.read(folder / "model.safetensors")
     stored = {name.removeprefix("vae."): tensor for name, tensor in tensors.items() if name.startswith("vae.")}
     assert stored.keys() == vae.state_dict().keys()
     assert all(torch.equal(tensor, vae.state_dict()[name]) for name, tensor in stored.items())
@@ -115,9 +117,7 @@ def test_a_default_model_reconstructs_the_color_of_its_input(trained: TrainShort
     _, vae, *_ = load_run(trained("default", kind))
     red = torch.tensor([[1.0, 0.0, 0.0]]).expand(50, 3)
     with torch.no_grad():
-        image = vae.decode(
-            latents.deterministic(vae.encode(painter.paint(painter.to_float(digits.test_images[:50]), red)))
-        )
+        image = vae.decode(latents.deterministic(vae.encode(paint.paint(paint.to_float(digits.test_images[:50]), red))))
     stroke = image.flatten(2).amax(2)  # (n, 3), brightest value of each channel
     assert (stroke[:, 0] > 0.5).all()
     assert (stroke[:, 1:] < 0.02).all()
@@ -164,12 +164,14 @@ CHILD = """
 import json, os, signal, sys
 from pathlib import Path
 import torch
-from vaegen_training import loop, metrics, train
+from vaegen_training import train
+from vaegen_training.train import loop
+from vaegen_training.train.run_folder import MetricsLog
 
 out, data, overrides, fatal = sys.argv[1:]
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS, loop.LOGS = 0.0, 20
-write = metrics.MetricsLog.write
+write = MetricsLog.write
 
 def write_and_die(log, step, images, means):
     write(log, step, images, means)
@@ -178,7 +180,7 @@ def write_and_die(log, step, images, means):
             file.write('{"stage": "prior", "ste')
         os.kill(os.getpid(), signal.SIGKILL)
 
-metrics.MetricsLog.write = write_and_die
+MetricsLog.write = write_and_die
 train("joint", out=out, data_dir=data, device="cpu", overrides=json.loads(overrides), verify_data=False, progress=False)
 """
 
@@ -196,13 +198,13 @@ def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(
         time.sleep(0.002)
     process.kill()
     assert process.wait() == -signal.SIGKILL
-    assert not (killed / "prior.metrics.csv").exists()
-    begun = checkpoint.read(killed / "vae.checkpoint.safetensors")[1]["step"]
+    assert not metrics(killed, "prior")
+    begun = weights.read(killed / "vae.checkpoint.safetensors")[1]["step"]
     assert 0 < begun < 80
 
     # The second time at the worst one: the metrics are ahead of the checkpoint, and their last line is torn.
     assert subprocess.run([*child, "prior"], check=False).returncode == -signal.SIGKILL
-    assert checkpoint.read(killed / "prior.checkpoint.safetensors")[1]["step"] == 27
+    assert weights.read(killed / "prior.checkpoint.safetensors")[1]["step"] == 27
     assert not (killed / "model.safetensors").exists()
     with pytest.raises(DataError, match="is not finished; run its vaegen train command again"):
         load_run(killed)
@@ -287,6 +289,24 @@ def test_a_wrong_request_is_one_line_and_makes_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("size", "overrides", "words"),
+    [
+        (3, {"vae.batch": "28"}, "vae.batch: 28 images cannot be divided among 3 processes"),
+        (8, {"vae.batch": "256", "flow_stage.batch": "100"}, "flow_stage.batch: 100 images"),
+        (9, {"vae.batch": "9", "flow_stage.batch": "9", "prior.examples": "100"}, "prior_stage.batch: 100 images"),
+    ],
+)
+def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, size: int, overrides: dict[str, str], words: str
+) -> None:
+    config = presets.preset("default", "joint").override(overrides)
+    run.check_batches(config, 1000)
+    monkeypatch.setattr(distributed, "SIZE", size)
+    with pytest.raises(ConfigError, match=words):
+        run.check_batches(config, 1000)
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_missing_cuda_device_is_named(digits_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="use --device cpu"):
@@ -325,3 +345,39 @@ def test_a_damaged_model_cannot_be_loaded(trained: TrainShort, tmp_path: Path) -
     (tmp_path / "model.safetensors").write_bytes(whole[:-1])
     with pytest.raises(DataError, match="no readable checkpoint"):
         load_run(tmp_path)
+
+
+# --- the final losses -----------------------------------------------------------------------------------------
+
+
+def test_losses_are_means_over_every_test_digit_whatever_the_batch(digits: Mnist) -> None:
+    vae, _, _ = fresh(presets.preset("seed", "joint"))
+    found = losses_on_test(vae, digits)
+    assert found == pytest.approx(losses_on_test(vae, digits, batch=7), rel=1e-4)
+    with torch.no_grad():
+        image = paint.paint(paint.to_float(digits.test_images), paint.fixed_colors(200))
+        posterior = vae.encode(image)
+        excess = kernels.bce(vae.decode(latents.deterministic(posterior)), image) - kernels.entropy(image)
+    expected = {"excess_bce": excess.mean().item(), "kl": latents.kl_divergence(posterior).mean().item(), "n": 200}
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+class Perfect(FactoredVae):
+    """Knows the stroke it is asked to draw."""
+
+    stroke: Tensor
+
+    def parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.logit(self.stroke, eps=1e-6), super().parts(latent)[1]
+
+
+def test_a_perfect_model_has_no_excess(digits: Mnist) -> None:
+    full = dataclasses.replace(digits, test_images=(digits.test_images > 127).byte() * 255)
+    vae = Perfect(ModelConfig(continuous=5, color_continuous=3, hidden=8, features=4))
+    vae.stroke = paint.to_float(full.test_images)
+    assert losses_on_test(vae, full)["excess_bce"] == pytest.approx(0, abs=0.1)
+
+
+def test_an_untrained_model_has_much(digits: Mnist) -> None:
+    vae, _, _ = fresh(presets.preset("seed", "continuous"))
+    assert losses_on_test(vae, digits)["excess_bce"] > 1000

@@ -16,10 +16,9 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.errors import DataError
-from vaegen_training import data
-from vaegen_training.data import Mnist
+from vaegen_training.data import Mnist, mnist
 
-IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = data.CONTENTS
+IMAGES, LABELS, TEST_IMAGES, TEST_LABELS = mnist.CONTENTS
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def copy(digits_dir: Path, tmp_path: Path) -> Path:
     """A copy of the sample that a test may damage: unpacked idx files."""
     folder = tmp_path / "copy"
     folder.mkdir()
-    for name in data.CONTENTS:
+    for name in mnist.CONTENTS:
         (folder / name).write_bytes(gzip.decompress((digits_dir / f"{name}.gz").read_bytes()))
     return folder
 
@@ -39,7 +38,7 @@ def same(first: Mnist, second: Mnist) -> bool:
 def refusal(folder: Path | None, *, verify: bool = False) -> str:
     """Load what cannot be loaded; give the message."""
     with pytest.raises(DataError) as caught:
-        data.load(folder, verify=verify)
+        mnist.load(folder, verify=verify)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -59,20 +58,20 @@ def test_the_sample_is_real_digits_with_their_labels(digits: Mnist) -> None:
 
 
 def test_plain_files_load_as_gzipped_ones_do(digits: Mnist, copy: Path) -> None:
-    assert same(data.load(copy, verify=False), digits)
+    assert same(mnist.load(copy, verify=False), digits)
 
 
 @pytest.mark.parametrize("place", ["MNIST/raw", "raw"])
 def test_torchvisions_layout_loads(digits: Mnist, copy: Path, place: str) -> None:
     root = copy.parent / "root"
     shutil.copytree(copy, root / place)
-    assert same(data.load(root, verify=False), digits)
+    assert same(mnist.load(root, verify=False), digits)
 
 
 def test_the_other_spelling_of_the_names_loads(digits: Mnist, copy: Path) -> None:
     for path in copy.iterdir():
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
-    assert same(data.load(copy, verify=False), digits)
+    assert same(mnist.load(copy, verify=False), digits)
 
 
 def test_tensors_can_be_moved(digits: Mnist) -> None:
@@ -83,7 +82,7 @@ def test_tensors_can_be_moved(digits: Mnist) -> None:
 # --- what is refused ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", list(data.CONTENTS))
+@pytest.mark.parametrize("name", list(mnist.CONTENTS))
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     message = refusal(copy)
@@ -211,11 +210,11 @@ def mirror(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 def test_without_a_folder_mnist_is_downloaded_once(
     digits: Mnist, mirror: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert same(data.load(verify=False), digits)
+    assert same(mnist.load(verify=False), digits)
     assert list((tmp_path / "cache").rglob(IMAGES))
     for path in mirror.iterdir():
         path.unlink()
-    assert same(data.load(verify=False), digits)  # from the cache
+    assert same(mnist.load(verify=False), digits)  # from the cache
     assert capfd.readouterr().out == ""  # stdout is for results
 
 
@@ -225,7 +224,7 @@ def test_an_interrupted_download_is_done_again(digits: Mnist, mirror: Path, tmp_
     packed = (mirror / f"{IMAGES}.gz").read_bytes()
     (raw / f"{IMAGES}.gz").write_bytes(packed[: len(packed) // 2])
     (raw / IMAGES).write_bytes(b"unpacked half way")
-    assert same(data.load(verify=False), digits)
+    assert same(mnist.load(verify=False), digits)
 
 
 def test_without_a_network_the_reason_and_the_way_out_are_named(
@@ -251,13 +250,13 @@ def test_a_damaged_download_is_refused(mirror: Path) -> None:
 
 @pytest.mark.parametrize("keep", [0, 10, 5000])
 def test_a_damaged_cache_says_what_to_remove(mirror: Path, tmp_path: Path, keep: int) -> None:
-    data.load(verify=False)
+    mnist.load(verify=False)
     (path,) = (tmp_path / "cache").rglob(IMAGES)
     path.write_bytes(path.read_bytes()[:keep])
     message = refusal(None)
     assert f"remove {path.parents[2]} to download MNIST again" in message
     shutil.rmtree(path.parents[2])
-    data.load(verify=False)
+    mnist.load(verify=False)
 
 
 # --- all of MNIST ---------------------------------------------------------------------------------------------
@@ -265,12 +264,12 @@ def test_a_damaged_cache_says_what_to_remove(mirror: Path, tmp_path: Path, keep:
 
 @pytest.mark.mnist
 def test_all_of_mnist_is_verified_and_loads(mnist_dir: Path) -> None:
-    mnist = data.load(mnist_dir)
-    assert mnist.train_images.shape == (60_000, 28, 28)
-    assert mnist.test_images.shape == (10_000, 28, 28)
-    assert torch.bincount(mnist.train_labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert torch.bincount(mnist.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-    assert float(mnist.train_images.float().mean()) / 255 == pytest.approx(0.1307, abs=1e-4)
+    found = mnist.load(mnist_dir)
+    assert found.train_images.shape == (60_000, 28, 28)
+    assert found.test_images.shape == (10_000, 28, 28)
+    assert torch.bincount(found.train_labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+    assert torch.bincount(found.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert float(found.train_images.float().mean()) / 255 == pytest.approx(0.1307, abs=1e-4)
 
 
 @pytest.mark.mnist
@@ -280,11 +279,11 @@ def test_torchvisions_cache_is_used_and_verified(
     monkeypatch.setenv("TORCH_HOME", os.fspath(tmp_path))
     raw = tmp_path / "vaegen" / "MNIST" / "raw"
     raw.mkdir(parents=True)
-    for name in data.CONTENTS:
+    for name in mnist.CONTENTS:
         plain, packed = mnist_dir / name, mnist_dir / f"{name}.gz"
         content = plain.read_bytes() if plain.exists() else gzip.decompress(packed.read_bytes())
         (raw / name).write_bytes(content)
-    assert data.load().train_images.shape == (60_000, 28, 28)
+    assert mnist.load().train_images.shape == (60_000, 28, 28)
     with (raw / TEST_IMAGES).open("r+b") as file:
         file.seek(100_000)
         file.write(b"\x01")
@@ -297,7 +296,7 @@ def test_torchvisions_cache_is_used_and_verified(
 def test_the_sample_is_what_its_script_makes(digits_dir: Path, mnist_dir: Path, tmp_path: Path) -> None:
     make = runpy.run_path(os.fspath(digits_dir.parent / "make_digits.py"))["make"]
     make(mnist_dir, tmp_path)
-    for name in data.CONTENTS:
+    for name in mnist.CONTENTS:
         made, committed = ((folder / f"{name}.gz").read_bytes() for folder in (tmp_path, digits_dir))
         assert gzip.decompress(made) == gzip.decompress(committed)  # zlib's builds do not all pack alike
         assert made[:10] == committed[:10]  # the header: no name, no time

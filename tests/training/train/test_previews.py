@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
-from vaegen_training import painter, pictures
-from vaegen_training.data import Mnist
-from vaegen_training.models import FactoredVae
-from vaegen_training.pictures import Board
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models.vae import FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
-from vaegen_training.run import fresh
+from vaegen_training.train import previews
+from vaegen_training.train.previews import Previews
+from vaegen_training.train.run_folder import fresh
 
 TILE = 28 + 2  # pixels, with the line between two tiles
 
@@ -29,7 +29,7 @@ def tiles(path: Path) -> np.ndarray:
 
 def test_reconstructions_stand_below_their_originals(tmp_path: Path, digits: Mnist) -> None:
     vae, _, _ = fresh(preset("default", "continuous"))
-    board = Board(digits)
+    board = Previews(digits)
     board.reconstructions(vae.eval(), tmp_path / "a.png")
     board.reconstructions(vae.eval(), tmp_path / "b.png")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -44,7 +44,7 @@ class Flat(FactoredVae):
     """Decodes (brightness, rgb) to a tile of that brightness and color."""
 
     def decode(self, latent: Tensor) -> Tensor:
-        return painter.paint(latent[:, :1].expand(-1, 784), latent[:, 1:])
+        return paint.paint(latent[:, :1].expand(-1, 784), latent[:, 1:])
 
 
 class Told(Prior):
@@ -59,10 +59,10 @@ class Told(Prior):
 def test_samples_are_a_sheet_of_digits_down_and_colors_across(tmp_path: Path, digits: Mnist) -> None:
     config = preset("default", "continuous")
     prior = Told(Flat(config.model), fresh(config)[2])
-    Board(digits).samples(prior, 0.8, tmp_path / "sheet.png")
+    Previews(digits).samples(prior, 0.8, tmp_path / "sheet.png")
     grid = tiles(tmp_path / "sheet.png")
     assert grid.shape == (10, 8, 28, 28, 3)
     for digit in range(10):
-        for column, rgb in enumerate(pictures.SHEET_COLORS):
+        for column, rgb in enumerate(previews.SHEET_COLORS):
             expected = np.array(rgb) * (digit + 1) / 10 * 255
             assert abs(grid[digit, column] - expected).max() <= 0.51
