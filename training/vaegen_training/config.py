@@ -202,7 +202,7 @@ class TrainConfig:
             raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
 
     def override(self, settings: Mapping[str, str]) -> Self:
-        """Give a copy with settings changed, `{"vae.epochs": "2"}`.
+        """Return a copy with settings changed, `{"vae.epochs": "2"}`.
 
         Raises:
             ConfigError: An unknown key, a value of the wrong type or out of range.
@@ -225,7 +225,7 @@ class TrainConfig:
         return dataclasses.replace(self, **changed, extras={**self.extras, **settings})
 
     def to_json(self) -> str:
-        """Give the text of `config.json`."""
+        """Return the text of `config.json`."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod

@@ -14,7 +14,7 @@ from vaegen_training.models.judge import load_judge, perceptual
 from vaegen_training.models.latents import Posterior
 from vaegen_training.models.vae import FactoredVae, MlpVae, Vae, VaeObjective
 from vaegen_training.presets import preset
-from vaegen_training.train.run_folder import fresh
+from vaegen_training.train.run_folder import build_networks
 
 INDEX = torch.arange(32)
 
@@ -26,7 +26,7 @@ def losses(vae: Vae, digits: Mnist, config: TrainConfig, progress: float, seed: 
 
 
 def losses_of(config: TrainConfig, digits: Mnist, progress: float = 0.5, seed: int = 0) -> dict[str, float]:
-    vae, _, _ = fresh(config)
+    vae, _, _ = build_networks(config)
     found = losses(vae, digits, config, progress, seed)
     return {name: float(value.detach()) for name, value in found.items()}
 
@@ -89,7 +89,7 @@ def test_the_parts_of_the_loss_are_divergences(name: str, kind: str, digits: Mni
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits: Mnist) -> None:
     config = preset("seed", kind)
-    vae, _, _ = fresh(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, MlpVae)
     found = losses(vae, digits, config, 0.0)
     random = torch.Generator().manual_seed(0)
@@ -115,7 +115,7 @@ def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits
 def test_the_default_loss_is_the_bce_of_its_image_plus_the_weighted_kl(kind: str, digits: Mnist) -> None:
     plain = {"vae.augment": "0", "objective.perceptual_weight": "0", "model.brightness": "1"}
     config = preset("default", kind).override(plain)
-    vae, _, _ = fresh(config)
+    vae, _, _ = build_networks(config)
     found = losses(vae, digits, config, 0.5)
     random = torch.Generator().manual_seed(0)
     gray = paint.to_float(digits.train_images[INDEX])
@@ -139,7 +139,7 @@ def test_codes_are_hard_from_the_configured_moment_on(digits: Mnist) -> None:
 
 def test_the_perceptual_loss_is_what_the_judge_sees_of_the_decoded_mask(digits: Mnist) -> None:
     config = preset("default", "continuous").override({"vae.augment": "0", "objective.perceptual_weight": "7"})
-    vae, _, _ = fresh(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, FactoredVae)
     found = losses(vae, digits, config, 0.5)
     without = losses_of(config.override({"objective.perceptual_weight": "0"}), digits)

@@ -12,7 +12,7 @@ from vaegen_training.presets import preset
 from vaegen_training.prior import FeatureSpace, FlowObjective, VelocityField
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.train.loop import Stage, run_stage
-from vaegen_training.train.run_folder import fresh
+from vaegen_training.train.run_folder import build_networks
 
 # --- what is modelled ------------------------------------------------------------------------------------------
 
@@ -42,7 +42,7 @@ def test_the_context_tells_digits_apart_and_colors_where_they_matter() -> None:
 @pytest.mark.parametrize(("name", "size"), [("seed", 64), ("default", 44)])
 def test_features_are_those_of_the_painted_digits_and_leave_the_vae_alone(name: str, size: int, digits: Mnist) -> None:
     config = preset(name, "joint").override({"flow_stage.augment": "0"})
-    vae, _, _ = fresh(config)
+    vae, _, _ = build_networks(config)
     index = torch.arange(20)
     features, rgb = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
     assert features.shape == (20, size)
@@ -86,7 +86,7 @@ def test_one_step_is_eulers() -> None:
 
 def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits: Mnist) -> None:
     config = preset("seed", "joint")
-    vae, field, network = fresh(config)
+    vae, field, network = build_networks(config)
     space, index = network.space, torch.arange(32)
     space.fit(painted_features(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
     found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0))

@@ -13,7 +13,7 @@ from vaegen_training.prior import FeatureGenerator, GeneratorObjective, Prior, V
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import DistillationPairs, distillation_pairs
 from vaegen_training.train.loop import generator
-from vaegen_training.train.run_folder import fresh
+from vaegen_training.train.run_folder import build_networks
 
 CPU = torch.device("cpu")
 
@@ -24,7 +24,7 @@ def small(**changes: str) -> TrainConfig:
 
 
 def known(config: TrainConfig) -> tuple[FeatureGenerator, VelocityField, DistillationPairs]:
-    _, field, network = fresh(config)
+    _, field, network = build_networks(config)
     return network, field, solve(field, network, config)
 
 
@@ -67,7 +67,7 @@ def test_examples_follow_the_seed_and_can_be_read_back() -> None:
 
 def test_the_loss_is_the_error_to_the_answers() -> None:
     config = small(**{"prior.guidance": "0"})
-    vae = fresh(config)[0]
+    vae = build_networks(config)[0]
     network, _, pairs = known(config)
     objective, index = GeneratorObjective(vae, network, load_judge(), pairs, config), torch.arange(50, 90)
     found = losses(objective, index, 0.9)
@@ -78,7 +78,7 @@ def test_the_loss_is_the_error_to_the_answers() -> None:
 
 def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images() -> None:
     config = small(**{"prior.guidance": "0.3"})
-    vae = fresh(config)[0]
+    vae = build_networks(config)[0]
     network, _, pairs = known(config)
     judge = load_judge()
     objective, index = GeneratorObjective(vae, network, judge, pairs, config), torch.arange(300)
@@ -95,7 +95,7 @@ def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images(
 
 def test_guidance_makes_the_judge_see_the_digit_that_was_asked_for(digits: Mnist) -> None:
     config = small(**{"prior.guidance": "1"})
-    vae, field, network = fresh(config)
+    vae, field, network = build_networks(config)
     network.space.fit(painted_features(vae, digits, config, torch.arange(500), torch.Generator().manual_seed(0))[0])
     judge, pairs = load_judge(), solve(field, network, config)
     objective = GeneratorObjective(vae, network, judge, pairs, config)

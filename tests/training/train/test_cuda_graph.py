@@ -18,7 +18,7 @@ from vaegen_training.prior import FlowObjective, GeneratorObjective
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import cuda_graph, loop
 from vaegen_training.train.loop import Objective, Stage, generator, key, learning_rate, run_stage
-from vaegen_training.train.run_folder import fresh
+from vaegen_training.train.run_folder import build_networks
 
 CPU = torch.device("cpu")
 ITEMS, STEPS = 100, 24
@@ -35,7 +35,7 @@ def settings() -> TrainConfig:
 def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Objective, nn.Module]:
     """Give a stage's objective and its module, always with the same starting weights."""
     config, data = settings(), digits.to(device)
-    vae, field, network = fresh(config)
+    vae, field, network = build_networks(config)
     for module in (vae, field, network):
         module.to(device)
     if stage == "vae":

@@ -38,7 +38,7 @@ from vaegen_training.train.run_folder import MetricsLog
 digits, out, settings, fatal = sys.argv[1:]
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS, loop.LOGS, loop.PREVIEWS = 0.0, 10, 1
-build, networks, write = run.fresh, [], MetricsLog.write
+build, networks, write = run.build_networks, [], MetricsLog.write
 
 def keep(config):
     networks.extend(build(config))
@@ -56,7 +56,7 @@ def watch(event, arguments):
     if changes and str(arguments[0]).startswith(out):
         os._exit(7)
 
-run.fresh, MetricsLog.write = keep, write_and_die
+run.build_networks, MetricsLog.write = keep, write_and_die
 if RANK:
     sys.addaudithook(watch)
 train("joint", out=out, data_dir=digits, device="cpu", overrides=json.loads(settings), verify_data=False)

@@ -13,7 +13,7 @@ from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.train import previews
 from vaegen_training.train.previews import Previews
-from vaegen_training.train.run_folder import fresh
+from vaegen_training.train.run_folder import build_networks
 
 TILE = 28 + 2  # pixels, with the line between two tiles
 
@@ -28,7 +28,7 @@ def tiles(path: Path) -> np.ndarray:
 
 
 def test_reconstructions_stand_below_their_originals(tmp_path: Path, digits: Mnist) -> None:
-    vae, _, _ = fresh(preset("default", "continuous"))
+    vae, _, _ = build_networks(preset("default", "continuous"))
     board = Previews(digits)
     board.reconstructions(vae.eval(), tmp_path / "a.png")
     board.reconstructions(vae.eval(), tmp_path / "b.png")
@@ -58,7 +58,7 @@ class Told(Prior):
 
 def test_samples_are_a_sheet_of_digits_down_and_colors_across(tmp_path: Path, digits: Mnist) -> None:
     config = preset("default", "continuous")
-    prior = Told(Flat(config.model), fresh(config)[2])
+    prior = Told(Flat(config.model), build_networks(config)[2])
     Previews(digits).samples(prior, 0.8, tmp_path / "sheet.png")
     grid = tiles(tmp_path / "sheet.png")
     assert grid.shape == (10, 8, 28, 28, 3)

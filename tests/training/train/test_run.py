@@ -22,7 +22,7 @@ from vaegen_training.models import kernels, latents, weights
 from vaegen_training.models.vae import FactoredVae
 from vaegen_training.train import distributed, loop, run
 from vaegen_training.train.run import losses_on_test
-from vaegen_training.train.run_folder import fresh, load_run
+from vaegen_training.train.run_folder import build_networks, load_run
 
 TrainShort = Callable[[str, str], Path]
 
@@ -65,7 +65,7 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
     assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
     assert summary["n"] == 200
     assert set(summary["seconds"]) == {"vae", "flow", "prior"}
-    untrained, *_ = fresh(presets.preset(preset, kind))
+    untrained, *_ = build_networks(presets.preset(preset, kind))
     assert summary["excess_bce"] < 0.6 * losses_on_test(untrained, digits)["excess_bce"]
 
 
@@ -104,7 +104,7 @@ def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, prese
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_leaves_the_built_color_code_alone(trained: TrainShort, kind: str) -> None:
     config, vae, *_ = load_run(trained("default", kind))
-    start, *_ = fresh(config)
+    start, *_ = build_networks(config)
     assert isinstance(vae, FactoredVae)
     assert isinstance(start, FactoredVae)
     for part in ("color_head", "color_decoder"):
@@ -313,6 +313,15 @@ def test_a_missing_cuda_device_is_named(digits_dir: Path, tmp_path: Path) -> Non
         short(tmp_path / "run", digits_dir, device="cuda")
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_fewer_cuda_devices_than_processes_are_refused(
+    digits_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "LOCAL_SIZE", 99)
+    with pytest.raises(ConfigError, match="99 processes need a CUDA device each"):
+        short(tmp_path / "run", digits_dir, device="cuda")
+
+
 def test_a_folder_with_other_files_is_refused_and_left_alone(digits_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(ConfigError, match="is not empty and holds no run"):
@@ -351,7 +360,7 @@ def test_a_damaged_model_cannot_be_loaded(trained: TrainShort, tmp_path: Path) -
 
 
 def test_losses_are_means_over_every_test_digit_whatever_the_batch(digits: Mnist) -> None:
-    vae, _, _ = fresh(presets.preset("seed", "joint"))
+    vae, _, _ = build_networks(presets.preset("seed", "joint"))
     found = losses_on_test(vae, digits)
     assert found == pytest.approx(losses_on_test(vae, digits, batch=7), rel=1e-4)
     with torch.no_grad():
@@ -379,5 +388,5 @@ def test_a_perfect_model_has_no_excess(digits: Mnist) -> None:
 
 
 def test_an_untrained_model_has_much(digits: Mnist) -> None:
-    vae, _, _ = fresh(presets.preset("seed", "continuous"))
+    vae, _, _ = build_networks(presets.preset("seed", "continuous"))
     assert losses_on_test(vae, digits)["excess_bce"] > 1000

@@ -10,8 +10,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-RANK = int(os.environ.get("RANK", "0"))  # of this process; 0 writes the files and speaks
 SIZE = int(os.environ.get("WORLD_SIZE", "1"))  # processes in all
+RANK = int(os.environ["RANK"]) if SIZE > 1 else 0  # of this process; 0 writes the files and prints
 LOCAL_SIZE = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # of them on this machine
 
 Losses = dict[str, Tensor]

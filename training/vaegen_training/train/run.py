@@ -22,7 +22,7 @@ from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import distributed
 from vaegen_training.train.loop import M, Stage, generator, run_stage
 from vaegen_training.train.previews import Previews
-from vaegen_training.train.run_folder import EXAMPLES, MODEL, SUMMARY, begin, check, fresh
+from vaegen_training.train.run_folder import EXAMPLES, MODEL, SUMMARY, begin, build_networks, check
 
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
 PROBE = 64  # test digits that a run keeps
@@ -153,7 +153,7 @@ def train_model(
     folder: Path, config: TrainConfig, mnist: Mnist, device: torch.device, *, progress: bool
 ) -> dict[str, Any]:
     """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
-    vae, field, network = fresh(config)
+    vae, field, network = build_networks(config)
     for module in (vae, field, network):
         module.to(device)
     reader = judge.load_judge().to(device)

@@ -95,7 +95,7 @@ class MetricsLog:
             file.write(json.dumps({"stage": self.stage, "step": step, "images": images, **means}) + "\n")
 
 
-def fresh(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator]:
+def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator]:
     """Build the VAE and the two networks of its prior with the starting weights of a run."""
     torch.manual_seed(config.seed)
     vae = build(config.model)
@@ -119,7 +119,7 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
         raise DataError(f"{folder} {state}")
     tensors, meta = weights.read(path)
     config = TrainConfig.from_json(json.dumps(meta["config"]))
-    vae, _, network = fresh(config)
+    vae, _, network = build_networks(config)
     vae.load_state_dict(weights.under(tensors, "vae."))
     network.load_state_dict(weights.under(tensors, "generator."))
     prior = Prior(vae, network).eval()  # and with it the VAE
