@@ -83,11 +83,7 @@ def train(
         if summary.exists():
             return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
         # Before the folder is made: where the data are missing, nothing is left behind.
-        if distributed.RANK:
-            distributed.wait()  # one process downloads MNIST, the others find it
-        mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data).to(own)
-        if distributed.RANK == 0:
-            distributed.wait()
+        mnist = _load(data_dir, verify=verify_data).to(own)
         check_batches(config, len(mnist.train_images))
         if distributed.RANK == 0:
             begin(folder, settings)
@@ -129,6 +125,17 @@ def _device(name: str) -> torch.device:
             f"use --nproc-per-node={devices}, or --device cpu"
         )
     return torch.device("cuda")
+
+
+def _load(data_dir: str | Path | None, *, verify: bool) -> Mnist:
+    if data_dir is not None:
+        return data.load(Path(data_dir), verify=verify)
+    if distributed.RANK:
+        distributed.wait()  # the first process downloads MNIST, the others find it
+    mnist = data.load(verify=verify)
+    if distributed.RANK == 0:
+        distributed.wait()
+    return mnist
 
 
 def check_batches(config: TrainConfig | None, items: int) -> None:
