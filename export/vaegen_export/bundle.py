@@ -7,7 +7,8 @@ from pathlib import Path
 from vaegen.errors import ConfigError, OutputError
 from vaegen.files import write_folder
 from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
-from vaegen_training.run import load_judge, load_run
+from vaegen_training.models.judge import load_judge
+from vaegen_training.train.run_folder import load_run
 
 from vaegen_export import graphs, parity, serialise
 

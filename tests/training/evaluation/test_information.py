@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from vaegen_training import latents
 from vaegen_training.data import Mnist
 from vaegen_training.evaluation import gather, information
-from vaegen_training.latents import Posterior
+from vaegen_training.models import latents
+from vaegen_training.models.latents import Posterior
 
 
 def posterior(n: int = 50, z: int = 4, variables: int = 3, classes: int = 5) -> Posterior:

@@ -12,7 +12,7 @@ from vaegen.spec import CHANNELS, DIGITS, SIDE
 
 from vaegen_training.data import Mnist
 from vaegen_training.evaluation import information
-from vaegen_training.latents import Posterior
+from vaegen_training.models.latents import Posterior
 
 DARKEST = 64  # brightest channel that a color has at least
 BATCH = 500  # latents decoded at a time

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vaegen_training import latents, losses
 from vaegen_training.evaluation import statistics
 from vaegen_training.evaluation.statistics import Counts, Figure
-from vaegen_training.latents import Posterior
+from vaegen_training.models import kernels, latents
+from vaegen_training.models.latents import Posterior
 
 ACTIVE = 0.01  # variance of the posterior mean over the data
 IN_USE = 0.001  # of the images
@@ -32,7 +32,7 @@ def excess_bce(predictions: Floats, images: npt.NDArray[np.uint8]) -> Floats:
     for start in range(0, len(images), CHUNK):
         image = torch.from_numpy(images[start : start + CHUNK].transpose(0, 3, 1, 2) / np.float32(255))
         prediction = torch.from_numpy(predictions[start : start + CHUNK])
-        parts.append((losses.bce(prediction, image) - losses.entropy(image)).numpy())
+        parts.append((kernels.bce(prediction, image) - kernels.entropy(image)).numpy())
     return np.concatenate(parts)
 
 

@@ -1,6 +1,6 @@
 """The evaluation judge: a digit classifier that scores models and never ships in a bundle.
 
-It is trained apart from the judge that bundles carry (`vaegen_training.judge`): another architecture, another
+It is trained apart from the judge that bundles carry (`vaegen_training.models.judge`): another architecture, another
 augmentation, optimizer and random state, so that a model cannot be tuned to the one that scores it. Made by
 
     python -m vaegen_training.evaluation.judge --data-dir data/mnist --out evaluation-judge.safetensors
@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from vaegen.spec import DIGITS, SIDE
 
-from vaegen_training import checkpoint, data
+from vaegen_training import data
+from vaegen_training.models import weights
 
 ASSET = Path(__file__).parents[1] / "assets" / "evaluation-judge.safetensors"
 SEED = 7
@@ -111,7 +112,7 @@ def load(path: Path = ASSET) -> tuple[EvaluationJudge, str]:
     Raises:
         DataError: The file is missing or damaged.
     """
-    tensors, _ = checkpoint.read(path)
+    tensors, _ = weights.read(path)
     judge = EvaluationJudge()
     judge.load_state_dict({name: tensor.to(judge.state_dict()[name].dtype) for name, tensor in tensors.items()})
     return judge.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
@@ -173,7 +174,7 @@ def write(judge: EvaluationJudge, path: Path, accuracy: float) -> None:
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in judge.state_dict().items()
     }
     meta = {"accuracy": accuracy, "batch": BATCH, "epochs": EPOCHS, "seed": SEED}
-    checkpoint.write(path, tensors, meta)
+    weights.write(path, tensors, meta)
 
 
 def accuracy(judge: EvaluationJudge, mnist: data.Mnist) -> float:

@@ -15,14 +15,14 @@ from vaegen.color import color_error, lab, stroke_color
 from vaegen.noise import uniform
 from vaegen.spec import DIGITS
 
-from vaegen_training import latents as latent_math
-from vaegen_training import run as runs
 from vaegen_training.evaluation import color, gather, information, statistics
 from vaegen_training.evaluation.judge import EvaluationJudge
 from vaegen_training.evaluation.statistics import Counts, Figure
-from vaegen_training.models import SeedVae
+from vaegen_training.models import latents as latent_math
+from vaegen_training.models.vae import MlpVae
 from vaegen_training.report import latent_space
 from vaegen_training.report.subject import Subject
+from vaegen_training.train import run_folder as runs
 
 WAYS = ("deterministic", "sampled")
 REQUESTS = 300  # digit and color pairs looked for among decoded latents
@@ -237,7 +237,7 @@ def halves(subject: Subject, seed: int) -> dict[str, Figure]:
     """
     assert subject.run is not None
     config, vae, _, _ = runs.load_run(subject.run)
-    if not isinstance(vae, SeedVae) or vae.spec.kind != "joint":
+    if not isinstance(vae, MlpVae) or vae.spec.kind != "joint":
         return {}
     n = len(subject.real.images)
     noise = torch.from_numpy(uniform(seed, 0, range(n), vae.spec.size))

@@ -15,7 +15,7 @@ from vaegen.spec import LatentSpec
 
 from vaegen_training.evaluation import gather, information
 from vaegen_training.evaluation.gather import Painted
-from vaegen_training.latents import Posterior
+from vaegen_training.models.latents import Posterior
 from vaegen_training.report import latent_space
 
 Floats = npt.NDArray[np.float32]
