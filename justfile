@@ -25,7 +25,7 @@ lint:
 format:
     @{{ in_venv }} .ci/block CONTRIBUTING.md format
 
-# Measure everything, or the parts named, and write the tables into docs/performance.md
+# Measure everything, or the parts named, and write the tables into docs/performance*.md
 bench *parts:
     @{{ in_venv }} .ci/block CONTRIBUTING.md bench {{ parts }}
 
