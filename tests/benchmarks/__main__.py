@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks`: measure, write JSON, and the tables of docs/performance.md with `--page`."""
+"""`python -m tests.benchmarks`: measure, write JSON, and with `--page` the tables of docs/performance*.md."""
 
 import dataclasses
 import importlib.util
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     type=click.Choice(get_args(Clock)),
     default="wall",
     show_default=True,
-    help="cpu counts the processor's time, for a machine that has other work; then 1 thread alone tells something.",
+    help="cpu counts processor time, for a machine that has other work; its figures mean something for 1 thread only.",
 )
 @click.option("--steps-of", "step_batches", default="28,128,512", show_default=True, help="Images in a training step.")
 @click.option(
@@ -78,8 +78,8 @@ def main(
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile
-    and training-options; all where none is named. The times of a part are of one run, its sides in turn.
+    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile and
+    training-options; without a name, all of them. Both sides of a part run in turn, so its times are of one run.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
@@ -124,14 +124,15 @@ def main(
     else:
         out.write_text(text)
     what = "processor time" if clock == "cpu" else "wall-clock time"
-    for target in pages:
-        for part, tables in figures.items():
-            heading = f"`{_command(part)}`, {what}, {', '.join(machine.values())}"
-            page.replace(target, part, tables, heading)
+    for part, tables in figures.items():
+        heading = f"`{_command(part)}`, {what}, {', '.join(machine.values())}"
+        written = [page.replace(target, part, tables, heading) for target in pages]
+        if pages and not any(written):
+            click.echo(f"no page has a place for {part}", err=True)
 
 
 def _command(part: str) -> str:
-    """Give the command that measures one part as this one did; where MNIST lies is nobody's business."""
+    """Return the command that measures one part as this one did, without the place of MNIST."""
     context = click.get_current_context()
     words = ["python -m tests.benchmarks", part]
     for option in context.command.params:

@@ -1,7 +1,6 @@
 """Two sides measured in turn, round by round, and what the rounds say."""
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -165,5 +164,7 @@ def _now(clock: Clock, *, children: bool) -> float:
         return time.perf_counter()
     if not children:
         return time.process_time()
+    import resource  # only POSIX systems have it
+
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

@@ -1,4 +1,4 @@
-"""The tables of a page: each between two markers, replaced as a whole."""
+"""The tables of a page, each between two markers and replaced as a whole."""
 
 import re
 from collections.abc import Sequence
@@ -7,28 +7,27 @@ from pathlib import Path
 from tests.benchmarks.measure import Row, Table
 
 
-def replace(page: Path, part: str, tables: Sequence[Table], heading: str) -> None:
+def replace(page: Path, part: str, tables: Sequence[Table], heading: str) -> bool:
     """Write the tables of one part into a page, between "<!-- benchmark: PART -->" and "<!-- end -->".
+
+    Returns whether the page has a place for them.
 
     Args:
         page: A Markdown file.
         part: The name in the marker.
         tables: What stands there afterwards.
         heading: A line above them: the command and the machine.
-
-    Raises:
-        ValueError: The page has no such markers.
     """
-    text = page.read_text()
     pattern = re.compile(rf"(<!-- benchmark: {re.escape(part)} -->\n).*?(<!-- end -->)", re.DOTALL)
-    if len(pattern.findall(text)) != 1:
-        raise ValueError(f"'{page}' has not one place for '{part}'")
     body = "\n".join([heading, "", *(markdown(table) for table in tables)])
-    page.write_text(pattern.sub(lambda match: match[1] + body + match[2], text))
+    text, places = pattern.subn(lambda match: match[1] + body + match[2], page.read_text())
+    if places:
+        page.write_text(text)
+    return places > 0
 
 
 def markdown(table: Table) -> str:
-    """Give a table in Markdown, with what was skipped below it."""
+    """Return a table in Markdown, with what was skipped below it."""
     with_ratio = any(row.ratio is not None for row in table.rows)
     with_p95 = any(row.p95 is not None for row in table.rows)
     head = [table.title, "median", *(["p95"] if with_p95 else []), *(["ratio", "quartiles"] if with_ratio else [])]

@@ -64,6 +64,7 @@ def test_the_page_has_the_tables_and_keeps_the_rest(outcome: tuple[object, str])
         page.partition(sizes)[2].partition("<!-- end -->")[0] == PAGE.partition(sizes)[2].partition("<!-- end -->")[0]
     )
     assert "| `vaegen --help` |" in page
+    assert "| prior: as they are |" not in page  # part options has its place on another page
     assert re.search(r"`python -m tests\.benchmarks latency --model \S+ --rounds 1 --batches 1,3 ", page)
 
 
