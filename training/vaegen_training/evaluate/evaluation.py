@@ -1,8 +1,8 @@
-"""`vaegen evaluate`: every figure of one bundle, from its images; read it top to bottom."""
+"""`vaegen evaluate`: every figure of a model, from its images; read it top to bottom."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,23 @@ from vaegen.noise import MAX_SEED
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
-from vaegen_training.evaluation import color, fidelity, gather, information, judge, statistics
-from vaegen_training.evaluation.gather import Painted, Real, Reconstructions
-from vaegen_training.evaluation.judge import EvaluationJudge
-from vaegen_training.evaluation.statistics import Figure
+from vaegen_training.evaluate import color_figures, evaluation_judge, fidelity, information, samples, statistics
+from vaegen_training.evaluate.samples import Painted, Reconstructions
+from vaegen_training.evaluate.statistics import Figure
 
 IMAGES = 10_000  # of each kind, by default
 LEAST_IMAGES, MOST_IMAGES = 100, 1_000_000
 REFERENCE = 3000  # digits on each side where distributions are compared
 NEIGHBORS = 1000  # images whose nearest training digit is looked for
 NEAR = 0.01  # quantile of the test digits' distances below which an image counts as a near copy
+STAGES = ("samples, raw", "samples, verified", "reconstructions", "figures")
 
 Column = dict[str, Figure]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All figures of one bundle."""
+    """All figures of one model."""
 
     model: ModelSpec
     """What was evaluated."""
@@ -50,23 +50,23 @@ class Evaluation:
     """Mean KL divergence of each continuous coordinate, then of each categorical, nats."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the JSON form."""
+        """Return the JSON form."""
         return dataclasses.asdict(self) | {"model": self.model.to_dict(), "rate_per_latent": list(self.rate_per_latent)}
 
 
 def evaluate(
-    name_or_path: str | Path,
+    names_or_paths: Sequence[str | Path],
     *,
     data_dir: str | Path | None = None,
     n: int = IMAGES,
     seed: int = 0,
     verify_data: bool = True,
     progress: bool = True,
-) -> Evaluation:
-    """Measure a bundle; the same call gives the same figures.
+) -> list[Evaluation]:
+    """Measure models; the same call returns the same figures.
 
     Args:
-        name_or_path: What `vaegen.load` takes.
+        names_or_paths: Shipped models' names or bundles' folders, as for `vaegen.load`.
         data_dir: Folder with MNIST's idx files; None downloads them.
         n: Images to sample, raw and verified, and test digits to reconstruct if there are as many.
         seed: 0 to 2**64 - 1.
@@ -75,54 +75,31 @@ def evaluate(
 
     Raises:
         RequestError: No such model, or an impossible number.
-        BundleError: The bundle cannot be used.
+        BundleError: A bundle cannot be used.
         DataError: The data cannot be read.
     """
-    n = check_integer("n", n, LEAST_IMAGES, MOST_IMAGES)
-    seed = check_integer("seed", seed, 0, MAX_SEED)
-    reader, digest = judge.load()
-    with vaegen.load(name_or_path) as model, tqdm(total=6, disable=None if progress else True) as bar, one_thread():
+    with ExitStack() as stack:
+        total = 1 + len(STAGES) * len(names_or_paths)
+        bar = stack.enter_context(tqdm(total=total, disable=None if progress else True))
         bar.set_description("real digits")
-        mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
-        real = gather.real_digits(mnist, n, REFERENCE, seed)
-        bar.update()
-        bar.set_description("samples, raw")
-        raw, _ = gather.samples(model, n, seed, tries=1)
-        bar.update()
-        bar.set_description("samples, verified")
-        verified, tries = gather.samples(model, n, seed, tries=None)
-        bar.update()
-        bar.set_description("reconstructions")
-        rebuilt = gather.reconstructions(model, real.test)
-        bar.update()
+        n, seed = check_numbers(n, seed)
+        models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
+        evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data)
 
-        bar.set_description("digits and colors")
-        columns = {"raw": raw, "verified": verified, "reconstruction": rebuilt.painted, "real": real.test}
-        read = {name: reader.read(painted.images) for name, painted in columns.items()}
-        rows = {name: _image_figures(painted, read[name][0], seed) for name, painted in columns.items()}
-        rows["verified"]["tries"] = statistics.mean(tries, seed)
-        rows["reconstruction"] |= _information(rebuilt, real.test, read["reconstruction"][0], reader, seed)
-        rows["real"]["excess_bce"] = statistics.mean(_excess_of_real(real.test), seed)
-        bar.update()
+        def starts(stage: str) -> None:
+            bar.update()
+            bar.set_description(stage)
 
-        bar.set_description("distributions")
-        features = {name: features[: len(real.reference.images)] for name, (_, features) in read.items()}
-        features["real"] = reader.read(real.training.images)[1]
-        distributions = _distributions(features, reader.read(real.reference.images)[1], seed)
-        copies = _copies({name: painted.first(NEIGHBORS) for name, painted in columns.items()}, real, seed)
-        for name in columns:
-            rows[name] |= distributions[name] | copies[name]
-        bar.update()
+        return [evaluator.measure(model, starts=starts) for model in models]
 
-        return Evaluation(
-            model=model.spec,
-            graphs={name: graph.sha256 for name, graph in model.manifest.graphs.items()},
-            judge=digest,
-            n=n,
-            seed=seed,
-            figures=_by_row(rows),
-            rate_per_latent=tuple(map(float, information.rates(rebuilt.posterior).mean(0, dtype=np.float64))),
-        )
+
+def check_numbers(n: int, seed: int) -> tuple[int, int]:
+    """Return the number of images and the seed.
+
+    Raises:
+        RequestError: One of them is out of range.
+    """
+    return check_integer("n", n, LEAST_IMAGES, MOST_IMAGES), check_integer("seed", seed, 0, MAX_SEED)
 
 
 @contextmanager
@@ -139,76 +116,133 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _image_figures(painted: Painted, seen: gather.Integers, seed: int) -> Column:
-    """Judge images one by one: digit, color, hue, bleeding."""
-    errors = color.errors(painted.images, painted.colors)
-    return {
-        "digit_accuracy": statistics.share(seen == painted.digits),
-        "color_error_median": statistics.quantile(errors, 0.5, seed),
-        "color_error_p95": statistics.quantile(errors, 0.95, seed),
-        "hue_error_median": statistics.quantile(color.hue_errors(painted.images, painted.colors), 0.5, seed),
-        "bleeding_median": statistics.quantile(color.bleeding(painted.images), 0.5, seed),
-    }
+class Evaluator:
+    """Measures models against real digits, which are read and judged once.
 
+    Args:
+        data_dir: As for `evaluate`, like all others.
+        n: Images of each kind.
+        seed: Of everything random.
+        verify_data: Whether to compare the files with MNIST's checksums.
 
-def _information(
-    rebuilt: Reconstructions, originals: Painted, seen: gather.Integers, reader: EvaluationJudge, seed: int
-) -> Column:
-    """Measure losses and latents on the reconstructed test digits."""
-    posterior = rebuilt.posterior
-    excess = information.excess_bce(rebuilt.predictions, originals.images)
-    rates = information.rates(posterior)
-    column = {
-        "excess_bce": statistics.mean(excess, seed),
-        "kl": statistics.mean(rates.sum(1), seed),
-        "rate_per_latent": statistics.mean(rates.mean(1), seed),
-    }
-    if posterior.mean is not None:
-        column["active_units"] = information.active_units(posterior.mean.numpy(), seed)
-    if posterior.logits is not None and rebuilt.soft is not None and rebuilt.soft_images is not None:
-        codes = posterior.logits.argmax(-1).numpy()
-        column["codes_in_use"], column["perplexity"] = information.codes_in_use(codes, posterior.logits.shape[2], seed)
-        soft_excess = information.excess_bce(rebuilt.soft, originals.images)
-        soft_right = reader.read(rebuilt.soft_images)[0] == originals.digits
-        hard_right = seen == originals.digits
-        column["hard_soft_excess_bce"] = statistics.mean(excess - soft_excess, seed)
-        column["hard_soft_accuracy"] = statistics.mean(hard_right.astype(np.float64) - soft_right, seed)
-    return column
+    Raises:
+        DataError: The data cannot be read.
+    """
 
+    def __init__(self, data_dir: str | Path | None, *, n: int, seed: int, verify_data: bool) -> None:
+        self.n, self.seed = n, seed
+        self.judge, self.digest = evaluation_judge.load()
+        mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
+        self.real = samples.real_digits(mnist, n, REFERENCE, seed)
+        with one_thread():
+            test = self.real.test
+            seen, _ = self.judge.read(test.images)
+            self._reference = self.judge.read(self.real.reference.images)[1]
+            distances = self._distances(test)
+            self._near = np.quantile(distances, NEAR)
+            # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
+            excess = information.excess_bce(test.images / np.float32(255), test.images)
+            self._column = self._of_images(test, seen) | {
+                "excess_bce": statistics.mean(excess, seed),
+                **self._of_distribution(self.judge.read(self.real.training.images)[1]),
+                **self._of_copies(distances),
+            }
 
-def _excess_of_real(painted: Painted) -> gather.Floats:
-    """Give the excess BCE of real digits under themselves, 0 but for rounding: the floor of that row."""
-    predictions = painted.images.transpose(0, 3, 1, 2) / np.float32(255)
-    return information.excess_bce(np.ascontiguousarray(predictions), painted.images)
+    def measure(
+        self, model: vaegen.Model, rebuilt: Reconstructions | None = None, starts: Callable[[str], None] | None = None
+    ) -> Evaluation:
+        """Measure one model.
 
+        Args:
+            model: The model.
+            rebuilt: The test digits after it, if they are at hand.
+            starts: Called with each of STAGES as it begins.
 
-def _distributions(features: Mapping[str, gather.Floats], reference: gather.Floats, seed: int) -> dict[str, Column]:
-    """Compare features of images with those of the reference digits."""
-    columns: dict[str, Column] = {}
-    for name, value in features.items():
-        density, coverage = fidelity.density_and_coverage(value, reference, seed)
-        columns[name] = {
-            "density": density,
-            "coverage": coverage,
-            "frechet": fidelity.frechet(value, reference, seed),
+        Raises:
+            BundleError: The bundle cannot be used.
+        """
+        announce = starts or (lambda stage: None)
+        test = self.real.test
+        with one_thread():
+            announce(STAGES[0])
+            raw, _ = samples.samples(model, self.n, self.seed, tries=1)
+            announce(STAGES[1])
+            verified, tries = samples.samples(model, self.n, self.seed, tries=None)
+            announce(STAGES[2])
+            rebuilt = rebuilt or samples.reconstructions(model, test.images)
+            announce(STAGES[3])
+            columns: dict[str, Column] = {}
+            after = Painted(rebuilt.hard.images, test.digits, test.colors)
+            for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
+                seen, features = self.judge.read(painted.images)
+                columns[name] = {
+                    **self._of_images(painted, seen),
+                    **self._of_distribution(features[: len(self._reference)]),
+                    **self._of_copies(self._distances(painted)),
+                }
+            columns["verified"]["tries"] = statistics.mean(tries, self.seed)
+            columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        rates = information.rates(rebuilt.posterior).mean(0, dtype=np.float64)
+        return Evaluation(
+            model=model.spec,
+            graphs={name: graph.sha256 for name, graph in model.manifest.graphs.items()},
+            judge=self.digest,
+            n=self.n,
+            seed=self.seed,
+            figures=_by_row(columns | {"real": self._column}),
+            rate_per_latent=tuple(map(float, rates)),
+        )
+
+    def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
+        """Measure images one by one: digit, color, hue, bleeding."""
+        errors = color_figures.errors(painted.images, painted.colors)
+        hues = color_figures.hue_errors(painted.images, painted.colors)
+        return {
+            "digit_accuracy": statistics.share(seen == painted.digits),
+            "color_error_median": statistics.quantile(errors, 0.5, self.seed),
+            "color_error_p95": statistics.quantile(errors, 0.95, self.seed),
+            "hue_error_median": statistics.quantile(hues, 0.5, self.seed),
+            "bleeding_median": statistics.quantile(color_figures.bleeding(painted.images), 0.5, self.seed),
         }
-    return columns
 
-
-def _copies(columns: Mapping[str, Painted], real: Real, seed: int) -> dict[str, Column]:
-    """Look for copies of training digits: how far is the nearest, and is it nearer than test digits ever are?"""
-    distances = {
-        name: fidelity.nearest(judge.normalised(painted.images), real.gray_training)
-        for name, painted in columns.items()
-    }
-    near = np.quantile(distances["real"], NEAR)
-    return {
-        name: {
-            "neighbor_distance_median": statistics.quantile(distance, 0.5, seed),
-            "near_copies": statistics.share(distance < near),
+    def _of_information(self, rebuilt: Reconstructions, seen: samples.Integers) -> Column:
+        """Measure losses and latents on the reconstructed test digits, of which `seen` is how they read."""
+        posterior, test, seed = rebuilt.posterior, self.real.test, self.seed
+        excess = information.excess_bce(rebuilt.hard.unrounded, test.images)
+        rates = information.rates(posterior)
+        column = {
+            "excess_bce": statistics.mean(excess, seed),
+            "kl": statistics.mean(rates.sum(1), seed),
+            "rate_per_latent": statistics.mean(rates.mean(1), seed),
         }
-        for name, distance in distances.items()
-    }
+        if posterior.mean is not None:
+            column["active_units"] = information.active_units(posterior.mean, seed)
+        if posterior.logits is not None and rebuilt.soft is not None:
+            codes, classes = posterior.logits.argmax(-1), posterior.logits.shape[2]
+            column["codes_in_use"], column["perplexity"] = information.codes_in_use(codes, classes, seed)
+            soft_excess = information.excess_bce(rebuilt.soft.unrounded, test.images)
+            soft_right = self.judge.read(rebuilt.soft.images)[0] == test.digits
+            hard_right = seen == test.digits
+            column["hard_soft_excess_bce"] = statistics.mean(excess - soft_excess, seed)
+            column["hard_soft_accuracy"] = statistics.mean(hard_right.astype(np.float64) - soft_right, seed)
+        return column
+
+    def _of_distribution(self, features: samples.Floats) -> Column:
+        """Compare features of images with those of the reference digits."""
+        density, coverage = fidelity.density_and_coverage(features, self._reference, self.seed)
+        frechet = fidelity.frechet(features, self._reference, self.seed)
+        return {"density": density, "coverage": coverage, "frechet": frechet}
+
+    def _distances(self, painted: Painted) -> samples.Floats:
+        """Return how far the nearest training digit is from each of the first NEIGHBORS images."""
+        return fidelity.nearest(evaluation_judge.normalised(painted.images[:NEIGHBORS]), self.real.gray_training)
+
+    def _of_copies(self, distances: samples.Floats) -> Column:
+        """Look for copies of training digits: images nearer to one than test digits ever are."""
+        return {
+            "neighbor_distance_median": statistics.quantile(distances, 0.5, self.seed),
+            "near_copies": statistics.share(distances < self._near),
+        }
 
 
 def _by_row(columns: Mapping[str, Column]) -> dict[str, Column]:

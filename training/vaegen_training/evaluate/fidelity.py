@@ -1,6 +1,6 @@
 """How the distribution of some images compares with that of real digits, in features or in pixels.
 
-Density and coverage are a few lines here because the authors' package `prdc` brings scikit-learn for one function.
+Density and coverage are a few lines here because the authors' package `prdc` needs scikit-learn for one function.
 """
 
 import numpy as np
@@ -8,18 +8,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaegen_training.evaluation import statistics
-from vaegen_training.evaluation.statistics import Figure
+from vaegen_training.evaluate import statistics
+from vaegen_training.evaluate.statistics import Figure
 
 K = 5  # nearest neighbours whose distance is a ball's radius
 FRECHET_RESAMPLES = 100
-CHUNK = 10_000  # training digits that distances are taken to in one go
+CHUNK = 10_000  # training digits that distances are compared at a time
 
 Floats = npt.NDArray[np.float32]
 
 
 def density_and_coverage(features: Floats, real: Floats, seed: int, k: int = K) -> tuple[Figure, Figure]:
-    """Give density and coverage.
+    """Return density and coverage.
 
     Naeem, Oh, Uh, Choi, Yoo, "Reliable fidelity and diversity metrics for generative models", ICML 2020, equations
     4 and 5. Around each real item lies a ball that reaches to its k-th nearest other real item. Density is the
@@ -27,7 +27,7 @@ def density_and_coverage(features: Floats, real: Floats, seed: int, k: int = K) 
     The coverage's interval takes the balls as independent.
 
     Args:
-        features: float32 (m, F), of the images to be measured.
+        features: float32 (m, F), of the images to measure.
         real: float32 (n, F), n > k, of real images. m = n makes figures comparable.
         seed: Of the density's bootstrap.
         k: Which neighbour a ball reaches to.
@@ -41,12 +41,12 @@ def density_and_coverage(features: Floats, real: Floats, seed: int, k: int = K) 
 
 
 def _distances(first: Tensor, second: Tensor) -> Tensor:
-    # Through a matrix product an item would lie at some distance of itself.
+    # By a matrix product, rounding would put an item at some distance from itself.
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist")
 
 
 def frechet(features: Floats, real: Floats, seed: int) -> Figure:
-    """Give the squared Frechet distance of two Gaussians fitted to features.
+    """Return the squared Frechet distance of two Gaussians fitted to features.
 
     |mu_1 - mu_2|^2 + tr(C_1 + C_2 - 2 (C_1 C_2)^(1/2)): Heusel et al., "GANs trained by a two time-scale update rule
     converge to a local Nash equilibrium", NeurIPS 2017, equation 6. Figures compare only for the same features and
@@ -75,7 +75,7 @@ def frechet(features: Floats, real: Floats, seed: int) -> Figure:
 
 
 def _gaussian(features: Tensor, counts: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Give mean (F,) and covariance (F, F) of features (n, F), each item as often as `counts` (n,) says."""
+    """Return mean (F,) and covariance (F, F) of features (n, F), each item as often as `counts` (n,) says."""
     n = len(features)
     weights = torch.ones(n, dtype=features.dtype) if counts is None else counts
     mean = weights @ features / n
@@ -93,10 +93,10 @@ def _frechet(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> flo
 
 
 def nearest(digits: Floats, training: npt.NDArray[np.uint8]) -> Floats:
-    """Give the distance of each digit to the nearest training digit, both free of color.
+    """Return the distance of each digit to the nearest training digit, both without color.
 
     Args:
-        digits: float32 (n, 1, 28, 28) in [0, 1], from `judge.normalised`.
+        digits: float32 (n, 1, 28, 28) in [0, 1], from `evaluation_judge.normalised`.
         training: uint8 (m, 28, 28), not empty.
 
     Returns:

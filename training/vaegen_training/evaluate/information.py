@@ -5,10 +5,11 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
+import vaegen
 
 from vaegen_training import latents, losses
-from vaegen_training.evaluation import statistics
-from vaegen_training.evaluation.statistics import Counts, Figure
+from vaegen_training.evaluate import statistics
+from vaegen_training.evaluate.statistics import Counts, Figure
 from vaegen_training.latents import Posterior
 
 ACTIVE = 0.01  # variance of the posterior mean over the data
@@ -19,10 +20,10 @@ Floats = npt.NDArray[np.float32]
 
 
 def excess_bce(predictions: Floats, images: npt.NDArray[np.uint8]) -> Floats:
-    """Give the binary cross entropy of images under their reconstructions, less the images' own entropy.
+    """Return the binary cross entropy of images under their reconstructions, less the images' own entropy.
 
     Args:
-        predictions: float32 (n, 3, 28, 28) in [0, 1], the decoder's output before it is rounded to 8 bits.
+        predictions: float32 (n, 28, 28, 3) in [0, 1], the decoder's output before it is rounded to 8 bits.
         images: uint8 (n, 28, 28, 3).
 
     Returns:
@@ -30,29 +31,32 @@ def excess_bce(predictions: Floats, images: npt.NDArray[np.uint8]) -> Floats:
     """
     parts = []
     for start in range(0, len(images), CHUNK):
-        image = torch.from_numpy(images[start : start + CHUNK].transpose(0, 3, 1, 2) / np.float32(255))
-        prediction = torch.from_numpy(predictions[start : start + CHUNK])
+        rows = slice(start, start + CHUNK)
+        # Channels first, as in training: the order in which float32 sums are added.
+        image = torch.from_numpy(images[rows] / np.float32(255)).permute(0, 3, 1, 2)
+        prediction = torch.from_numpy(predictions[rows]).permute(0, 3, 1, 2)
         parts.append((losses.bce(prediction, image) - losses.entropy(image)).numpy())
     return np.concatenate(parts)
 
 
-def rates(posterior: Posterior) -> Floats:
-    """Give the KL divergence of each latent from N(0, 1) or the uniform categorical.
+def rates(posterior: vaegen.Posterior) -> Floats:
+    """Return the KL divergence of each latent from N(0, 1) or the uniform categorical.
 
     Returns:
         float32 (n, Z + N), nats: continuous coordinates first, then categoricals. A row's sum is its image's KL.
     """
     columns = []
     if posterior.mean is not None and posterior.log_variance is not None:
-        pairs = zip(posterior.mean.split(1, dim=1), posterior.log_variance.split(1, dim=1), strict=True)
-        columns += [latents.kl_divergence(Posterior(mean, log_variance, None)) for mean, log_variance in pairs]
+        parts = (torch.from_numpy(part).split(1, dim=1) for part in (posterior.mean, posterior.log_variance))
+        columns += [latents.kl_divergence(Posterior(*pair, None)) for pair in zip(*parts, strict=True)]
     if posterior.logits is not None:
-        columns += [latents.kl_divergence(Posterior(None, None, logits)) for logits in posterior.logits.split(1, dim=1)]
+        variables = torch.from_numpy(posterior.logits).split(1, dim=1)
+        columns += [latents.kl_divergence(Posterior(None, None, logits)) for logits in variables]
     return torch.stack(columns, dim=1).numpy()
 
 
 def active_units(means: Floats, seed: int) -> Figure:
-    """Give the number of continuous coordinates whose posterior mean varies with the image.
+    """Return the number of continuous coordinates whose posterior mean varies with the image.
 
     A coordinate is active when that mean's variance over the data is above 0.01: Burda, Grosse, Salakhutdinov,
     "Importance weighted autoencoders", ICLR 2016, section 5.1.
@@ -72,7 +76,7 @@ def active_units(means: Floats, seed: int) -> Figure:
 
 
 def codes_in_use(codes: npt.NDArray[np.int64], classes: int, seed: int) -> tuple[Figure, Figure]:
-    """Give the number of classes that are in use, of all N * K, and the perplexity of a categorical.
+    """Return the number of classes in use, of all N * K, and the perplexity of a categorical.
 
     A class is in use when at least 1 in 1,000 images has it; the perplexity is the exponential of the entropy of
     the classes' shares, from 1 to K, averaged over the categoricals.
@@ -98,12 +102,12 @@ def codes_in_use(codes: npt.NDArray[np.int64], classes: int, seed: int) -> tuple
     return statistics.bootstrap(in_use, n, seed), statistics.bootstrap(perplexity, n, seed)
 
 
-def soft_codes(posterior: Posterior, temperature: float) -> Floats:
-    """Give latents (n, L) whose categoricals hold softmax(logits / temperature), as in training, without noise.
+def soft_codes(posterior: vaegen.Posterior, temperature: float) -> Floats:
+    """Return latents (n, L) whose categoricals hold softmax(logits / temperature), as in training, without noise.
 
     The deterministic path has the one-hot of the largest logit there instead; the continuous part is the same.
     """
     if posterior.logits is None or not math.isfinite(temperature) or temperature <= 0:
         raise ValueError(f"no soft codes without categoricals or at temperature {temperature}")
-    soft = (posterior.logits / temperature).softmax(-1).flatten(1)
-    return (soft if posterior.mean is None else torch.cat([posterior.mean, soft], dim=1)).numpy()
+    soft = (torch.from_numpy(posterior.logits) / temperature).softmax(-1).flatten(1).numpy()
+    return soft if posterior.mean is None else np.concatenate([posterior.mean, soft], axis=1)

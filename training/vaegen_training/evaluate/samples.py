@@ -1,4 +1,4 @@
-"""The images that are scored: real digits in real paint, and what a bundle makes. The only module that sees a model."""
+"""The images that are measured: real digits in real paint, and what a model makes of requests and of real digits."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import vaegen
-from vaegen import bundle as bundles
-from vaegen.session import Sessions
-from vaegen.spec import CHANNELS, DIGITS, SIDE
+from vaegen.color import DARKEST_DRAWN
+from vaegen.spec import CHANNELS, DIGITS
 
 from vaegen_training.data import Mnist
-from vaegen_training.evaluation import information
-from vaegen_training.latents import Posterior
-
-DARKEST = 64  # brightest channel that a color has at least
-BATCH = 500  # latents decoded at a time
+from vaegen_training.evaluate import information
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -34,37 +29,21 @@ class Painted:
     """(n, 3), as painted or asked for."""
 
     def first(self, n: int) -> "Painted":
-        """Give the first n."""
+        """Return the first n."""
         return Painted(self.images[:n], self.digits[:n], self.colors[:n])
 
 
-@dataclass(frozen=True, eq=False)
-class Reconstructions:
-    """Real digits after a model."""
-
-    painted: Painted
-    """What came out, with the digit and the color of what went in."""
-    posterior: Posterior
-    """Of each image."""
-    predictions: Floats
-    """(n, 3, 28, 28), the decoder's output before it is rounded."""
-    soft: Floats | None
-    """The same from soft codes; None without categoricals."""
-    soft_images: Images | None
-    """(n, 28, 28, 3), that as images."""
-
-
 def random_colors(n: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Draw colors uniform over RGB, of those whose brightest channel is at least DARKEST, uint8 (n, 3)."""
+    """Draw colors uniform over RGB with the brightest channel at least DARKEST_DRAWN, uint8 (n, 3)."""
     colors = np.empty((0, CHANNELS), np.uint8)
     while len(colors) < n:
         drawn = random.integers(0, 256, (n, CHANNELS), dtype=np.uint8)
-        colors = np.concatenate([colors, drawn[drawn.max(1) >= DARKEST]])
+        colors = np.concatenate([colors, drawn[drawn.max(1) >= DARKEST_DRAWN]])
     return colors[:n]
 
 
 def paint(gray: Images, colors: npt.NDArray[np.uint8]) -> Images:
-    """Paint gray digits (n, 28, 28) in colors (n, 3): gray times color, rounded."""
+    """Return gray digits (n, 28, 28) painted in colors (n, 3): gray times color, rounded, uint8 (n, 28, 28, 3)."""
     product = gray[..., None].astype(np.float32) * colors[:, None, None, :] / np.float32(255)
     images: Images = np.rint(product).astype(np.uint8)
     return images
@@ -72,15 +51,15 @@ def paint(gray: Images, colors: npt.NDArray[np.uint8]) -> Images:
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """Real digits, parted so that no figure compares a digit with itself."""
+    """Real digits, split so that no figure compares a digit with itself."""
 
     test: Painted
-    """Up to n test digits: what is reconstructed, and the real figure of most rows."""
+    """Up to n test digits: those that are reconstructed, and the real figure of most rows."""
     reference: Painted
     """The first r test digits of the file, with which distributions are compared; the first r of `test` are others.
 
-    The file's own order, so that everybody who compares with 3,000 test digits has the same ones. It begins with the
-    tidier writers: training digits cover 0.92 to 0.94 of the first 3,000, and 0.95 to 0.96 of 3,000 drawn at random.
+    In the file's own order, so that everybody who compares with 3,000 test digits has the same ones. It begins with
+    the tidier writers: training digits cover 0.92 to 0.94 of the first 3,000, 0.95 to 0.96 of 3,000 drawn at random.
     """
     training: Painted
     """r training digits: the real figure where distributions are compared."""
@@ -100,7 +79,7 @@ def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
     random = np.random.default_rng([seed, 0])
     order = random.permutation(len(mnist.test_images))
     size = min(reference, n, len(order) // 2, len(mnist.train_images))
-    # Those that are no reference come first.
+    # Those outside the reference come first.
     order = np.concatenate([order[order >= size], order[order < size]])
 
     def painted(images: torch.Tensor, labels: torch.Tensor, index: Integers) -> Painted:
@@ -134,36 +113,40 @@ def samples(model: vaegen.Model, n: int, seed: int, tries: int | None) -> tuple[
     return Painted(drawn.images, digits, colors), drawn.tries_used
 
 
-def reconstructions(model: vaegen.Model, real: Painted) -> Reconstructions:
-    """Send real digits through a model by the deterministic path."""
-    posterior = posterior_of(model, real.images)
-    latents = model.encode(real.images)
-    sessions = Sessions(bundles.read(model.path), threads=1)
-    soft = None
-    if model.spec.gumbel_temperature is not None:
-        soft = information.soft_codes(posterior, model.spec.gumbel_temperature)
-    result = Reconstructions(
-        painted=Painted(model.decode(latents), real.digits, real.colors),
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Images that a model decoded from latents, before and after rounding."""
+
+    unrounded: Floats
+    """(n, 28, 28, 3) in [0, 1]: 8 bits are too coarse for nats."""
+    images: Images
+    """(n, 28, 28, 3)."""
+
+
+def decoded(model: vaegen.Model, latents: Floats) -> Decoded:
+    """Decode latents (n, L) once, and round as `Model.decode` does."""
+    unrounded = model.decode_unrounded(latents)
+    return Decoded(unrounded, np.rint(unrounded * np.float32(255)).astype(np.uint8))
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstructions:
+    """Real digits after a model."""
+
+    posterior: vaegen.Posterior
+    """Of each digit, with the latent of the deterministic path."""
+    hard: Decoded
+    """By the deterministic path."""
+    soft: Decoded | None
+    """From soft codes; None without categoricals."""
+
+
+def reconstructions(model: vaegen.Model, images: Images) -> Reconstructions:
+    """Send real digits, uint8 (n, 28, 28, 3), through a model by the deterministic path."""
+    posterior = model.posterior(images)
+    temperature = model.spec.gumbel_temperature
+    return Reconstructions(
         posterior=posterior,
-        predictions=predictions(sessions, latents),
-        soft=None if soft is None else predictions(sessions, soft),
-        soft_images=None if soft is None else model.decode(soft),
+        hard=decoded(model, posterior.latent),
+        soft=None if temperature is None else decoded(model, information.soft_codes(posterior, temperature)),
     )
-    sessions.close()
-    return result
-
-
-def posterior_of(model: vaegen.Model, images: Images) -> Posterior:
-    """Give the posterior of images (n, 28, 28, 3) in torch's terms."""
-    found = model.posterior(images)
-    parts = (getattr(found, name) for name in Posterior._fields)
-    return Posterior(*(None if part is None else torch.from_numpy(part) for part in parts))
-
-
-def predictions(sessions: Sessions, latents: Floats) -> Floats:
-    """Decode latents (n, L) to (n, 3, 28, 28) without rounding: `Model.decode` gives 8 bits, too coarse for nats."""
-    result = np.empty((len(latents), CHANNELS, SIDE, SIDE), np.float32)
-    for start in range(0, len(latents), BATCH):
-        rows = slice(start, start + BATCH)
-        (result[rows],) = sessions.run("decoder", {"latent": latents[rows]}, ["image"])
-    return result

@@ -16,7 +16,7 @@ CHUNK = 100  # resamples in memory at a time
 Numbers = npt.NDArray[np.floating] | npt.NDArray[np.integer]
 Counts = npt.NDArray[np.float64]
 Statistic = Callable[[Counts], npt.NDArray[np.float64]]
-"""Takes how often each of n items counts, float64 (b, n) whose rows sum to n, and gives b values."""
+"""Takes how often each of n items counts, float64 (b, n) whose rows sum to n, and returns b values."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Figure:
 
 
 def share(hits: npt.NDArray[np.bool_]) -> Figure:
-    """Give the share of hits, bool (n,), with Wilson's score interval.
+    """Return the share of hits, bool (n,), with Wilson's score interval.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927); unlike the
     textbook interval it stays inside [0, 1] and is right for shares near 1.
@@ -47,7 +47,7 @@ def share(hits: npt.NDArray[np.bool_]) -> Figure:
 
 
 def bootstrap(statistic: Statistic, n: int, seed: int) -> Figure:
-    """Give a statistic of n items with its percentile interval over RESAMPLES resamples.
+    """Return a statistic of n items with its percentile interval over RESAMPLES resamples.
 
     Efron, Tibshirani, "An Introduction to the Bootstrap" (1993), chapter 13.
 
@@ -71,13 +71,13 @@ def resamples(n: int, seed: int, count: int = RESAMPLES) -> Iterator[Counts]:
 
 
 def mean(values: Numbers, seed: int) -> Figure:
-    """Give the mean of values (n,)."""
+    """Return the mean of values (n,)."""
     column = values.astype(np.float64)
     return bootstrap(lambda counts: counts @ column / len(column), len(column), seed)
 
 
 def quantile(values: Numbers, q: float, seed: int) -> Figure:
-    """Give the smallest of values (n,) that at least a share q of them does not exceed: 0.5 is the median."""
+    """Return the smallest of values (n,) that at least a share q of them does not exceed: 0.5 is the median."""
     order = np.sort(values.astype(np.float64))
 
     def statistic(counts: Counts) -> npt.NDArray[np.float64]:

@@ -1,10 +1,17 @@
-"""The figures as plain text."""
+"""The figures as plain text, and as a bundle's manifest holds them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
-from vaegen_training.evaluation.statistics import Figure
-from vaegen_training.evaluation.suite import Evaluation
+from vaegen.bundle import read_manifest
+from vaegen.errors import BundleError
+from vaegen.output import write_bytes
+from vaegen.spec import MANIFEST
+
+from vaegen_training.evaluate.evaluation import Evaluation
+from vaegen_training.evaluate.statistics import CONFIDENCE, Figure
 
 COLUMNS = {
     "raw": "samples, raw",
@@ -58,11 +65,49 @@ HEADLINE = (
     ("excess_bce", "reconstruction"),
     ("kl", "reconstruction"),
 )
-"""What is compared between models: rows and the column that each is taken from."""
+"""What models are compared by and manifests record: rows, and the column that each is taken from."""
+
+
+def record(folder: Path, evaluation: Evaluation) -> Path:
+    """Write the headline figures into the manifest of the bundle that was measured; its graphs stay as they are.
+
+    Args:
+        folder: The bundle's folder.
+        evaluation: Its figures.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        BundleError: The bundle is not, or no longer, the one that was measured.
+        OutputError: The manifest cannot be written.
+    """
+    manifest = read_manifest(folder)
+    if {name: graph.sha256 for name, graph in manifest.graphs.items()} != evaluation.graphs:
+        raise BundleError(f"'{folder}' has changed since it was measured; evaluate it again")
+    text = replace(manifest, quality=to_quality(evaluation)).to_json()
+    write_bytes(folder / MANIFEST, text.encode(), force=True)
+    return folder / MANIFEST
+
+
+def to_quality(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the headline figures as a manifest holds them under "quality"; docs/bundle.md describes the form."""
+    figures: dict[str, dict[str, Mapping[str, float]]] = {}
+    for key, column in HEADLINE:
+        figure, digits = evaluation.figures[key][column], ROWS[key].decimals + 2 * ROWS[key].percent
+        rounded_figure = {part: round(getattr(figure, part), digits) for part in ("value", "low", "high")}
+        figures.setdefault(key, {})[column] = {**rounded_figure, "n": figure.n}
+    return {
+        "n": evaluation.n,
+        "seed": evaluation.seed,
+        "confidence": CONFIDENCE,
+        "judge": evaluation.judge,
+        "figures": figures,
+    }
 
 
 def to_comparison(evaluations: Sequence[Evaluation]) -> str:
-    """Lay out the headline figures of several models side by side, and what real digits get."""
+    """Return the headline figures of several models side by side, and those of real digits."""
     first = evaluations[0]
     lines = [["", *(evaluation.model.name for evaluation in evaluations), COLUMNS["real"]]]
     for key, column in HEADLINE:
@@ -81,7 +126,7 @@ def to_comparison(evaluations: Sequence[Evaluation]) -> str:
 
 
 def to_text(evaluation: Evaluation) -> str:
-    """Lay out the figures, each with its 95% confidence interval and, once a cell, its number of items."""
+    """Return the figures as lines of text, each with its 95% confidence interval and, once a cell, its number of items."""
     model = evaluation.model
     lines = [["", *COLUMNS.values()]]
     for key, row in ROWS.items():
@@ -112,7 +157,7 @@ def _cell(figure: Figure | None, row: Row) -> str:
 
 
 def rounded(figure: Figure, row: Row) -> tuple[str, str, str]:
-    """Give the value and the ends of the interval as a row shows them."""
+    """Return the value and the ends of the interval as a row shows them."""
     factor = 100 if row.percent else 1
     value, low, high = (
         f"{number * factor + 0.0:.{row.decimals}f}" for number in (figure.value, figure.low, figure.high)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from vaegen.spec import Kind
 
-from vaegen_training.evaluation.statistics import Figure
+from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.report.measures import WAYS, Figures
 
 WHITISH = 0.5  # of the real digits' saturation

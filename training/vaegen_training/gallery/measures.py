@@ -17,9 +17,9 @@ from vaegen.spec import DIGITS
 
 from vaegen_training import latents as latent_math
 from vaegen_training import run as runs
-from vaegen_training.evaluation import color, gather, information, statistics
-from vaegen_training.evaluation.judge import EvaluationJudge
-from vaegen_training.evaluation.statistics import Counts, Figure
+from vaegen_training.evaluate import color, gather, information, statistics
+from vaegen_training.evaluate.judge import EvaluationJudge
+from vaegen_training.evaluate.statistics import Counts, Figure
 from vaegen_training.models import SeedVae
 from vaegen_training.report import latent_space
 from vaegen_training.report.subject import Subject

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vaegen.spec import ModelSpec
 
-from vaegen_training.evaluation import Evaluation, Figure
-from vaegen_training.evaluation.table import COLUMNS, NONE, Row, rounded
-from vaegen_training.evaluation.table import ROWS as EVALUATED
+from vaegen_training.evaluate import Evaluation, Figure
+from vaegen_training.evaluate.table import COLUMNS, NONE, Row, rounded
+from vaegen_training.evaluate.table import ROWS as EVALUATED
 from vaegen_training.report.conclusions import PICKED, Conclusion, Test
 from vaegen_training.report.measures import HUES, Measures
 from vaegen_training.report.pictures import Picture

@@ -14,7 +14,7 @@ from vaegen.noise import MAX_SEED
 from vaegen.spec import KINDS, Kind
 
 from vaegen_training import data, evaluation
-from vaegen_training.evaluation import gather, judge, suite
+from vaegen_training.evaluate import gather, judge, suite
 from vaegen_training.report import measures, pages, pictures
 from vaegen_training.report.conclusions import Conclusion, conclusions
 from vaegen_training.report.folder import Target

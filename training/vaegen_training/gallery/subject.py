@@ -13,8 +13,8 @@ from vaegen.graphs import Graphs
 from vaegen.session import Sessions
 from vaegen.spec import LatentSpec
 
-from vaegen_training.evaluation import gather, information
-from vaegen_training.evaluation.gather import Painted
+from vaegen_training.evaluate import gather, information
+from vaegen_training.evaluate.samples import Painted
 from vaegen_training.latents import Posterior
 from vaegen_training.report import latent_space
 
