@@ -1,11 +1,11 @@
-"""Reports: what models make, seen and measured. `report` writes one. Needs the extra `vaegen[train]`.
+"""Reports: what models make, in pictures and figures. `report` writes one. Needs the extra `vaegen[train]`.
 
-`subject` sends test digits through a model; `pictures` draws, with `latent_space` for the ways through latents,
-`canvas` for sheets and `scatter` for plots; `measures` takes the figures that `conclusions` judges; `pages` words them;
-`folder` puts everything in place.
+`subject` sends test digits through a model; `drawings` draws its pictures, with `latent_space` for paths through
+latents and `canvas` for sheets and plots; `conclusion_figures` measures what `conclusions` judges; `pages` writes the
+Markdown.
 """
 
-from vaegen_training.report.subject import Source
-from vaegen_training.report.suite import Report, report
+from vaegen_training.gallery.report import Report, report
+from vaegen_training.gallery.subject import Source
 
 __all__ = ["Report", "Source", "report"]

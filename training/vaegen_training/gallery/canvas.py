@@ -1,4 +1,4 @@
-"""Sheets of images with labels, and wheels of them, on a dark ground: how the pictures of a report are laid out."""
+"""How the pictures of a report are laid out, on a dark ground: sheets of images with labels, wheels, scatter plots."""
 
 import functools
 import io
@@ -9,26 +9,32 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
+from vaegen.spec import DIGITS
 
-GROUND = (14, 17, 22)  # behind the images, whose own ground is black: a tile can be told from the sheet
+GROUND = (14, 17, 22)  # not black, so that the images' own ground stands out from the sheet
 INK = (222, 226, 232)
 FAINT = (139, 147, 158)
 TEXT = 13  # pixels, height of labels
 TITLE = 16
 MARGIN = 16
-RING_FILL = 0.72  # of its side, the room that an image has on its ring: digits fill the middle of their squares
+RING_FILL = 0.72  # of its side, the room of an image on its ring: digits fill only the middle of their squares
 RING_GAP = 0.88  # of that side, the distance between rings
 LARGE = 64_000  # bytes
+PLOT = (9.6, 4.9)  # inches at DPI dots
+DPI = 80
+POINTS = 3000  # of a scatter, at most; more hide each other
 
 Images = npt.NDArray[np.uint8]
 Label = str | tuple[int, int, int]
-"""A word, or a color that is shown as a bar."""
+"""A word, or a color shown as a bar."""
 
 
 @functools.cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Give the typeface of all pictures, the one that matplotlib brings."""
+    """Return the typeface of all pictures, one that matplotlib brings."""
     return ImageFont.truetype(Path(mpl.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
@@ -48,7 +54,7 @@ def sheet(
         title: A line above everything.
         rows: A label for each row, or none.
         columns: A label for each column, or none.
-        scale: Each pixel becomes a square of so many.
+        scale: Pixels that each pixel becomes, in both directions.
         gap: Pixels between images.
     """
     down, across, height, width = images.shape[:4]
@@ -88,7 +94,7 @@ def wheel(rings: Sequence[Images], *, scale: int = 2) -> Image.Image:
     Args:
         rings: From the middle outwards, uint8 (n, height, width, 3) each, their ground black; a ring of one image is
             the middle itself.
-        scale: Each pixel becomes a square of so many.
+        scale: Pixels that each pixel becomes, in both directions.
     """
     side = max(rings[0].shape[1:3]) * scale
     radii: list[float] = []
@@ -109,8 +115,58 @@ def wheel(rings: Sequence[Images], *, scale: int = 2) -> Image.Image:
     return Image.fromarray(ground)
 
 
+def scatter(
+    places: npt.NDArray[np.float32],
+    digits: npt.NDArray[np.int64],
+    colors: npt.NDArray[np.uint8],
+    names: tuple[str, str],
+    label: str,
+) -> bytes:
+    """Draw points twice, by digit and in their own paint.
+
+    Args:
+        places: float32 (n, 2).
+        digits: int64 (n,), 0 to 9.
+        colors: uint8 (n, 3).
+        names: Of the axes.
+        label: Of the model.
+
+    Returns:
+        The bytes of a PNG.
+    """
+    # Without pyplot, which keeps state and would look for a display.
+    figure = Figure(PLOT, DPI, facecolor=_hex(GROUND), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True, sharey=True)
+    shown = places[:POINTS]
+    palette = np.asarray(colormaps["tab10"](np.arange(DIGITS)), np.float64)
+    # Each digit is written where it lies: ten hues alone can hardly be told apart.
+    left.scatter(*shown.T, s=14, linewidths=0, c=palette[digits[:POINTS]], alpha=0.8)
+    right.scatter(*shown.T, s=14, linewidths=0, c=colors[:POINTS] / 255)
+    for digit in range(DIGITS):
+        mine = places[digits == digit]
+        if len(mine):
+            x, y = np.median(mine, axis=0)
+            box = {"boxstyle": "circle,pad=0.25", "fc": _hex(GROUND), "ec": palette[digit], "lw": 1.5}
+            left.text(x, y, str(digit), color="white", fontsize=9, weight="bold", ha="center", va="center", bbox=box)
+    for axes, title in ((left, "by digit"), (right, "in their own paint")):
+        axes.set_title(f"{label}: test digits {title}", color=_hex(INK), fontsize=10.5)
+        axes.set_facecolor("black")
+        axes.set_xlabel(names[0], color=_hex(FAINT), fontsize=8.5)
+        axes.tick_params(colors=_hex(FAINT), labelsize=7.5, length=2)
+        for spine in axes.spines.values():
+            spine.set_color("#30363d")
+    left.set_ylabel(names[1], color=_hex(FAINT), fontsize=8.5)
+    low, high = np.quantile(places, [0.002, 0.998], axis=0)
+    margin = 0.06 * (high - low) + 1e-6
+    left.set_xlim(low[0] - margin[0], high[0] + margin[0])
+    left.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return png(Image.open(stream))
+
+
 def png(picture: Image.Image) -> bytes:
-    """Give a picture as a small PNG, the same bytes each time.
+    """Return a picture as a small PNG, the same bytes each time.
 
     Small ones keep every color. Large ones are reduced to 256, without dithering, which takes a third of the bytes.
     """
@@ -148,3 +204,7 @@ def _wrap(title: str, text: ImageFont.FreeTypeFont, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def _hex(rgb: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*rgb)

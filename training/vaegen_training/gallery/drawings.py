@@ -1,4 +1,4 @@
-"""The pictures of one model. Each function draws one; `gallery` and `essentials` say which a report shows."""
+"""The pictures of one model. Each function draws one; `everything` and `essentials` are those that reports show."""
 
 import colorsys
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import numpy as np
 from vaegen.color import parse_color
 from vaegen.spec import DIGITS, SIDE
 
-from vaegen_training.report import canvas, latent_space, scatter
-from vaegen_training.report.subject import Subject
+from vaegen_training.gallery import canvas, latent_space
+from vaegen_training.gallery.subject import Subject
 
 RGB = tuple[int, int, int]
 
@@ -34,13 +34,13 @@ class Picture:
     """Of the file, without suffix."""
     title: str
     caption: str
-    """What is to be seen, in Markdown."""
+    """What it shows, in Markdown."""
     data: bytes
     """The file's bytes."""
 
 
-def gallery(subject: Subject, seed: int) -> Iterator[Picture]:
-    """Draw everything there is to see of one model."""
+def everything(subject: Subject, seed: int) -> Iterator[Picture]:
+    """Draw all pictures of one model."""
     yield wheel(subject, seed)
     yield samples(subject, seed)
     yield walks(subject, seed)
@@ -64,7 +64,7 @@ def essentials(subject: Subject, seed: int) -> Iterator[Picture]:
 
 
 def wheel(subject: Subject, seed: int) -> Picture:
-    """Draw one digit in the colors of the hue circle, the same handwriting in each as far as the model keeps it."""
+    """Draw one digit in the colors of the hue circle, in the same handwriting as far as the model keeps it."""
     rings = [
         np.concatenate([subject.model.sample(WHEEL_DIGIT, rgb, seed=seed) for rgb in hues(count, saturation)])
         for count, saturation in WHEEL
@@ -128,7 +128,7 @@ def temperatures(subject: Subject, seed: int) -> Picture:
 
 def reconstructions(subject: Subject) -> Picture:
     """Draw a test batch beside its reconstruction."""
-    rows = [subject.real.images, subject.hard.images, subject.sampled.images]
+    rows = [subject.real.images, subject.rebuilt.hard.images, subject.sampled.images]
     picture = canvas.sheet(
         np.stack([images[:PAIRS] for images in rows]),
         title=f"{subject.label}: test digits and their reconstructions",
@@ -147,8 +147,8 @@ def latents(subject: Subject) -> Picture:
     """Draw the test digits' latents in a plane, by digit and by paint."""
     plane = subject.plane()
     places = plane.project(subject.points[0])
-    data = scatter.draw(places, subject.real.digits, subject.real.colors, plane.names, subject.label)
-    what = "Means of the posterior" if subject.posterior.mean is not None else "Probabilities of all classes"
+    data = canvas.scatter(places, subject.real.digits, subject.real.colors, plane.names, subject.label)
+    what = "Means of the posterior" if subject.rebuilt.posterior.mean is not None else "Probabilities of all classes"
     caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(plane.names)}."
     return Picture("latents", "Where the digits lie", caption, data)
 
@@ -225,7 +225,7 @@ def switches(subject: Subject, anchor: latent_space.Floats) -> Picture:
 
 
 def hues(count: int, saturation: float = 1.0) -> list[RGB]:
-    """Give bright colors evenly spaced around the hue circle, red first."""
+    """Return bright colors evenly spaced around the hue circle, red first."""
     turns = (colorsys.hsv_to_rgb(index / count, saturation, 1) for index in range(count))
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in turns]
 

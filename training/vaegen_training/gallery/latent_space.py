@@ -1,4 +1,4 @@
-"""Ways through a latent space: planes, walks, traversals. Knows latents alone, no model and no picture."""
+"""Paths through a latent space: planes, walks, traversals. Knows latents only, no models and no pictures."""
 
 from dataclasses import dataclass
 
@@ -22,16 +22,16 @@ class Plane:
     """What the axes are."""
 
     def project(self, points: Floats) -> Floats:
-        """Give the places (n, 2) of points (n, D)."""
+        """Return the places (n, 2) of points (n, D)."""
         return ((points - self.origin) @ self.axes.T).astype(np.float32)
 
     def lift(self, places: Floats) -> Floats:
-        """Give the points (n, D) of places (n, 2)."""
+        """Return the points (n, D) of places (n, 2)."""
         return (self.origin + places @ self.axes).astype(np.float32)
 
 
 def plane(points: Floats, what: str) -> Plane:
-    """Find the plane that shows the most of some points: the coordinates where there are two, else a PCA.
+    """Return the plane that shows the most of some points: the two coordinates if there are two, else by PCA.
 
     Jolliffe, "Principal component analysis" (2002). Each axis points to where its largest entry is positive, so
     that the same points always give the same picture.
@@ -55,15 +55,14 @@ def plane(points: Floats, what: str) -> Plane:
 
 
 def split(latents: Floats, spec: LatentSpec) -> tuple[Floats, Integers]:
-    """Part latents (n, L) into coordinates (n, Z) and the class of each categorical, int64 (n, N)."""
+    """Split latents (n, L) into coordinates (n, Z) and the class of each categorical, int64 (n, N)."""
     z, (n, k) = spec.continuous, spec.categorical
-    return latents[:, :z], latents[:, z:].reshape(len(latents), n, k).argmax(2) if n else np.empty(
-        (len(latents), 0), np.int64
-    )
+    classes = latents[:, z:].reshape(len(latents), n, k).argmax(2) if n else np.empty((len(latents), 0), np.int64)
+    return latents[:, :z], classes
 
 
 def join(coordinates: Floats, classes: Integers, spec: LatentSpec) -> Floats:
-    """Make latents (n, L) of coordinates (n, Z) and classes (n, N)."""
+    """Return latents (n, L) of coordinates (n, Z) and classes (n, N)."""
     n, k = spec.categorical
     one_hots = np.eye(max(k, 1), dtype=np.float32)[classes].reshape(len(coordinates), n * k)
     return np.concatenate([coordinates, one_hots], axis=1, dtype=np.float32)
@@ -75,8 +74,8 @@ def walk(start: Floats, end: Floats, steps: int, spec: LatentSpec, seed: int) ->
     Coordinates turn from one to the other along an arc, as Gaussian draws in many dimensions all have about the same
     length, which a straight line does not keep: spherical interpolation (Shoemake, "Animating rotation with quaternion
     curves", SIGGRAPH 1985; for latents White, "Sampling generative networks", 2016). Categoricals that differ are
-    switched one after the other, evenly spread over the walk and in random order: a mixture of two classes is
-    nothing that the decoder is asked for elsewhere.
+    switched one after the other, evenly spread over the walk and in random order: the decoder is
+    never asked for a mixture of two classes elsewhere.
 
     Args:
         start: float32 (L,).
@@ -131,7 +130,7 @@ def traversals(anchor: Floats, latents: Floats, coordinates: Integers, steps: in
 
 
 def switches(anchor: Floats, variables: Integers, spec: LatentSpec) -> Floats:
-    """Give one categorical at a time each of its K classes.
+    """Set one categorical at a time to each of its K classes.
 
     Args:
         anchor: float32 (L,), what stays as it is.

@@ -1,51 +1,31 @@
-"""One model under report: what its pictures and its measures are both taken from. The only module that runs graphs."""
+"""One model under report: what its pictures and its figures are both taken from."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import vaegen
-from vaegen import bundle as bundles
-from vaegen.graphs import Graphs
-from vaegen.session import Sessions
 from vaegen.spec import LatentSpec
 
-from vaegen_training.evaluate import gather, information
-from vaegen_training.evaluate.samples import Painted
-from vaegen_training.latents import Posterior
-from vaegen_training.report import latent_space
-
-Floats = npt.NDArray[np.float32]
-Images = npt.NDArray[np.uint8]
-Integers = npt.NDArray[np.int64]
+from vaegen_training.evaluate import information, samples
+from vaegen_training.evaluate.samples import Decoded, Floats, Integers, Painted, Reconstructions
+from vaegen_training.gallery import latent_space
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a model lies."""
+    """Where a model is."""
 
     bundle: str
     """What `vaegen.load` takes."""
     run: Path | None = None
-    """The run that the bundle was exported from, if it is at hand: it tells the two halves of a seed joint apart."""
-
-
-@dataclass(frozen=True, eq=False)
-class Way:
-    """Test digits after one way through the model."""
-
-    images: Images
-    """(n, 28, 28, 3)."""
-    excess: Floats
-    """(n,), excess BCE, nats."""
+    """The run that the bundle was exported from, if it is at hand: it has the two halves of a seed joint model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model, and painted test digits seen through it."""
+    """A model, and painted test digits after it."""
 
     label: str
     """Preset and name, "seed joint"."""
@@ -53,21 +33,24 @@ class Subject:
     run: Path | None
     real: Painted
     """The digits, n of them."""
-    latents: Floats
-    """(n, L), by the deterministic path: means and one-hots."""
-    posterior: Posterior
-    """Of each digit."""
+    rebuilt: Reconstructions
+    """After the model, by the deterministic path, which the product takes."""
+    drawn: Floats
+    """(n, L), latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
+    sampled: Decoded
+    """The images of those."""
     rates: npt.NDArray[np.float64]
     """(Z + N,), mean KL divergence of each latent, nats: coordinates first, then categoricals."""
-    hard: Way
-    """By the deterministic path, which the product takes."""
-    sampled: Way
-    """With latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
 
     @property
     def spec(self) -> LatentSpec:
         """Z, N and K."""
         return self.model.spec.latent
+
+    @property
+    def latents(self) -> Floats:
+        """Of the digits, by the deterministic path: means and one-hots, (n, L)."""
+        return self.rebuilt.posterior.latent
 
     @property
     def coordinates(self) -> Integers:
@@ -82,48 +65,37 @@ class Subject:
     @property
     def points(self) -> tuple[Floats, str]:
         """What a scatter of the digits shows, (n, D), and its name: means, or probabilities of the classes."""
-        if self.posterior.mean is not None:
-            return self.posterior.mean.numpy(), "coordinate"
-        assert self.posterior.logits is not None
-        return self.posterior.logits.softmax(-1).flatten(1).numpy(), "class"
+        posterior = self.rebuilt.posterior
+        if posterior.mean is not None:
+            return posterior.mean, "coordinate"
+        return information.soft_codes(posterior, 1.0), "class"
 
     def plane(self) -> latent_space.Plane:
-        """Give the plane that scatter and grid of this model are drawn in."""
+        """Return the plane that scatter and grid of this model are drawn in."""
         return latent_space.plane(*self.points)
 
 
-@contextmanager
-def look(source: Source, real: Painted, seed: int) -> Iterator[Subject]:
-    """Load a model and send real digits through it.
+def look(model: vaegen.Model, run: Path | None, real: Painted, seed: int) -> Subject:
+    """Send real digits through a model.
 
     Args:
-        source: The model.
+        model: The model.
+        run: The run it was exported from, if it is at hand.
         real: Painted digits.
         seed: Of the latents drawn from the posterior.
 
     Raises:
-        RequestError: No such model.
         BundleError: The bundle cannot be used.
     """
-    with vaegen.load(source.bundle) as model:
-        posterior = gather.posterior_of(model, real.images)
-        found = {name: value.numpy() for name, value in posterior._asdict().items() if value is not None}
-        latents = model.encode(real.images)
-        sessions = Sessions(bundles.read(model.path), threads=1)
-        drawn = Graphs(sessions, model.manifest).sampler(found, seed, range(len(real.images)))
-        paths = []
-        for path in (latents, drawn):
-            predictions = gather.predictions(sessions, path)
-            paths.append(Way(model.decode(path), information.excess_bce(predictions, real.images)))
-        sessions.close()
-        yield Subject(
-            label=f"{model.spec.preset} {model.spec.name}",
-            model=model,
-            run=source.run,
-            real=real,
-            latents=latents,
-            posterior=posterior,
-            rates=information.rates(posterior).mean(0, dtype=np.float64),
-            hard=paths[0],
-            sampled=paths[1],
-        )
+    rebuilt = samples.reconstructions(model, real.images)
+    drawn = model.sample_posterior(rebuilt.posterior, seed)
+    return Subject(
+        label=f"{model.spec.preset} {model.spec.name}",
+        model=model,
+        run=run,
+        real=real,
+        rebuilt=rebuilt,
+        drawn=drawn,
+        sampled=samples.decoded(model, drawn),
+        rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
+    )
