@@ -155,14 +155,14 @@ def _tell(settings: Settings, message: str) -> None:
         import traceback
 
         traceback.print_exc()
-    from vaegen.output import shown
+    from vaegen.files import shown
 
     click.echo(f"vaegen: {shown(message)}", err=True)
 
 
 def _usage_line(error: click.ClickException) -> str:
     """Say in one line, as for all other errors, what click says in four."""
-    from vaegen.output import shown
+    from vaegen.files import shown
 
     context = getattr(error, "ctx", None)
     text = shown(error.format_message())

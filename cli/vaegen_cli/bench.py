@@ -12,7 +12,7 @@ from vaegen_cli.options import complete_models, json_option
 from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 if TYPE_CHECKING:
-    from vaegen.benchmark import Benchmark
+    from vaegen_cli.benchmark import Benchmark
 
 MAX_BATCH = 100_000
 
@@ -76,7 +76,7 @@ def bench(
     onnxruntime. Warm: one image after another, p50 and p95. Throughput: images per second by threads and batch size,
     verified samples and reconstructions. Memory: the peak of a process. Keep the machine quiet meanwhile.
     """
-    from vaegen.benchmark import benchmark
+    from vaegen_cli.benchmark import benchmark
 
     def step(what: str) -> None:
         settings.say(f"vaegen: measuring {what}", level=0 if settings.live else 1)

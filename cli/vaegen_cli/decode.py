@@ -120,7 +120,7 @@ def decode(
 
 
 def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Latents:
-    from vaegen.checks import check_latents
+    from vaegen.request import check_latents
 
     if source is not None:
         latents = read_latents(source)

@@ -80,7 +80,7 @@ def _check_recordable(model: str) -> None:
         raise RequestError(f"--record writes into a bundle's folder, not a shipped model; give a folder: ./{model}")
     if is_run(model):
         raise RequestError(
-            f"--record writes into a bundle, and '{model}' is a run; export it first: vaegen export {model} --out BUNDLE"
+            f"--record writes into a bundle and '{model}' is a run; export it first: vaegen export {model} --out BUNDLE"
         )
 
 

@@ -21,7 +21,7 @@ class Loading(threading.Thread):
 
     def run(self) -> None:
         """Load it."""
-        from vaegen.loading import load
+        from vaegen.model import load
 
         name_or_path, threads, graphs = self._wanted
         try:
@@ -92,7 +92,7 @@ def _import_libraries() -> None:
 
 
 def _import_numpy() -> None:
-    from vaegen.blas import one_blas_thread
+    from vaegen.process import one_blas_thread
 
     with one_blas_thread():
         import numpy  # noqa: F401, ICN001

@@ -62,7 +62,7 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         OutputError: A target exists and `force` is off (a FileExistsError is then in `__cause__`), or can't be
             written.
     """
-    from vaegen.output import check_free
+    from vaegen.files import check_free
 
     for path, times in Counter(targets).items():
         if times > 1:
@@ -84,13 +84,13 @@ def write(path: Path, data: bytes, *, force: bool) -> None:
     Raises:
         OutputError: It exists (and `force` is off) or cannot be written.
     """
-    from vaegen.output import write_bytes
+    from vaegen.files import write_file
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder '{path.parent}': {error.strerror or error}") from error
-    write_bytes(path, data, force=force)
+    write_file(path, data, force=force)
 
 
 def write_stdout(data: bytes) -> None:

@@ -185,7 +185,7 @@ def reconstruct(
 
 def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
     """Print what would be read and written as it is found: a line each, or one JSON array."""
-    from vaegen.output import shown
+    from vaegen.files import shown
 
     before = "["
     for image, result in plan:

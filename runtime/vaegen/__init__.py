@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     )
     from vaegen.folder import FolderReport, Outcome, reconstruct_folder
     from vaegen.images import read_image
-    from vaegen.loading import load
-    from vaegen.model import Draw, Model, Posterior
+    from vaegen.model import Draw, Model, Posterior, load
     from vaegen.spec import LatentSpec, Manifest, ModelSpec
 
 __version__ = "0.1.0"  # read by the build too; asking the installation for it takes 17 ms
@@ -74,7 +73,7 @@ _HOME = {
     "ModelSpec": "spec",
     "Outcome": "folder",
     "Posterior": "model",
-    "load": "loading",
+    "load": "model",
     "models": "bundle",
     "read_image": "images",
     "reconstruct_folder": "folder",

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaegen.errors import BundleError, IntegrityError, RequestError
-from vaegen.interface import check_manifest
 from vaegen.protobuf import has_external_tensors
-from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest
+from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
 
 SHIPPED = Path(__file__).with_name("models")  # the bundles in the wheel, a folder each
 MAX_GRAPH = 64 * 2**20  # bytes; sixteen times what a shipped bundle may have in all
@@ -17,12 +16,12 @@ MAX_MANIFEST = 2**20  # bytes
 
 
 def models() -> tuple[str, ...]:
-    """Give the names of the models in this installation, in the order continuous, discrete, joint."""
+    """Return the names of the models in this installation, in the order continuous, discrete, joint."""
     return tuple(kind for kind in KINDS if (SHIPPED / kind / MANIFEST).is_file())
 
 
 def find(name_or_path: str | os.PathLike[str]) -> Path:
-    """Give the folder of a bundle.
+    """Return the folder of a bundle.
 
     Args:
         name_or_path: The name of a shipped model, or a bundle's folder. A plain name means the shipped model even
@@ -84,7 +83,7 @@ def read(path: Path) -> Bundle:
     Hashing 4 MB takes 3 ms where the processor has SHA instructions.
 
     Raises:
-        BundleError: The folder is no bundle, or not one this version can use.
+        BundleError: The folder is not a bundle, or not one this version can use.
         IntegrityError: A graph is not the one the manifest records.
     """
     manifest = read_manifest(path)
@@ -95,7 +94,7 @@ def read_manifest(path: Path) -> Manifest:
     """Read the manifest of the bundle in a folder, and check that its graphs fit its latent spec.
 
     Raises:
-        BundleError: The folder is no bundle, or not one this version can use.
+        BundleError: The folder is not a bundle, or not one this version can use.
     """
     text = _read_file(path / MANIFEST, MAX_MANIFEST)
     try:

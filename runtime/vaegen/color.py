@@ -11,6 +11,7 @@ from vaegen.errors import RequestError
 RGB = tuple[int, int, int]
 
 DARKEST = 32  # of 255; below it a stroke can hardly be told from the black background
+DARKEST_DRAWN = 64  # of 255; least brightest channel of a color that is drawn, the range that figures are quoted for
 OPAQUE = 255  # the alpha that says nothing
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
 MATCHES = 3  # close matches named for an unknown color
@@ -102,7 +103,7 @@ def stroke_color(images: Images) -> Floats:
 
 
 def color_error(rgb: npt.ArrayLike, other: npt.ArrayLike) -> Floats:
-    """Give the CIEDE2000 difference of sRGB colors: 1 to 2 is just noticeable.
+    """Return the CIEDE2000 difference of sRGB colors: 1 to 2 is just noticeable.
 
     Args:
         rgb: (..., 3), 0 to 255.
@@ -133,7 +134,7 @@ def lab(rgb: npt.ArrayLike) -> Floats:
 
 
 def ciede2000(lab_1: npt.ArrayLike, lab_2: npt.ArrayLike) -> Floats:
-    """Give the CIEDE2000 color difference, with all weights 1.
+    """Return the CIEDE2000 color difference, with all weights 1.
 
     Formula, names and test pairs: Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula: implementation
     notes, supplementary test data, and mathematical observations", Color Research & Application 30(1), 2005.

@@ -49,7 +49,7 @@ Values = dict[str, npt.NDArray[Any]]
 
 
 def inputs(tensors: Mapping[str, TensorSpec], model: ModelSpec) -> Values:
-    """Give the fixed inputs of one graph.
+    """Return the fixed inputs of one graph.
 
     `digit` is 0 to 9, `rgb` ten colors, `temperature` the model's own. With u, as many uniforms as the input has values
     a row, of items 0 to 9 of seed 0, attempt 0: `uniform` is u; `mean` 4 u - 2; `log_variance` 6 u - 6; `logits`
@@ -85,7 +85,7 @@ def inputs(tensors: Mapping[str, TensorSpec], model: ModelSpec) -> Values:
 
 
 def summarise(output: npt.NDArray[np.floating[Any]]) -> list[float]:
-    """Give one number for each row of an output (10, ...): the sum of its n values times their weights, over sqrt(n).
+    """Return one number for each row of an output (10, ...): the sum of its n values times their weights, over sqrt(n).
 
     The weight of value j is 2 v - 1, v being uniform j of item 0 of seed 0, attempt 1.
     """
@@ -112,7 +112,7 @@ def compare(name: str, recorded: list[float] | None, output: npt.NDArray[np.floa
         raise BundleError(f"the manifest records no golden outputs for {name}; export the model again")
     found = summarise(output)
     tolerance = TOLERANCE * float(np.sqrt(np.mean(np.square(output, dtype=np.float64))))
-    # Written so that a difference that is no number counts as one.
+    # Written so that a difference of NaN counts as one.
     wrong = [row for row in range(ROWS) if not abs(found[row] - recorded[row]) <= tolerance]
     if len(wrong) > (UNSURE if codes else 0):
         row = wrong[0]

@@ -1,26 +1,39 @@
 """A loaded model: the calls that most users of vaegen make."""
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from vaegen.checks import check_images, check_integer, check_latents, check_temperature
+from vaegen import bundle as bundles
 from vaegen.errors import RequestError
 from vaegen.graphs import Graphs
-from vaegen.loading import load
 from vaegen.noise import MAX_SEED
-from vaegen.request import Color, Digit, Request, parse_subjects
+from vaegen.request import (
+    Color,
+    Digit,
+    Request,
+    check_images,
+    check_integer,
+    check_latents,
+    check_temperature,
+    parse_subjects,
+)
 from vaegen.sampling import Draw, draw
 from vaegen.session import Sessions
 from vaegen.spec import Manifest, ModelSpec
 
-__all__ = ["Draw", "Model", "Posterior"]
+__all__ = ["Draw", "Model", "Posterior", "load"]
+
+# An `onnxruntime.SessionOptions`. onnxruntime has no types, and a name that a type checker cannot see into would make
+# `load` partially unknown to a program checked in strict mode.
+SessionOptions = Any
 
 MAX_START = 2**62  # item numbers stay below 2**63
 MAX_TRIES = 1000
@@ -29,8 +42,10 @@ TRIES = 8  # default; of a model that is right in 9 of 10 draws, one image in a 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """q(latent | image): a Gaussian and categoricals, as the model has them."""
+    """q(latent | image) of n images: a Gaussian and categoricals, as the model has them."""
 
+    latent: npt.NDArray[np.float32]
+    """(n, L), the deterministic path: the mean, and one-hots of the largest logits."""
     mean: npt.NDArray[np.float32] | None
     """(n, Z); None where Z is 0."""
     log_variance: npt.NDArray[np.float32] | None
@@ -60,7 +75,7 @@ class Model:
 
     @property
     def manifest(self) -> Manifest:
-        """All that the bundle says of itself."""
+        """All that the bundle says about itself."""
         return self._manifest
 
     @property
@@ -128,7 +143,7 @@ class Model:
         return draw(self._graphs, request)
 
     def encode(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Give the latent of each image by the deterministic path: means, and one-hots of the largest logits.
+        """Return the latent of each image by the deterministic path: means, and one-hots of the largest logits.
 
         Args:
             images: uint8 (n, 28, 28, 3), RGB.
@@ -143,11 +158,35 @@ class Model:
         return self._graphs.encode(check_images(images), "latent")[0]
 
     def posterior(self, images: npt.ArrayLike) -> Posterior:
-        """Give the parameters of q(latent | image) for each image.
+        """Return q(latent | image) for each image, from one run of the encoder.
 
         Takes and raises what `encode` does.
         """
-        return Posterior(**{"mean": None, "log_variance": None, "logits": None, **self._parameters(images)})
+        names = tuple(self._manifest.graphs["encoder"].outputs)
+        found = dict(zip(names, self._graphs.encode(check_images(images), *names), strict=True))
+        return Posterior(found["latent"], found.get("mean"), found.get("log_variance"), found.get("logits"))
+
+    def sample_posterior(
+        self, posterior: Posterior, seed: int = 0, *, start: int = 0, items: Sequence[int] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Draw a latent from each posterior: mean + sigma * eps, and Gumbel-Softmax codes at the model's temperature.
+
+        Args:
+            posterior: Of n images, from this model.
+            seed: 0 to 2**64 - 1.
+            start: Row i has the noise of item start + i of the seed.
+            items: The item of each row, n numbers in any order, in place of `start`.
+
+        Returns:
+            float32 (n, L).
+
+        Raises:
+            RequestError: The posterior is another model's, a number is out of range, or there are more or fewer items
+                than rows.
+            BundleError: A graph cannot be used.
+        """
+        seed = check_integer("seed", seed, 0, MAX_SEED)
+        return self._graphs.sampler(self._parameters(posterior), seed, _items(len(posterior.latent), start, items))
 
     def decode(self, latents: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Turn latents into images.
@@ -163,6 +202,16 @@ class Model:
             BundleError: A graph cannot be used.
         """
         return self._graphs.decode(check_latents(latents, self.spec.latent.size))
+
+    def decode_unrounded(self, latents: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        """Turn latents into the decoder's own output, for losses: 8 bits are too coarse for nats.
+
+        Takes and raises what `decode` does.
+
+        Returns:
+            float32 (n, 28, 28, 3) in [0, 1]; times 255 and rounded, what `decode` returns.
+        """
+        return self._graphs.decode_unrounded(check_latents(latents, self.spec.latent.size))
 
     def reconstruct(
         self,
@@ -191,20 +240,14 @@ class Model:
             BundleError: A graph cannot be used.
         """
         seed = check_integer("seed", seed, 0, MAX_SEED)
-        start = check_integer("start", start, 0, MAX_START)
         array = check_images(images)
-        if items is None:
-            items = range(start, start + len(array))
-        elif len(items) != len(array):
-            raise RequestError(f"{len(items)} items for {len(array)} images; give one for each")
-        else:
-            items = [check_integer("item", item, 0, MAX_START) for item in items]
+        numbers = _items(len(array), start, items)
         if not stochastic:
             return self._graphs.decode(self.encode(array))
-        return self._graphs.decode(self._graphs.sampler(self._parameters(array), seed, items))
+        return self._graphs.decode(self._graphs.sampler(self._parameters(self.posterior(array)), seed, numbers))
 
     def judge(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        """Give the probability of each digit, as the bundle's own judge sees the images.
+        """Return the probability of each digit, as the bundle's own judge sees the images.
 
         Takes and raises what `encode` does.
 
@@ -217,11 +260,17 @@ class Model:
         """Free the graphs; later calls that need one raise RequestError."""
         self._sessions.close()
 
-    def _parameters(self, images: npt.ArrayLike) -> dict[str, npt.NDArray[np.float32]]:
-        names = (["mean", "log_variance"] if self.spec.latent.continuous else []) + (
-            ["logits"] if self.spec.latent.categorical[0] else []
-        )
-        return dict(zip(names, self._graphs.encode(check_images(images), *names), strict=True))
+    def _parameters(self, posterior: Posterior) -> dict[str, npt.NDArray[np.float32]]:
+        """Return what the sampler takes of a posterior."""
+        found = {}
+        for name, tensor in self._manifest.graphs["sampler"].inputs.items():
+            if name == "uniform":
+                continue
+            value = getattr(posterior, name)
+            if value is None or value.dtype != np.float32 or value.shape[1:] != tensor.shape[1:]:
+                raise RequestError(f"the posterior's {name} does not fit this model; take it from its own posterior()")
+            found[name] = value
+        return found
 
     def __enter__(self) -> Self:
         return self
@@ -240,3 +289,42 @@ class Model:
 
     def __repr__(self) -> str:
         return f"<vaegen.Model {self.spec.name!r}: {self.spec.kind}, latent of {self.spec.latent.size}>"
+
+
+def load(
+    name_or_path: str | os.PathLike[str],
+    *,
+    threads: int = 1,
+    session_options: SessionOptions | None = None,
+    warm_up: Sequence[str] = (),
+) -> Model:
+    """Load a model: read and check all its files. Graphs are opened on first use, or now if they are named.
+
+    Args:
+        name_or_path: One of `vaegen.models()`, or a bundle's folder.
+        threads: Threads inside one operator, 1 to 256. For these small graphs 1 is fastest; to use more cores,
+            call the model from several threads.
+        session_options: An `onnxruntime.SessionOptions` that replaces all of vaegen's settings, `threads`
+            included.
+        warm_up: Graphs to open now, of "encoder", "sampler", "prior", "decoder" and "judge", so that a server's first
+            request waits no longer than the others. `sample` needs prior, decoder and judge (no judge where tries is
+            1), `reconstruct` encoder and decoder, and if stochastic the sampler.
+
+    Raises:
+        RequestError: No model or graph of that name, or an impossible number of threads.
+        BundleError: The folder is not a bundle, or one that cannot be used.
+        IntegrityError: A file of the bundle is not the one its manifest records.
+    """
+    sessions = Sessions(bundles.read(bundles.find(name_or_path)), threads, session_options)
+    sessions.open(warm_up)
+    return Model(sessions)
+
+
+def _items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:
+    """Return the item of each of n rows: those asked for, or n from `start` on."""
+    if items is None:
+        start = check_integer("start", start, 0, MAX_START)
+        return range(start, start + n)
+    if len(items) != n:
+        raise RequestError(f"{len(items)} items for {n} images; give one for each")
+    return [check_integer("item", item, 0, MAX_START) for item in items]

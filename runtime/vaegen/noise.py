@@ -6,8 +6,8 @@ the raw words [i * W, (i + 1) * W) of that stream, whole blocks of four, so imag
 on batch size, count or order. Only raw words are drawn: NumPy promises those for good, its distributions not.
 
 For a client in another language: NumPy counts up before it draws, so block b of the stream, the words 4 * b to
-4 * b + 3, is Philox of the counter b + 1. `_block` has it in ten lines of plain integers, `tests/runtime/golden.json`
-numbers to check against.
+4 * b + 3, is Philox of the counter b + 1. `tests/runtime/test_noise.py` has it in ten lines of plain integers,
+`tests/runtime/golden.json` numbers to check against.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from vaegen.checks import check_integer
+from vaegen.request import check_integer
 
 MAX_SEED = 2**64 - 1
 BLOCK = 4  # 64-bit words that one counter value gives
@@ -26,16 +26,13 @@ BITS = 24  # of each uniform, as many as a float32 holds exactly
 BELOW_ONE = np.float32(1 - 2**-BITS)  # the largest float32 below 1
 CHUNK = 2**15  # words drawn at a time, 256 KiB, so that the arithmetic stays in the cache
 SKIP = 2**12  # words; drawing this many for nothing is cheaper than setting up another generator
-FEW = 2**8  # words drawn in plain Python, 1 microsecond each, sooner than NumPy loads its generators
-
-_MASK = 2**64 - 1
 
 Uniforms = npt.NDArray[np.float32]
 Indices = range | Sequence[int] | npt.NDArray[np.int64]
 
 
 def words_per_item(size: int) -> int:
-    """Give W, the 64-bit words that an item of `size` uniforms owns: whole Philox blocks.
+    """Return W, the 64-bit words that an item of `size` uniforms owns: whole Philox blocks.
 
     Raises:
         ValueError: The size is not positive.
@@ -46,7 +43,7 @@ def words_per_item(size: int) -> int:
 
 
 def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
-    """Give the uniforms of some items of a seed.
+    """Return the uniforms of some items of a seed.
 
     Word w gives two uniforms, from k = w >> 40 first and k = (w >> 16) & 0xFFFFFF second, each
     (k + 0.5) / 2**24 in float32. For k = 2**24 - 1 that rounds to 1, which becomes 1 - 2**-24.
@@ -61,7 +58,7 @@ def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
         float32 (n, S), inside (0, 1).
 
     Raises:
-        RequestError: The seed is no integer from 0 to 2**64 - 1.
+        RequestError: The seed is not an integer from 0 to 2**64 - 1.
         ValueError: The size is not positive.
     """
     seed = check_integer("seed", seed, 0, MAX_SEED)
@@ -80,28 +77,9 @@ def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
 
 def _raw(seed: int, attempt: int, start: int, count: int) -> npt.NDArray[np.uint64]:
     """Draw the words [start, start + count) of a stream; both are multiples of BLOCK."""
-    first = start // BLOCK
-    if count <= FEW and "numpy.random" not in sys.modules:
-        blocks = range(first, first + count // BLOCK)
-        return np.array([word for block in blocks for word in _block(block, seed, attempt)], np.uint64)
     stream = np.random.Philox(key=np.array([seed, attempt], np.uint64))
-    stream.advance(first)
+    stream.advance(start // BLOCK)
     return stream.random_raw(count)
-
-
-def _block(block: int, seed: int, attempt: int) -> tuple[int, int, int, int]:
-    """Give a block of a stream as NumPy's Philox does, without `numpy.random`, whose import takes 7 ms.
-
-    That is a twentieth of the time in which a new process makes one image. Constants: Random123, of the paper above.
-    """
-    a, b, c, d = (block + 1) & _MASK, (block + 1) >> 64, 0, 0
-    key_0, key_1 = seed, attempt
-    for _ in range(10):
-        product_0, product_1 = 0xD2E7470EE14C6C93 * a, 0xCA5A826395121157 * c
-        a, b = (product_1 >> 64) ^ b ^ key_0, product_1 & _MASK
-        c, d = (product_0 >> 64) ^ d ^ key_1, product_0 & _MASK
-        key_0, key_1 = (key_0 + 0x9E3779B97F4A7C15) & _MASK, (key_1 + 0xBB67AE8584CAA73B) & _MASK
-    return a, b, c, d
 
 
 def _runs(indices: Indices, width: int) -> Iterator[range | npt.NDArray[np.int64]]:

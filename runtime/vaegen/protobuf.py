@@ -29,7 +29,7 @@ _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of Tensor; a location of 0 mea
 
 
 def has_external_tensors(model: bytes) -> bool:
-    """Tell whether any tensor of an ONNX model, in subgraphs and attributes too, keeps its data elsewhere.
+    """Return whether any tensor of an ONNX model, in subgraphs and attributes too, keeps its data elsewhere.
 
     Args:
         model: The bytes of a ModelProto.

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from vaegen.color import color_error, stroke_color
+from vaegen.color import DARKEST_DRAWN, RGB, color_error, stroke_color
 from vaegen.graphs import Graphs
+from vaegen.noise import uniform
 from vaegen.request import Request
+from vaegen.spec import DIGITS
 
 _log = logging.getLogger("vaegen")
 
@@ -20,6 +22,8 @@ JUDGE_CONFIDENCE = 0.8
 # measure up to 3: a thin stroke has fewer than 40 bright pixels.
 COLOR_TOLERANCE = 3.0
 COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows another color than the one asked for
+
+_SUBJECT_STREAM = 2**64 - 1  # the last attempt number there is; redraws count from 0 and never get there
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +61,33 @@ class Draw:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def random_subjects(n: int, seed: int, start: int) -> tuple[list[int], list[RGB]]:
+    """Draw a digit and a color for each of n items, as a function of the seed and the item alone.
+
+    Digits are uniform over 0 to 9. Colors are uniform over the cube 256^3 less its dark corner DARKEST_DRAWN^3: the
+    brightest channel m has the distribution function (m^3 - DARKEST_DRAWN^3) / (256^3 - DARKEST_DRAWN^3), inverted
+    here; each channel is as often the brightest, and the other two are uniform below it.
+
+    Args:
+        n: Items.
+        seed: 0 to 2**64 - 1.
+        start: The first item.
+
+    Returns:
+        n digits, and n colors, 0 to 255 each channel.
+    """
+    noise = uniform(seed, _SUBJECT_STREAM, range(start, start + n), 5).tolist()  # (n, 5) in (0, 1)
+    return [int(DIGITS * row[0]) for row in noise], [_color(*row[1:]) for row in noise]
+
+
+def _color(which: float, height: float, first: float, second: float) -> RGB:
+    brightest = (DARKEST_DRAWN**3 + height * (256**3 - DARKEST_DRAWN**3)) ** (1 / 3)
+    channels = [int(brightest * first), int(brightest * second)]
+    channels.insert(int(3 * which), min(int(brightest), 255))
+    red, green, blue = channels
+    return red, green, blue
 
 
 def draw(graphs: Graphs, request: Request) -> Draw:

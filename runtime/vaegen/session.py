@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.bundle import Bundle
-from vaegen.checks import check_integer
 from vaegen.errors import BundleError, RequestError
-from vaegen.interface import compare
-from vaegen.locks import ProcessLock
-from vaegen.spec import GRAPHS, TensorSpec
+from vaegen.process import ProcessLock
+from vaegen.request import check_integer
+from vaegen.spec import GRAPHS, TensorSpec, compare
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -141,7 +140,7 @@ class Sessions:
 
 
 def default_options(threads: int) -> "SessionOptions":
-    """Give the settings that every session of vaegen runs with; an exporter's gate should use them too.
+    """Return the settings that every session of vaegen runs with; an exporter's gate should use them too.
 
     Args:
         threads: Threads inside one operator. 1 means the caller's own thread and no pool at all; a number is
@@ -164,7 +163,7 @@ def default_options(threads: int) -> "SessionOptions":
 
 
 def _backend_errors() -> tuple[type[Exception], ...]:
-    """Give what onnxruntime raises; its own classes have no common base but Exception."""
+    """Return what onnxruntime raises; its own classes have no common base but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]

@@ -1,9 +1,8 @@
-"""What a model is: the latent spec and the manifest that travels in every bundle.
+"""What a model is: its latent space, the tensors of its graphs, and the manifest that travels in every bundle.
 
-This module is the contract between training, export and the runtime. It needs nothing but the standard
-library, so that a manifest can be read and written where neither numpy nor onnxruntime is loaded. Plain records are
-named tuples here and wherever `vaegen sample` passes: making a frozen dataclass takes half a millisecond, eight times
-as long.
+This module is the contract between training, export and the runtime. It needs nothing but the standard library, so
+that a manifest can be read and written where neither numpy nor onnxruntime is loaded. Plain records on the way of
+`vaegen sample` are named tuples: a frozen dataclass takes half a millisecond to define, eight times as long.
 """
 
 import json
@@ -19,6 +18,7 @@ DIGITS = 10  # classes, 0 to 9
 SCHEMA = 1  # version of the manifest's layout
 MANIFEST = "manifest.json"
 MAX_GOLDEN = 1e12  # far from where float32 arithmetic overflows
+MAX_WIDTH = 2**16  # latent coordinates or uniforms per item; keeps a hostile manifest from asking for terabytes
 GRAPHS = ("encoder", "sampler", "prior", "decoder", "judge")
 
 Kind = Literal["continuous", "discrete", "joint"]
@@ -70,6 +70,13 @@ class TensorSpec(NamedTuple):
     """Sizes; the string "n" stands for the batch."""
 
 
+class Interface(NamedTuple):
+    """The inputs and outputs of one graph."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+
 class GraphSpec(NamedTuple):
     """One ONNX file of a bundle."""
 
@@ -83,7 +90,7 @@ class GraphSpec(NamedTuple):
     outputs: Mapping[str, TensorSpec]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the JSON form that the manifest holds for this graph."""
+        """Return the JSON form that the manifest holds for this graph."""
         tensors = {
             side: {name: tensor._asdict() for name, tensor in getattr(self, side).items()}
             for side in ("inputs", "outputs")
@@ -111,7 +118,7 @@ class ModelSpec(NamedTuple):
         return self.latent.kind
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the JSON form that the manifest holds under "model"."""
+        """Return the JSON form that the manifest holds under "model"."""
         return {
             "name": self.name,
             "preset": self.preset,
@@ -168,7 +175,7 @@ class Manifest:
     """What each output comes to on fixed inputs, by "graph.output"; see `vaegen.golden`. Empty when not recorded."""
 
     def to_json(self) -> str:
-        """Give the file's text: keys in a fixed order, one trailing newline."""
+        """Return the file's text: keys in a fixed order, one trailing newline."""
         data = {
             "schema": SCHEMA,
             "model": self.model.to_dict(),
@@ -187,7 +194,7 @@ class Manifest:
         """Read the file's text.
 
         Raises:
-            BundleError: The text is no manifest, or one of a schema this version cannot read.
+            BundleError: The text is not a manifest, or has a schema this version cannot read.
         """
         try:
             data = json.loads(text)
@@ -211,6 +218,79 @@ class Manifest:
             producer=_get(data, "producer", dict, "manifest"),
             golden=_golden(_get(data, "golden", dict, "manifest")) if "golden" in data else {},
         )
+
+
+def interfaces(latent: LatentSpec, sampler_uniforms: int, prior_uniforms: int) -> dict[str, Interface]:
+    """Return the interface of each graph.
+
+    Args:
+        latent: Z, N and K.
+        sampler_uniforms: S of `sampler.onnx`, uniforms per item.
+        prior_uniforms: S of `prior.onnx`, uniforms per item.
+    """
+    categoricals, classes = latent.categorical
+    image = {"image": _floats(CHANNELS, SIDE, SIDE)}
+    code = {"latent": _floats(latent.size)}
+    posterior = {}
+    if latent.continuous:
+        posterior["mean"] = _floats(latent.continuous)
+        posterior["log_variance"] = _floats(latent.continuous)
+    if categoricals:
+        posterior["logits"] = _floats(categoricals, classes)
+    request = {
+        "digit": TensorSpec("int64", ("n",)),
+        "rgb": _floats(3),
+        "uniform": _floats(prior_uniforms),
+        "temperature": TensorSpec("float32", ()),
+    }
+    return {
+        "encoder": Interface(image, code | posterior),
+        "sampler": Interface(posterior | {"uniform": _floats(sampler_uniforms)}, code),
+        "prior": Interface(request, code),
+        "decoder": Interface(code, image),
+        "judge": Interface(image, {"logits": _floats(DIGITS)}),
+    }
+
+
+def uniforms(manifest: Manifest, graph: str) -> int:
+    """Return S, the uniforms per item that `graph` ("sampler" or "prior") takes.
+
+    Raises:
+        BundleError: The manifest gives its input `uniform` no usable shape.
+    """
+    spec = manifest.graphs[graph].inputs.get("uniform")
+    size = spec.shape[1] if spec is not None and len(spec.shape) == 2 else None
+    if not isinstance(size, int) or not 0 < size <= MAX_WIDTH:
+        shape = None if spec is None else list(spec.shape)
+        raise BundleError(f'manifest: {graph}.inputs.uniform has shape {shape}; it must be ["n", S]')
+    return size
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Check that the graphs in a manifest fit its latent spec.
+
+    Raises:
+        BundleError: A tensor is missing, surplus, or of another type or shape than the latent spec asks for.
+    """
+    latent = manifest.model.latent
+    if latent.size > MAX_WIDTH:
+        raise BundleError(f"manifest: latents of {latent.size} coordinates; the most is {MAX_WIDTH}")
+    wanted = interfaces(latent, uniforms(manifest, "sampler"), uniforms(manifest, "prior"))
+    for name in GRAPHS:
+        graph = manifest.graphs[name]
+        compare(f"manifest: {name}.inputs", graph.inputs, wanted[name].inputs)
+        compare(f"manifest: {name}.outputs", graph.outputs, wanted[name].outputs)
+
+
+def compare(where: str, found: Mapping[str, TensorSpec], wanted: Mapping[str, TensorSpec]) -> None:
+    """Check that two sets of tensors are the same; their order is free.
+
+    Raises:
+        BundleError: They differ; the message names the first difference.
+    """
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            raise BundleError(f"{where} {name} is {_text(found.get(name))}; it must be {_text(wanted.get(name))}")
 
 
 def _get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
@@ -260,3 +340,11 @@ def _tensors(data: Mapping[str, Any], where: str) -> dict[str, TensorSpec]:
             raise BundleError(f'manifest: {where}.{name}.shape is {shape!r}; sizes are positive integers or "n"')
         tensors[name] = TensorSpec(_get(entry, "dtype", str, f"{where}.{name}"), tuple(shape))
     return tensors
+
+
+def _floats(*sizes: int) -> TensorSpec:
+    return TensorSpec("float32", ("n", *sizes))
+
+
+def _text(spec: TensorSpec | None) -> str:
+    return "absent" if spec is None else f"{spec.dtype} ({', '.join(map(str, spec.shape))})"

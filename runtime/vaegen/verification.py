@@ -1,7 +1,7 @@
 """Checking a bundle far more closely than loading does: what `vaegen verify` runs before a bundle is trusted.
 
-Loading holds each file against its checksum. This also looks at what the files are: which operators they use, what
-they say of themselves, and whether they compute what the bundle's contract says. It needs neither torch nor onnx.
+Loading holds each file against its checksum. This also examines the files themselves: which operators they use, which
+model they claim to be, and whether they compute what the bundle's contract says. It needs neither torch nor onnx.
 """
 
 import json
@@ -17,11 +17,10 @@ import numpy.typing as npt
 from vaegen import bundle as bundles
 from vaegen import golden
 from vaegen.errors import BundleError
-from vaegen.interface import uniforms
 from vaegen.noise import uniform
 from vaegen.protobuf import outline
 from vaegen.session import Sessions
-from vaegen.spec import DIGITS, GRAPHS, MANIFEST, Manifest, ModelSpec
+from vaegen.spec import DIGITS, GRAPHS, MANIFEST, Manifest, ModelSpec, uniforms
 
 # Deterministic, side-effect-free operators of ONNX's own domain. No random ones, no control flow, no loops, no
 # sequences, no strings, nothing that reads a file: a graph of these does a bounded amount of plain arithmetic.
@@ -46,7 +45,7 @@ Values = dict[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """One check."""
 
     file: str
     """Name of the file in the bundle's folder."""
@@ -58,14 +57,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Verification:
-    """All that was looked at in one bundle."""
+    """All checks of one bundle."""
 
     path: Path
     """The bundle's folder."""
     model: ModelSpec | None
     """What the bundle says it is; None where its manifest cannot be read."""
     checks: tuple[Check, ...]
-    """In the order they were made. A file that fails one is not looked at further."""
+    """In the order they were made. A file that fails one is not checked further."""
 
     @property
     def problems(self) -> tuple[Check, ...]:
@@ -211,7 +210,7 @@ def _look_at_golden(sessions: Sessions, manifest: Manifest, name: str) -> Iterat
 
 
 def _first_values(manifest: Manifest) -> Values:
-    """Give what the prior takes: every digit, in bright colors of all hues."""
+    """Return what the prior takes: every digit, in bright colors of all hues."""
     rows = np.arange(ROWS)
     hue = rows[:, None] / ROWS + np.arange(3) / 3
     return {
@@ -222,6 +221,6 @@ def _first_values(manifest: Manifest) -> Values:
 
 
 def _noise(manifest: Manifest, name: str) -> Values:
-    """Give the uniforms of a graph that takes some."""
+    """Return the uniforms of a graph that takes some."""
     takes_noise = "uniform" in manifest.graphs[name].inputs
     return {"uniform": uniform(0, 0, range(ROWS), uniforms(manifest, name))} if takes_noise else {}

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import vaegen
 from PIL import Image
-from vaegen.folder.names import walk
+from vaegen.files import write_file
+from vaegen.folder.listing import walk
 from vaegen.folder.plan import Plan
 from vaegen.folder.work import AT_ONCE
 from vaegen.images import decode_image, encode_png, read_image
-from vaegen.output import write_bytes
 
 from tests.benchmarks.cold import RUN
 from tests.benchmarks.measure import Call, Clock, Environment, Row, Table, compare, in_turn
@@ -100,7 +100,7 @@ def _steps(source: Path, target: Path, model: str, rounds: int, clock: Clock) ->
 
     def write() -> None:
         for place, content in zip(places(), contents, strict=True):
-            write_bytes(place, content)
+            write_file(place, content)
 
     def plan() -> None:
         with Plan(source, target / "nothing", "png") as plan:

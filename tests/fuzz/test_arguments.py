@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vaegen.images import write_png
+from vaegen.images import encode_png
 from vaegen_cli import main
 from vaegen_cli.app import cli
 
@@ -87,7 +87,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pics" / "a").mkdir(parents=True)
     images = np.random.default_rng(0).integers(0, 256, (3, 28, 28, 3)).astype(np.uint8)
     for name, image in zip(("red.png", "pics/1.png", "pics/a/2.png"), images, strict=True):
-        write_png(folder / name, image)
+        (folder / name).write_bytes(encode_png(image))
     (folder / "bad.png").write_bytes(b"no image")
     (folder / "pics" / "bad.png").write_bytes(b"no image")
     (folder / "text.txt").write_text("hello")

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from vaegen.images import write_png
+from vaegen.images import encode_png
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 WORKERS = (1, 2)
@@ -36,7 +36,7 @@ def make(source: Path, files: int) -> None:
     for number in range(files - 1):
         path = source / f"{number % 7}" / f"{number:06d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_png(path, pictures[number % len(pictures)])
+        path.write_bytes(encode_png(pictures[number % len(pictures)]))
     (source / "zzz.png").write_bytes(b"no image")
 
 

@@ -13,8 +13,9 @@ import vaegen
 from PIL import Image
 from vaegen import ImageError, Model, Outcome, OutputError, RequestError, images, reconstruct_folder
 from vaegen.folder import run, work
+from vaegen.folder.listing import images_in
 from vaegen.folder.plan import item_of
-from vaegen.images import read_image, write_png
+from vaegen.images import encode_png, read_image
 
 # Committed numbers: other machines must find the same ones.
 ITEMS = [3140178730274913, 2312015051303713, 2941120281063627]
@@ -28,7 +29,7 @@ def source(model: Model, tmp_path: Path) -> Path:
     for index, image in enumerate(model.sample(np.arange(10), "gold")):
         target = root / ("a" if index < 5 else "a/deep") / f"{index}.png"
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_png(target, image)
+        target.write_bytes(encode_png(image))
     Image.new("RGB", (99, 50), "teal").save(root / "PHOTO.JPG")
     (root / "notes.txt").write_text("no image")
     (root / "a" / ".DS_Store").write_bytes(b"\0")
@@ -221,8 +222,8 @@ def test_results_come_in_the_format_asked_for(model: Model, source: Path, tmp_pa
 def test_dark_on_light_only_when_asked(model: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     digit = model.sample(3, "white")[0]
-    write_png(tmp_path / "in" / "light.png", digit)
-    write_png(tmp_path / "in" / "scan.png", 255 - digit)
+    (tmp_path / "in" / "light.png").write_bytes(encode_png(digit))
+    (tmp_path / "in" / "scan.png").write_bytes(encode_png(255 - digit))
     for invert in images.INVERT:
         reconstruct_folder(model, tmp_path / "in", tmp_path / invert, invert=invert)
     whole = tree(tmp_path / "auto")
@@ -319,7 +320,7 @@ def test_names_of_any_bytes(model: Model, tmp_path: Path) -> None:
     names = [b"two\nlines.png", b"not\xff\xfeutf8.png", b"esc\x1b[31m.png", "grün 3.png".encode(), b"-rf.png", b" .png"]
     (tmp_path / "in").mkdir()
     for name in names:
-        write_png(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name), model.sample(3, "red")[0])
+        Path(os.fsdecode(os.fsencode(tmp_path / "in") + b"/" + name)).write_bytes(encode_png(model.sample(3, "red")[0]))
     (tmp_path / "in" / "bad\n\udcff.png").write_bytes(b"no image")
     report = reconstruct_folder(model, tmp_path / "in", tmp_path / "out", report=tmp_path / "r.jsonl")
     assert (report.written, report.failed) == (6, 1)
@@ -382,3 +383,15 @@ def test_arguments_that_do_not_exist(model: Model, source: Path, tmp_path: Path,
     with pytest.raises(RequestError, match=next(iter(wrong))):
         reconstruct_folder(model, source, tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_images_of_a_folder_are_listed_part_by_part(tmp_path: Path) -> None:
+    for name in ("b.png", "a b/1.JPG", "a/2.png", "a/notes.txt", "a-c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "empty").mkdir()
+    assert images_in(tmp_path) == ["a/2.png", "a b/1.JPG", "a-c.png", "b.png"]
+    with pytest.raises(RequestError, match=r"holds no images; their names end in \.png"):
+        images_in(tmp_path / "empty")
+    with pytest.raises(RequestError, match="is not a folder"):
+        images_in(tmp_path / "b.png")

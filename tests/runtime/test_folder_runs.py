@@ -16,7 +16,7 @@ import vaegen
 from PIL import Image
 from vaegen import Model, OutputError, VaegenError, reconstruct_folder
 from vaegen.folder import unfinished, work
-from vaegen.images import write_png
+from vaegen.images import encode_png
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
 
@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if index % 50 == 7:
             path.write_bytes(b"no image")
         else:
-            write_png(path, image)
+            path.write_bytes(encode_png(image))
     return root
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from vaegen import ImageError, Model, OutputError, RequestError, images
-from vaegen.images import decode_image, encode_png, fit, read_image, write_png
+from vaegen import ImageError, Model, RequestError, images
+from vaegen.images import decode_image, encode_png, fit, read_image
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -63,15 +63,12 @@ def test_lossy_formats_come_close(file_format: str, slack: int) -> None:
 
 def test_what_was_written_is_read_back(model: Model, tmp_path: Path) -> None:
     image = model.sample(3, "teal")[0]
-    write_png(tmp_path / "3.png", image, text={"seed": "0", "note": "grün"})
+    (tmp_path / "3.png").write_bytes(encode_png(image, {"seed": "0", "note": "grün"}))
     np.testing.assert_array_equal(read_image(tmp_path / "3.png"), image)
     with Image.open(tmp_path / "3.png") as file:
         assert isinstance(file, PngImagePlugin.PngImageFile)
         assert file.format == "PNG"
         assert file.text == {"seed": "0", "note": "grün"}
-    with pytest.raises(OutputError, match="exists"):
-        write_png(tmp_path / "3.png", image)
-    write_png(str(tmp_path / "3.png"), image, force=True)
     assert encode_png(image) == encode_png(np.asfortranarray(image))
 
 
@@ -347,3 +344,42 @@ def test_other_threads_keep_their_warnings(picture: Image.Image) -> None:
         stop.set()
         thread.join()
     assert not failures
+
+
+# --- PNG files of vaegen's own making ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 3), (1, 1, 3), (3, 500, 3), (300, 2, 3)])
+def test_pillow_reads_the_same_pixels(shape: tuple[int, int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    with Image.open(io.BytesIO(encode_png(pixels)), formats=("PNG",)) as image:
+        image.verify()  # the checksums
+    with Image.open(io.BytesIO(encode_png(pixels)), formats=("PNG",)) as image:
+        assert image.mode == "RGB"
+        np.testing.assert_array_equal(np.array(image), pixels)
+
+
+def test_texts_of_any_language() -> None:
+    texts = {"vaegen:color": "red", "note": "grün", "name": "\u4e2d\u6587", "empty": "", "k" * 79: "x" * 5000}
+    data = encode_png(np.zeros((28, 28, 3), np.uint8), texts)
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.info == texts
+    assert b"tEXtnote\0gr\xfcn" in data
+    assert b"iTXtname\0\0\0\0\0" + texts["name"].encode() in data
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("", "x"), ("k" * 80, "x"), ("\u4e2d", "x"), ("k", "a\0b"), ("a\0b", "x"), ("k", "\udcff")],
+)
+def test_texts_that_no_reader_would_find_again(keyword: str, value: str) -> None:
+    with pytest.raises(RequestError, match="cannot carry"):
+        encode_png(np.zeros((28, 28, 3), np.uint8), {keyword: value})
+
+
+def test_a_result_takes_no_more_room_than_pillow_would_need() -> None:
+    digit = np.zeros((28, 28, 3), np.uint8)
+    digit[5:23, 11:17] = (200, 30, 90)
+    stream = io.BytesIO()
+    Image.fromarray(digit).save(stream, "PNG")
+    assert len(encode_png(digit)) <= len(stream.getvalue())

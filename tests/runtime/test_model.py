@@ -1,5 +1,6 @@
 """What a loaded model answers, and that it answers the same however it is asked."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -202,3 +203,36 @@ def test_what_does_not_exist_is_refused_in_one_line(
 
 def test_a_model_shows_what_it_is(tiny: Path) -> None:
     assert repr(vaegen.load(tiny)) == "<vaegen.Model 'tiny': joint, latent of 23>"
+
+
+def test_one_run_of_the_encoder_gives_latent_and_posterior(model: Model) -> None:
+    images = model.sample(np.arange(150) % 10, "orchid", seed=1)
+    posterior = model.posterior(images)
+    np.testing.assert_array_equal(posterior.latent, model.encode(images))
+    assert posterior.mean is not None
+    np.testing.assert_array_equal(posterior.mean, posterior.latent[:, : model.spec.latent.continuous])
+
+
+def test_a_sampled_posterior_decodes_to_the_stochastic_reconstruction(model: Model) -> None:
+    images = model.sample(np.arange(150) % 10, "orchid", seed=1)
+    latents = model.sample_posterior(model.posterior(images), seed=3, start=7)
+    np.testing.assert_array_equal(model.decode(latents), model.reconstruct(images, stochastic=True, seed=3, start=7))
+    items = list(range(149, -1, -1))
+    again = model.sample_posterior(model.posterior(images[::-1]), seed=3, items=[7 + item for item in items])
+    np.testing.assert_array_equal(again[::-1], latents)
+
+
+def test_a_posterior_of_another_model_is_refused(model: Model) -> None:
+    posterior = model.posterior(BLACK)
+    for changes in ({"mean": None}, {"mean": np.zeros((2, 1), np.float32)}, {"log_variance": BLACK}):
+        with pytest.raises(RequestError, match="does not fit this model"):
+            model.sample_posterior(dataclasses.replace(posterior, **changes))
+    with pytest.raises(RequestError, match="3 items for 2"):
+        model.sample_posterior(posterior, items=[1, 2, 3])
+
+
+def test_unrounded_pixels_round_to_the_image(model: Model) -> None:
+    latents = model.encode(model.sample(np.arange(150) % 10, "orchid", seed=1))
+    floats = model.decode_unrounded(latents)
+    assert floats.dtype == np.float32
+    np.testing.assert_array_equal(np.rint(floats.clip(0, 1) * np.float32(255)).astype(np.uint8), model.decode(latents))

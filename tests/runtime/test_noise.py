@@ -1,11 +1,8 @@
 """Noise is a function of seed, attempt and item, the same in every language."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
-from vaegen import RequestError, noise
+from vaegen import RequestError
 from vaegen.noise import uniform, words_per_item
 
 MASK = 2**64 - 1
@@ -34,26 +31,9 @@ def reference(seed: int, attempt: int, item: int, size: int) -> list[float]:
 @pytest.mark.parametrize("attempt", [0, 7])
 @pytest.mark.parametrize("size", [1, 8, 9, 23])
 def test_uniforms_equal_an_independent_philox(seed: int, attempt: int, size: int) -> None:
-    items = [0, 1, 1000, 2**40]
+    items = [0, 1, 1000, 2**40, 2**62]
     expected = [reference(seed, attempt, item, size) for item in items]
     np.testing.assert_array_equal(uniform(seed, attempt, items, size), np.array(expected, np.float32))
-
-
-@pytest.mark.parametrize("item", [0, 9, 2**62, 2**63 - 1])
-@pytest.mark.parametrize("seed", [0, 2**64 - 1])
-def test_few_words_are_those_that_numpy_draws(seed: int, item: int) -> None:
-    first = 6 * item  # blocks count beyond 64 bits at the far end
-    few = [word for block in range(first, first + 3) for word in noise._block(block, seed, 3)]
-    assert noise._raw(seed, 3, first * noise.BLOCK, len(few)).tolist() == few
-
-
-def test_little_noise_loads_no_generators() -> None:
-    draws = "uniform(7, 2, range(5, 8), 44).tobytes().hex()"
-    program = f"import sys; from vaegen.noise import uniform; print({draws}, 'numpy.random' in sys.modules)"
-    fresh = [sys.executable, "-c", program]
-    bits, loaded = subprocess.run(fresh, capture_output=True, text=True, check=True).stdout.split()
-    assert loaded == "False"
-    assert bits == uniform(7, 2, range(5, 8), 44).tobytes().hex()
 
 
 def test_any_choice_of_items_gives_the_rows_of_the_whole() -> None:

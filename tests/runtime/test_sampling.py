@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from vaegen import Draw, Model
-from vaegen.color import color_error, stroke_color
-from vaegen.sampling import COLOR_REACH, COLOR_TOLERANCE, JUDGE_CONFIDENCE
+from vaegen.color import DARKEST_DRAWN, color_error, stroke_color
+from vaegen.sampling import COLOR_REACH, COLOR_TOLERANCE, JUDGE_CONFIDENCE, random_subjects
 
 DIGITS = np.arange(1200) % 10
 COLORS = np.random.default_rng(1).integers(60, 256, (1200, 3))
@@ -99,3 +99,14 @@ def test_the_best_of_all_candidates_is_kept(model: Model) -> None:
     np.testing.assert_array_equal(rank(draw), best)
     assert (draw.images[lost] != model.draw(DIGITS, COLORS, temperature=3.0, tries=1).images[lost]).any()
     assert (rank(draw) >= 2000).mean() < 0.1
+
+
+def test_random_subjects_follow_seed_and_item() -> None:
+    digits, colors = random_subjects(1000, seed=3, start=0)
+    assert random_subjects(10, seed=3, start=500) == (digits[500:510], colors[500:510])
+    assert random_subjects(10, seed=4, start=500) != (digits[500:510], colors[500:510])
+    assert set(digits) == set(range(10))
+    brightest = [max(color) for color in colors]
+    assert min(brightest) >= DARKEST_DRAWN
+    # Of the cube less its dark corner, 12.3% lies at or below half brightness.
+    assert np.mean(np.array(brightest) < 128) == pytest.approx((128**3 - 64**3) / (256**3 - 64**3), abs=0.03)

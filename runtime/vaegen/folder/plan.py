@@ -1,4 +1,4 @@
-"""The plan of a folder's run: every image and the place of its result, in order, with all that can be known before.
+"""The plan of a run: every image and the place of its result, in order, with every problem that can be foreseen.
 
 The names are kept in a temporary SQLite database, which sorts them on disk, so a million of them take about 100 MB
 in the folder for temporary files (TMPDIR) and a few MB of memory. The price is one listing of the folder before
@@ -13,18 +13,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from vaegen.errors import OutputError, RequestError
-from vaegen.folder.jobs import Job
-from vaegen.folder.names import Found, below
+from vaegen.files import check_free, shown
+from vaegen.folder.listing import Found, below
 from vaegen.images import SUFFIXES
-from vaegen.output import check_free, shown
 
 CACHE = 512  # KiB of the database in memory; more shows in what memory holds for many files, and saves no time
 PAGE = 1024  # bytes; SQLite sorts 250 pages at a time in memory
 
 ITEM_BITS = 52  # so that a JSON reader with floating-point numbers keeps an item exact
+
+
+class Job(NamedTuple):
+    """One planned file."""
+
+    name: str
+    """The source below the source folder, or as the list of files has it; with "/"."""
+    source: str
+    target: str
+    item: int
+    """Its number in the seed of the stochastic path; made from its name, see `plan.item_of`."""
+    problem: str | None
+    """What was wrong with it when the folder was listed; None for an image to be read."""
 
 
 class Plan:
@@ -57,7 +69,7 @@ class Plan:
             self._db.execute("create index by_name on file (key, name, problem)")
 
     def check(self, *, force: bool, skip: bool, disjoint: bool) -> int:
-        """Find what can be known to go wrong; gives the number of images.
+        """Find what is bound to go wrong; return the number of images.
 
         Args:
             force: Targets may be there.
@@ -100,7 +112,7 @@ class Plan:
             check_free(job.target, force=force)
 
     def jobs(self) -> Iterator[Job]:
-        """Give the images in the order of their targets' names, as bytes; each once, however often it was listed."""
+        """Yield the images in the order of their targets' names, as bytes; each once, however often it was listed."""
         with _storage():
             rows = self._db.execute("select distinct key, name, problem from file order by key, name, problem")
             for _, name, problem in rows:
@@ -121,7 +133,7 @@ class Plan:
 
 
 def item_of(stem: bytes) -> int:
-    """Give a file's number in the seed, 0 to 2**52 - 1, from its name alone.
+    """Return a file's number in the seed, 0 to 2**52 - 1, from its name alone.
 
     So the noise of a file, and the shard it belongs to, do not depend on what else is in the folder, on the number
     of workers or on the machine.
@@ -137,7 +149,7 @@ def check_apart(source: Path, target: Path) -> None:
 
     Raises:
         RequestError: One does.
-        OutputError: The target is no folder.
+        OutputError: The target is not a folder.
     """
     inner, outer = os.path.realpath(target), os.path.realpath(source)
     if _inside(inner, outer):
@@ -161,7 +173,7 @@ def check_folder(target: Path) -> None:
 
 
 def _inside(path: str, folder: str) -> bool:
-    """Tell whether a path, its links followed, lies in a folder or is it."""
+    """Return whether a path, its links followed, lies in a folder or is it."""
     path, folder = (os.path.normcase(os.path.realpath(place)) for place in (path, folder))
     return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
 

@@ -1,33 +1,69 @@
-"""One run over a folder: the plan, the work, and what is told of it."""
+"""One run over a folder: the plan, the work, and the report on each file."""
 
+import contextlib
+import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from vaegen.checks import check_integer
 from vaegen.errors import ImageError, OutputError, RequestError
-from vaegen.folder.jobs import FAILURES_KEPT, FolderReport, Job, Outcome, Result, Settings
-from vaegen.folder.names import listed, walk
-from vaegen.folder.plan import Plan, check_apart, check_folder
-from vaegen.folder.report import Report
+from vaegen.files import check_free, shown
+from vaegen.folder.listing import listed, walk
+from vaegen.folder.plan import Job, Plan, check_apart, check_folder
 from vaegen.folder.unfinished import Unfinished
-from vaegen.folder.work import count_workers, in_order, remove_leftovers
+from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
 from vaegen.images import WRITTEN, Invert, Written, check_invert
 from vaegen.noise import MAX_SEED
-from vaegen.output import check_free, shown
+from vaegen.request import check_integer
 
 if TYPE_CHECKING:
     from vaegen.model import Model
 
 MAX_WORKERS = 256
 MAX_SHARDS = 2**20
+FAILURES_KEPT = 1000  # of a million bad files, memory holds no more than these; `on_outcome` gets all
+FLUSH = 128  # lines of a report
 
 OnError = Literal["skip", "fail"]
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 
 PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file."""
+
+    source: Path
+    target: Path
+    status: Status
+    """"written"; "skipped", because the target was there; or "failed"."""
+    error: str | None
+    """One line; None where nothing failed."""
+    mse: float | None
+    """Mean squared error of the reconstruction against the image as the model saw it: uint8 (28, 28, 3) each,
+    divided by 255. None where nothing was written."""
+    mae: float | None
+    """Mean absolute error, likewise."""
+
+
+@dataclass(frozen=True)
+class FolderReport:
+    """What became of a folder."""
+
+    planned: int
+    """Images found; those of this shard, where there are shards."""
+    written: int
+    """Images reconstructed and written."""
+    skipped: int
+    """Images whose results were there already."""
+    failed: int
+    """The others."""
+    failures: tuple[Outcome, ...]
+    """The first of the failed ones, at most `FAILURES_KEPT`, in the order of the plan."""
 
 
 def reconstruct_folder(
@@ -59,8 +95,8 @@ def reconstruct_folder(
     The bytes written for a file depend on the model, the settings and the file's name and content, and on nothing
     else: neither on workers, shards and batches nor on other files.
 
-    Each result is there whole or not at all. A run that is killed, stopped with Ctrl-C or out of disk leaves a file
-    `.vaegen-unfinished.json` in the target; the same call then goes on, and what is there is not done again.
+    Each result appears whole or not at all. A run that is killed, stopped with Ctrl-C or out of disk leaves a file
+    `.vaegen-unfinished.json` in the target; the same call then resumes and does no file twice.
     Results are not forced to the disk one by one: if the machine itself loses power, results of its last seconds
     may be empty, and these are done again.
 
@@ -83,8 +119,8 @@ def reconstruct_folder(
             where there are few files.
         shard: (k, n), of n parts the k-th, counted from 1. A file's part is made from its name, so it is the same
             on every machine.
-        report: A file that gets a line of JSON for each image, see `vaegen.folder.report.Report`. Where a run goes
-            on, so does its report, and files done before come again as "skipped".
+        report: A file that gets a line of JSON for each image, see `vaegen.folder.run.Report`. A run that resumes
+            appends to its report, and lists files done before as "skipped".
         on_plan: Called once with the number of images, before any work.
         on_outcome: Called for each file when it is done.
 
@@ -122,7 +158,7 @@ def reconstruct_folder(
         if on_plan is not None:
             on_plan(planned)
         mark.place()
-        with ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             stack.callback(mark.release)
             note = None
             if report is not None:
@@ -135,10 +171,75 @@ def reconstruct_folder(
             if mark.found:
                 remove_leftovers(os.fspath(target), mark.token)
             count = count_workers(planned) if workers == "auto" else workers
-            results = stack.enter_context(closing(in_order(model, plan.jobs(), planned, settings, count)))
+            results = stack.enter_context(contextlib.closing(in_order(model, plan.jobs(), planned, settings, count)))
             total = _tell(results, planned, target, on_error, note, on_outcome)
         mark.remove()
     return total
+
+
+class Report:
+    """An open report, as a context manager. Names that are not UTF-8 have Python's surrogate escapes in it.
+
+    Each line has `path` (below the source folder, with "/"), `target`, `status`, `reason` (null where nothing
+    failed), `mse` and `mae` (null where nothing was written; see `Outcome`) and `item`, the file's number in the
+    seed.
+    """
+
+    def __init__(self, path: Path, *, append: bool) -> None:
+        """Open it.
+
+        Args:
+            path: The file; folders above it are made.
+            append: Continue after the last whole line, for a run that resumes.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        self._path = path
+        self._lines = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if append:
+                _cut_unfinished_line(path)
+            self._stream = path.open("a" if append else "w", encoding="ascii", newline="\n")
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def note(self, job: Job, result: Result) -> None:
+        """Write the line of one file.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        facts: dict[str, Any] = {"path": job.name, "target": job.target, "status": result.status}
+        facts |= {"reason": result.reason, "mse": result.mse, "mae": result.mae, "item": job.item}
+        try:
+            self._stream.write(json.dumps(facts) + "\n")
+            self._lines += 1
+            if self._lines % FLUSH == 0:
+                self._stream.flush()
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+        except OSError as problem:
+            # The handle is freed though its last lines are lost; a former error says more than this one.
+            with contextlib.suppress(OSError):
+                self._stream.close()
+            if error is None:
+                raise self._failure(problem) from problem
+
+    def _failure(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write '{shown(self._path)}': {error.strerror or error}")
 
 
 def dry_run(
@@ -151,7 +252,7 @@ def dry_run(
     skip_existing: bool = False,
     shard: tuple[int, int] = (1, 1),
 ) -> Iterator[tuple[Path, Path]]:
-    """Plan as `reconstruct_folder` does, and give the (image, result) pairs it would work on; writes nothing.
+    """Plan as `reconstruct_folder` does, and yield the (image, result) pairs it would work on; write nothing.
 
     Raises:
         RequestError: As `reconstruct_folder` says.
@@ -184,7 +285,7 @@ def _check(
 
 
 def _collect(plan: Plan, files: Iterable[PathLike] | None, *, force: bool, skip: bool) -> int:
-    """Fill a plan and check it; gives the number of images."""
+    """Fill a plan and check it; return the number of images."""
     source, target = Path(plan.source), Path(plan.target)
     check_folder(target)
     if files is None:
@@ -222,3 +323,20 @@ def _tell(
         if result.status == "failed" and on_error == "fail":
             raise (ImageError if result.fault == "input" else OutputError)(result.reason)
     return FolderReport(planned, **counts, failures=tuple(failures))
+
+
+def _cut_unfinished_line(path: Path) -> None:
+    """Cut off what a killed run left behind the last line break."""
+    if not os.path.exists(path):
+        return
+    with path.open("r+b") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 4096)
+            stream.seek(start)
+            place = stream.read(end - start).rfind(b"\n")
+            if place >= 0:
+                end = start + place + 1
+                break
+            end = start
+        stream.truncate(end)

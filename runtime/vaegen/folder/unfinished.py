@@ -1,4 +1,4 @@
-"""The mark of a run that is not finished, in its target folder, by which the same command goes on after a kill."""
+"""The mark of an unfinished run, in its target folder: by it the same command resumes after a kill."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vaegen.errors import OutputError
-from vaegen.output import shown
+from vaegen.files import shown
 
 if sys.platform != "win32":
     import fcntl
@@ -16,7 +16,7 @@ if sys.platform != "win32":
 class Unfinished:
     """The mark of one run: what it was asked for, and the part of temporary names that is its own.
 
-    A run that finds a mark with the same content goes on: what is in the target was made by its forerunner. The
+    A run that finds a mark with the same content resumes: what is in the target was made by its predecessor. The
     mark is locked while the run lives, so that two never work on the same files.
     """
 
@@ -64,7 +64,7 @@ class Unfinished:
         self._path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Give up the lock and leave the mark, if it is there."""
+        """Release the lock and leave the mark, if it is there."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None

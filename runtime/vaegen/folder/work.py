@@ -12,18 +12,19 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from vaegen.blas import one_blas_thread
 from vaegen.errors import ImageError, OutputError, VaegenError
-from vaegen.folder.jobs import Job, Result, Settings
-from vaegen.folder.names import walk
-from vaegen.images import Picture, encode_image, read_image
-from vaegen.output import shown, write_bytes
+from vaegen.files import shown, write_file
+from vaegen.folder.listing import walk
+from vaegen.folder.plan import Job
+from vaegen.images import Invert, Picture, Written, encode_image, read_image
+from vaegen.process import one_blas_thread
 from vaegen.session import ROWS
 
 if TYPE_CHECKING:
@@ -42,9 +43,40 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 _serial = itertools.count()
 
+Status = Literal["written", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What does not change from file to file."""
+
+    stochastic: bool
+    seed: int
+    """0 to 2**64 - 1."""
+    form: Written
+    invert: Invert
+    replace: bool
+    """Whether a target may be there."""
+    skip: bool
+    """Whether a target that is there, and not empty, counts as done."""
+    token: str
+    """The part of temporary names that tells this run's from others'."""
+
+
+class Result(NamedTuple):
+    """What became of one job; small, because it travels between processes."""
+
+    status: Status
+    reason: str | None = None
+    """One line, where it failed."""
+    mse: float | None = None
+    mae: float | None = None
+    fault: Literal["input", "output", "disk"] | None = None
+    """Where it failed: "disk" where the place for results is full or closed, so that no other file can be written."""
+
 
 def count_workers(files: int) -> int:
-    """Give the number of processes for a number of files: as many as cores that may be used, if they pay."""
+    """Return the number of processes for a number of files: as many as cores that may be used, if they pay."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores, files // PER_WORKER))
 
@@ -52,7 +84,7 @@ def count_workers(files: int) -> int:
 def in_order(
     model: "Model", jobs: Iterable[Job], planned: int, settings: Settings, workers: int
 ) -> Generator[tuple[Job, Result], None, None]:
-    """Do all jobs; gives their results in the order of the jobs, whatever the number of workers.
+    """Do all jobs; yield their results in the order of the jobs, whatever the number of workers.
 
     When the generator is closed, or Ctrl-C comes while it waits, no further chunk is begun. What was handed out
     is finished, so that files are whole.
@@ -100,7 +132,7 @@ def in_order(
 
 
 def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Result]:
-    """Do one chunk; gives a result for each job, in order, as soon as its file is written.
+    """Do one chunk; yield a result for each job, in order, as soon as its file is written.
 
     Only what was read goes through the model, in one batch.
     """
@@ -125,7 +157,7 @@ def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Res
 def _reconstruct(
     model: "Model", images: list[Picture], items: list[int], settings: Settings
 ) -> Iterator[tuple[Picture, float, float]]:
-    """Give the reconstruction of each image, and its mean squared and mean absolute error.
+    """Yield the reconstruction of each image, and its mean squared and mean absolute error.
 
     Some of onnxruntime's sums add in an order that depends on where in memory a row begins, so their last bits
     depend on the row's number modulo `ROWS`. That number is made from the item here, and what is missing between
@@ -160,7 +192,7 @@ def remove_leftovers(target: str, token: str) -> None:
 
 
 def _before(job: Job, settings: Settings) -> Result | None:
-    """Give the result of a job that needs no work."""
+    """Return the result of a job that needs no work."""
     if job.problem is not None:
         return Result("failed", job.problem, fault="input")
     if settings.skip:
@@ -172,18 +204,18 @@ def _before(job: Job, settings: Settings) -> Result | None:
 
 
 def _write(target: str, image: Picture, settings: Settings) -> Result | None:
-    """Write one result; gives the failure, if there is one."""
+    """Write one result; return the failure, if there is one."""
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
     data = encode_image(image, settings.form)
     replace = settings.replace or settings.skip
     try:
         try:
-            write_bytes(target, data, force=replace, temporary=temporary)
+            write_file(target, data, force=replace, temporary=temporary)
         except OutputError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             os.makedirs(os.path.dirname(target), exist_ok=True)
-            write_bytes(target, data, force=replace, temporary=temporary)
+            write_file(target, data, force=replace, temporary=temporary)
     except OutputError as error:
         return Result("failed", str(error), fault=_fault(error.__cause__))
     except OSError as error:
@@ -209,7 +241,7 @@ def _chunks(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 @functools.cache
 def _load(path: Path) -> "Model":
     """Load the model of a worker, once."""
-    from vaegen.loading import load
+    from vaegen.model import load
 
     return load(path)
 

@@ -19,21 +19,6 @@ Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def errors(images: Images, colors: npt.NDArray[np.uint8]) -> Floats:
-    """Return the CIEDE2000 difference between the measured stroke color and the one asked for.
-
-    The measured color is the mean of the 40 brightest pixels (`vaegen.color.stroke_color`).
-
-    Args:
-        images: uint8 (n, 28, 28, 3).
-        colors: uint8 (n, 3), as asked for.
-
-    Returns:
-        float64 (n,).
-    """
-    return color_error(stroke_color(images), colors)
-
-
 def hue_errors(images: Images, colors: npt.NDArray[np.uint8]) -> Floats:
     """Return the angle between the hues of the measured and the requested color, in CIE L*a*b*.
 

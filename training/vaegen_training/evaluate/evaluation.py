@@ -1,7 +1,7 @@
 """`vaegen evaluate`: every figure of a model, from its images; read it top to bottom."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +11,9 @@ import numpy as np
 import torch
 import vaegen
 from tqdm import tqdm
-from vaegen.checks import check_integer
+from vaegen.color import color_error, stroke_color
 from vaegen.noise import MAX_SEED
+from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
@@ -25,7 +26,7 @@ LEAST_IMAGES, MOST_IMAGES = 100, 1_000_000
 REFERENCE = 3000  # digits on each side where distributions are compared
 NEIGHBORS = 1000  # images whose nearest training digit is looked for
 NEAR = 0.01  # quantile of the test digits' distances below which an image counts as a near copy
-STAGES = ("samples, raw", "samples, verified", "reconstructions", "figures")
+STAGES = 4  # steps of a bar for each model
 
 Column = dict[str, Figure]
 
@@ -79,18 +80,12 @@ def evaluate(
         DataError: The data cannot be read.
     """
     with ExitStack() as stack:
-        total = 1 + len(STAGES) * len(names_or_paths)
+        total = 1 + STAGES * len(names_or_paths)
         bar = stack.enter_context(tqdm(total=total, disable=None if progress else True))
-        bar.set_description("real digits")
         n, seed = check_numbers(n, seed)
         models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
-        evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data)
-
-        def starts(stage: str) -> None:
-            bar.update()
-            bar.set_description(stage)
-
-        return [evaluator.measure(model, starts=starts) for model in models]
+        evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
+        return [evaluator.measure(model) for model in models]
 
 
 def check_numbers(n: int, seed: int) -> tuple[int, int]:
@@ -124,13 +119,15 @@ class Evaluator:
         n: Images of each kind.
         seed: Of everything random.
         verify_data: Whether to compare the files with MNIST's checksums.
+        bar: Shows the progress: a step for the real digits, STAGES for each model.
 
     Raises:
         DataError: The data cannot be read.
     """
 
-    def __init__(self, data_dir: str | Path | None, *, n: int, seed: int, verify_data: bool) -> None:
-        self.n, self.seed = n, seed
+    def __init__(self, data_dir: str | Path | None, *, n: int, seed: int, verify_data: bool, bar: tqdm) -> None:
+        self.n, self.seed, self._bar = n, seed, bar
+        bar.set_description("real digits")
         self.judge, self.digest = evaluation_judge.load()
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         self.real = samples.real_digits(mnist, n, REFERENCE, seed)
@@ -141,47 +138,50 @@ class Evaluator:
             distances = self._distances(test)
             self._near = np.quantile(distances, NEAR)
             # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
-            excess = information.excess_bce(test.images / np.float32(255), test.images)
+            excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
             self._column = self._of_images(test, seen) | {
                 "excess_bce": statistics.mean(excess, seed),
                 **self._of_distribution(self.judge.read(self.real.training.images)[1]),
                 **self._of_copies(distances),
             }
+        bar.update()
 
-    def measure(
-        self, model: vaegen.Model, rebuilt: Reconstructions | None = None, starts: Callable[[str], None] | None = None
-    ) -> Evaluation:
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self._bar.set_description(name)
+        yield
+        self._bar.update()
+
+    def measure(self, model: vaegen.Model, rebuilt: Reconstructions | None = None) -> Evaluation:
         """Measure one model.
 
         Args:
             model: The model.
             rebuilt: The test digits after it, if they are at hand.
-            starts: Called with each of STAGES as it begins.
 
         Raises:
             BundleError: The bundle cannot be used.
         """
-        announce = starts or (lambda stage: None)
         test = self.real.test
         with one_thread():
-            announce(STAGES[0])
-            raw, _ = samples.samples(model, self.n, self.seed, tries=1)
-            announce(STAGES[1])
-            verified, tries = samples.samples(model, self.n, self.seed, tries=None)
-            announce(STAGES[2])
-            rebuilt = rebuilt or samples.reconstructions(model, test.images)
-            announce(STAGES[3])
-            columns: dict[str, Column] = {}
-            after = Painted(rebuilt.hard.images, test.digits, test.colors)
-            for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
-                seen, features = self.judge.read(painted.images)
-                columns[name] = {
-                    **self._of_images(painted, seen),
-                    **self._of_distribution(features[: len(self._reference)]),
-                    **self._of_copies(self._distances(painted)),
-                }
-            columns["verified"]["tries"] = statistics.mean(tries, self.seed)
-            columns["reconstruction"] |= self._of_information(rebuilt, seen)
+            with self._stage("samples, raw"):
+                raw, _ = samples.samples(model, self.n, self.seed, tries=1)
+            with self._stage("samples, verified"):
+                verified, tries = samples.samples(model, self.n, self.seed, tries=None)
+            with self._stage("reconstructions"):
+                rebuilt = rebuilt or samples.reconstructions(model, test.images)
+            with self._stage("figures"):
+                columns: dict[str, Column] = {}
+                after = Painted(rebuilt.hard.images, test.digits, test.colors)
+                for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
+                    seen, features = self.judge.read(painted.images)
+                    columns[name] = {
+                        **self._of_images(painted, seen),
+                        **self._of_distribution(features[: len(self._reference)]),
+                        **self._of_copies(self._distances(painted)),
+                    }
+                columns["verified"]["tries"] = statistics.mean(tries, self.seed)
+                columns["reconstruction"] |= self._of_information(rebuilt, seen)
         rates = information.rates(rebuilt.posterior).mean(0, dtype=np.float64)
         return Evaluation(
             model=model.spec,
@@ -195,7 +195,7 @@ class Evaluator:
 
     def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
         """Measure images one by one: digit, color, hue, bleeding."""
-        errors = color_figures.errors(painted.images, painted.colors)
+        errors = color_error(stroke_color(painted.images), painted.colors)
         hues = color_figures.hue_errors(painted.images, painted.colors)
         return {
             "digit_accuracy": statistics.share(seen == painted.digits),
@@ -235,7 +235,7 @@ class Evaluator:
 
     def _distances(self, painted: Painted) -> samples.Floats:
         """Return how far the nearest training digit is from each of the first NEIGHBORS images."""
-        return fidelity.nearest(evaluation_judge.normalised(painted.images[:NEIGHBORS]), self.real.gray_training)
+        return fidelity.nearest(painted.images[:NEIGHBORS], self.real.gray_training)
 
     def _of_copies(self, distances: samples.Floats) -> Column:
         """Look for copies of training digits: images nearer to one than test digits ever are."""

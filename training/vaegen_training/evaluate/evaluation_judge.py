@@ -173,7 +173,8 @@ def accuracy(judge: EvaluationJudge, mnist: data.Mnist) -> float:
 def main() -> None:
     """Train the judge and write it."""
     parser = argparse.ArgumentParser(
-        prog="python -m vaegen_training.evaluate.evaluation_judge", description="Train the judge that evaluation scores with."
+        prog="python -m vaegen_training.evaluate.evaluation_judge",
+        description="Train the judge that evaluation scores with.",
     )
     parser.add_argument("--data-dir", type=Path, help="folder with MNIST's four idx files; default: download")
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")

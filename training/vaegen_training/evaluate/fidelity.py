@@ -8,13 +8,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from vaegen_training.evaluate import statistics
+from vaegen_training.evaluate import evaluation_judge, statistics
 from vaegen_training.evaluate.statistics import Figure
 
 K = 5  # nearest neighbours whose distance is a ball's radius
 FRECHET_RESAMPLES = 100
 CHUNK = 10_000  # training digits that distances are compared at a time
 
+Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 
@@ -92,30 +93,28 @@ def _frechet(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> flo
     return max(0.0, float(distance))
 
 
-def nearest(digits: Floats, training: npt.NDArray[np.uint8]) -> Floats:
-    """Return the distance of each digit to the nearest training digit, both without color.
+def nearest(images: Images, training: Images) -> Floats:
+    """Return the distance of each image to the nearest training digit, both without color.
 
     Args:
-        digits: float32 (n, 1, 28, 28) in [0, 1], from `evaluation_judge.normalised`.
+        images: uint8 (n, 28, 28, 3).
         training: uint8 (m, 28, 28), not empty.
 
     Returns:
         float32 (n,), Euclidean distance over the 784 pixels.
     """
-    rows = torch.from_numpy(digits).flatten(1)
+    rows = _rows(images)
     best = torch.full((len(rows),), float("inf"))
     place = torch.zeros(len(rows), dtype=torch.int64)
     for start in range(0, len(training), CHUNK):
-        others = _full_contrast(torch.from_numpy(training[start : start + CHUNK]))
+        others = _rows(training[start : start + CHUNK])
         squares, index = (others.square().sum(1) - 2 * rows @ others.T).min(1)  # less the row's own square
         better = squares < best
         best, place = torch.where(better, squares, best), torch.where(better, index + start, place)
     # The product finds the nearest; its rounding is too coarse for the distance of a copy.
-    chosen = _full_contrast(torch.from_numpy(training[place.numpy()]))
-    distance: Floats = (rows - chosen).norm(dim=1).numpy()
+    distance: Floats = (rows - _rows(training[place.numpy()])).norm(dim=1).numpy()
     return distance
 
 
-def _full_contrast(images: Tensor) -> Tensor:
-    flat = images.flatten(1).float()
-    return flat / flat.amax(1, keepdim=True).clamp_min(1)
+def _rows(images: Images) -> Tensor:
+    return torch.from_numpy(evaluation_judge.normalised(images)).flatten(1)

@@ -47,8 +47,9 @@ def rates(posterior: vaegen.Posterior) -> Floats:
     """
     columns = []
     if posterior.mean is not None and posterior.log_variance is not None:
-        parts = (torch.from_numpy(part).split(1, dim=1) for part in (posterior.mean, posterior.log_variance))
-        columns += [latents.kl_divergence(Posterior(*pair, None)) for pair in zip(*parts, strict=True)]
+        mean, log_variance = torch.from_numpy(posterior.mean), torch.from_numpy(posterior.log_variance)
+        pairs = zip(mean.split(1, dim=1), log_variance.split(1, dim=1), strict=True)
+        columns += [latents.kl_divergence(Posterior(*pair, None)) for pair in pairs]
     if posterior.logits is not None:
         variables = torch.from_numpy(posterior.logits).split(1, dim=1)
         columns += [latents.kl_divergence(Posterior(None, None, logits)) for logits in variables]

@@ -7,7 +7,7 @@ from typing import Any
 
 from vaegen.bundle import read_manifest
 from vaegen.errors import BundleError
-from vaegen.output import write_bytes
+from vaegen.files import write_file
 from vaegen.spec import MANIFEST
 
 from vaegen_training.evaluate.evaluation import Evaluation
@@ -86,7 +86,7 @@ def record(folder: Path, evaluation: Evaluation) -> Path:
     if {name: graph.sha256 for name, graph in manifest.graphs.items()} != evaluation.graphs:
         raise BundleError(f"'{folder}' has changed since it was measured; evaluate it again")
     text = replace(manifest, quality=to_quality(evaluation)).to_json()
-    write_bytes(folder / MANIFEST, text.encode(), force=True)
+    write_file(folder / MANIFEST, text.encode(), force=True)
     return folder / MANIFEST
 
 
@@ -126,7 +126,7 @@ def to_comparison(evaluations: Sequence[Evaluation]) -> str:
 
 
 def to_text(evaluation: Evaluation) -> str:
-    """Return the figures as lines of text, each with its 95% confidence interval and, once a cell, its number of items."""
+    """Return the figures as a table, each with its 95% confidence interval and its number of items."""
     model = evaluation.model
     lines = [["", *COLUMNS.values()]]
     for key, row in ROWS.items():

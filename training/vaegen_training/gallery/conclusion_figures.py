@@ -43,11 +43,12 @@ def measure(subject: Subject, judge: EvaluationJudge, seed: int) -> Figures:
     Returns:
         The figures by name; those that depend on the way through the model end in "_deterministic" or "_sampled".
     """
-    colors, figures = subject.real.colors, {}
+    colors = subject.real.colors
+    figures: dict[str, Figure] = {}
     for way, decoded in (("deterministic", subject.rebuilt.hard), ("sampled", subject.sampled)):
         images, excess = decoded.images, information.excess_bce(decoded.unrounded, subject.real.images)
         figures |= {
-            f"color_error_{way}": statistics.quantile(color_figures.errors(images, colors), 0.5, seed),
+            f"color_error_{way}": statistics.quantile(color_error(stroke_color(images), colors), 0.5, seed),
             f"saturation_{way}": statistics.mean(color_figures.saturation(images), seed),
             f"color_kept_{way}": color_figures.color_kept(images, colors, seed),
             f"spread_{way}": color_figures.color_spread(images, seed),
@@ -129,12 +130,13 @@ def _discrete_half(subject: Subject, seed: int) -> dict[str, Figure]:
     if not isinstance(vae, SeedVae) or vae.spec.kind != "joint":
         return {}
     figures = {}
-    for way, latents in zip(WAYS, (subject.latents, subject.drawn), strict=True):
+    for way, latents in (("deterministic", subject.latents), ("sampled", subject.drawn)):
         with torch.no_grad():
             _, half = vae.images(torch.from_numpy(latents))
         unrounded = half.reshape(-1, CHANNELS, SIDE, SIDE).permute(0, 2, 3, 1).numpy()
         excess = information.excess_bce(unrounded, subject.real.images)
-        errors = color_figures.errors(np.rint(unrounded * 255).astype(np.uint8), subject.real.colors)
+        images = np.rint(unrounded * 255).astype(np.uint8)
+        errors = color_error(stroke_color(images), subject.real.colors)
         figures[f"excess_bce_discrete_half_{way}"] = statistics.mean(excess, seed)
         figures[f"color_error_discrete_half_{way}"] = statistics.quantile(errors, 0.5, seed)
     return figures

@@ -10,7 +10,7 @@ from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.evaluate.table import COLUMNS, NONE, Row, rounded
 from vaegen_training.evaluate.table import ROWS as EVALUATED
 from vaegen_training.gallery.conclusion_figures import Figures
-from vaegen_training.gallery.conclusions import WAYS, Conclusion, Test
+from vaegen_training.gallery.conclusions import WAYS, Finding, Judgement
 from vaegen_training.gallery.drawings import Picture
 
 FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
@@ -60,8 +60,8 @@ def single(entry: Entry, command: str) -> str:
 def comparison(
     models: Sequence[Entry],
     references: Sequence[Entry],
-    judged: Sequence[Conclusion],
-    judged_references: Sequence[Conclusion],
+    judged: Sequence[Judgement],
+    judged_references: Sequence[Judgement],
     command: str,
 ) -> str:
     """Return the page of several models.
@@ -83,14 +83,15 @@ def comparison(
         parts += ["## The five conclusions of the student report", VERDICTS]
         groups = {_preset(models): judged, _preset(references): judged_references}
         parts.append(_verdicts({preset: group for preset, group in groups.items() if group}))
-        for number, conclusion in enumerate(judged):
-            parts += [f"### {number + 1}. {conclusion.title}", conclusion.criterion]
+        for number, judgement in enumerate(judged):
+            title, criterion, _ = judgement.conclusion
+            parts += [f"### {number + 1}. {title}", criterion]
             for way, words in WAYS.items():
-                heading = f"**{conclusion.verdict(way).capitalize()}** {words}:"
-                parts.append(_tests(heading, conclusion.tests[way]))
+                heading = f"**{judgement.verdict(way).capitalize()}** {words}:"
+                parts.append(_findings(heading, judgement.findings[way]))
             if judged_references:
-                tests = judged_references[number].tests["deterministic"]
-                parts.append(_tests("The same tests on the models beside it, as the product decodes:", tests))
+                heading = "The same tests on the models beside it, as the product decodes:"
+                parts.append(_findings(heading, judged_references[number].findings["deterministic"]))
     parts += ["## Rate and distortion", RATE_DISTORTION, _rate_distortion(entries)]
     parts.append("## Pictures")
     for title in dict.fromkeys(picture.title for entry in entries for picture in entry.pictures.values()):
@@ -128,23 +129,23 @@ def _latent(spec: ModelSpec) -> str:
     return " and ".join(parts)
 
 
-def _verdicts(groups: Mapping[str, Sequence[Conclusion]]) -> str:
+def _verdicts(groups: Mapping[str, Sequence[Judgement]]) -> str:
     """Return the table of verdicts, a column for each group of models and way; those of the first group stand out."""
     lines = []
     for number, judged in enumerate(zip(*groups.values(), strict=True), 1):
-        verdicts = [conclusion.verdict(way) for conclusion in judged for way in WAYS]
+        verdicts = [judgement.verdict(way) for judgement in judged for way in WAYS]
         main = len(WAYS)
         words = [*(f"**{verdict}**" for verdict in verdicts[:main]), *verdicts[main:]]
-        lines.append([f"{number}. {judged[0].title}", *words])
+        lines.append([f"{number}. {judged[0].conclusion.title}", *words])
     return _table(["conclusion", *(f"{preset}, {way}" for preset in groups for way in WAYS)], lines)
 
 
-def _tests(heading: str, tests: Sequence[Test]) -> str:
+def _findings(heading: str, findings: Sequence[Finding]) -> str:
     lines = [heading, ""]
-    for test in tests:
-        row = Row("", test.claim.decimals)
-        figures = "; ".join(f"{name} {_cell(figure, row)}" for name, figure in test.figures.items())
-        lines.append(f"- {test.claim.words}: **{test.outcome}** ({figures})")
+    for claim, figures, outcome in findings:
+        row = Row("", claim.decimals)
+        shown = "; ".join(f"{name} {_cell(figure, row)}" for name, figure in figures.items())
+        lines.append(f"- {claim.words}: **{outcome}** ({shown})")
     return "\n".join(lines)
 
 

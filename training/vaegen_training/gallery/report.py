@@ -1,27 +1,29 @@
 """`vaegen report`: look at one model or several, draw, measure, write; read it top to bottom."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import vaegen
 from tqdm import tqdm
-from vaegen.checks import check_integer
-from vaegen.errors import RequestError
-from vaegen.noise import MAX_SEED
-from vaegen.spec import KINDS, Kind
+from vaegen.errors import OutputError, RequestError
+from vaegen.files import check_free, shown, write_file, write_folder
+from vaegen.spec import KINDS
 
-from vaegen_training import data, evaluation
-from vaegen_training.evaluate import gather, judge, suite
-from vaegen_training.report import measures, pages, pictures
-from vaegen_training.report.conclusions import Conclusion, conclusions
-from vaegen_training.report.folder import Target
-from vaegen_training.report.pages import Entry
-from vaegen_training.report.subject import Source, Subject, look
+from vaegen_training.evaluate import color_figures, statistics
+from vaegen_training.evaluate.evaluation import STAGES, Evaluator, check_numbers, one_thread
+from vaegen_training.gallery import conclusion_figures, drawings, pages
+from vaegen_training.gallery.conclusions import WAYS, Judgement, judge
+from vaegen_training.gallery.pages import Entry
+from vaegen_training.gallery.subject import Source, look
 
 IMAGES = 3000  # of each kind, by default
+PAGE = "report.md"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def report(
     force: bool = False,
     progress: bool = True,
 ) -> Report:
-    """Write a report: of one model everything there is to see; of several the pictures and figures side by side.
+    """Write a report: of one model all pictures and figures, of several the main ones side by side.
 
     With one model of each kind, the student report's five conclusions are judged too. The same call gives the same
     bytes on one machine.
@@ -56,7 +58,7 @@ def report(
         models: One or more.
         out: A folder, for `report.md` and its pictures, or FILE.md, whose pictures go to the folder FILE.
         references: Models beside them.
-        command: What the page says it was made by.
+        command: The command line that the page names.
         data_dir: Folder with MNIST's idx files; None downloads them.
         n: Images of each kind: samples, reconstructions, real digits.
         seed: Of everything random, 0 to 2**64 - 1.
@@ -72,84 +74,131 @@ def report(
     """
     if not models:
         raise RequestError("a report needs at least one model")
-    n = check_integer("n", n, suite.LEAST_IMAGES, suite.MOST_IMAGES)
-    seed = check_integer("seed", seed, 0, MAX_SEED)
+    n, seed = check_numbers(n, seed)
     target = Target.at(Path(out))
     target.check(force=force)
     sources = [*models, *references]
     several = len(sources) > 1
-    reader, _ = judge.load()
-    with tqdm(total=3 * len(sources), disable=None if progress else True) as bar, suite.one_thread():
-        bar.set_description("real digits")
-        folder = None if data_dir is None else Path(data_dir)
-        mnist = data.load(folder, verify=verify_data)
-        real = gather.real_digits(mnist, n, suite.REFERENCE, seed).test
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=1 + (2 + STAGES) * len(sources), disable=None if progress else True))
+        stack.enter_context(one_thread())
+        evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
+        real = evaluator.real.test
+        loaded = [stack.enter_context(vaegen.load(source.bundle)) for source in sources]
         entries: list[Entry] = []
         taken: Counter[str] = Counter()
-        for source in sources:
-            with look(source, real, seed) as subject:
-                label = _label(subject, taken)
-                bar.set_description(f"{label}: pictures")
-                draw = pictures.essentials if several else pictures.gallery
-                drawn = list(draw(subject, seed))
-                bar.update()
-                bar.set_description(f"{label}: measures")
-                measured = measures.measure(subject, reader, seed) if several else None
-                bar.update()
-                manifest = subject.model.manifest
-            bar.set_description(f"{label}: figures")
-            found = evaluation.evaluate(
-                source.bundle, data_dir=folder, n=n, seed=seed, verify_data=verify_data, progress=False
-            )
+        for source, model in zip(sources, loaded, strict=True):
+            subject = look(model, source.run, real, seed)
+            taken[subject.label] += 1
+            if taken[subject.label] > 1:  # models of the same preset and name are told apart by a number
+                subject = replace(subject, label=f"{subject.label} {taken[subject.label]}")
+            bar.set_description(f"{subject.label}: pictures")
+            draw = drawings.essentials if several else drawings.everything
+            prefix = f"{_slug(subject.label)}-" if several else ""
+            pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in draw(subject, seed)}
             bar.update()
-            prefix = f"{_slug(label)}-" if several else ""
-            entries.append(
-                Entry(
-                    label=label,
-                    spec=manifest.model,
-                    size=sum(graph.bytes for graph in manifest.graphs.values()),
-                    evaluation=found,
-                    pictures=drawn,
-                    files={picture.name: target.link(f"{prefix}{picture.name}.png") for picture in drawn},
-                    measures=measured,
-                )
-            )
-        groups = entries[: len(models)], entries[len(models) :]
-        paint = measures.real_figures(real, reader, seed) if several else {}
-        judged = [_judge(group, paint) for group in groups]
-        page = (
-            pages.comparison(*groups, paint, judged[0], judged[1], command)
-            if several
-            else pages.single(entries[0], command)
-        )
-    written = {Path(entry.files[picture.name]).name: picture.data for entry in entries for picture in entry.pictures}
-    return Report(tuple(target.write(page, written, force=force)), _figures(entries, judged[0]))
+            bar.set_description(f"{subject.label}: figures")
+            figures = conclusion_figures.measure(subject, evaluator.judge, seed) if several else {}
+            bar.update()
+            evaluation = evaluator.measure(model, subject.rebuilt)
+            entries.append(Entry(subject.label, model.manifest, evaluation, pictures, figures))
+        saturation = statistics.mean(color_figures.saturation(real.images), seed)
+    groups = entries[: len(models)], entries[len(models) :]
+    judged, judged_references = (_judge(group, saturation) for group in groups)
+    page = (
+        pages.comparison(*groups, judged, judged_references, command) if several else pages.single(entries[0], command)
+    )
+    written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
+    return Report(tuple(target.write(page, written, force=force)), _json(entries, judged))
 
 
-def _judge(group: Sequence[Entry], real: measures.Figures) -> list[Conclusion]:
+def _judge(group: Sequence[Entry], saturation: statistics.Figure) -> list[Judgement]:
     """Judge the five conclusions where there is one model of each kind."""
-    found: dict[Kind, measures.Figures] = {
-        entry.spec.kind: entry.measures.figures for entry in group if entry.measures is not None
-    }
-    return conclusions(found, real) if len(group) == len(KINDS) == len(found) else []
-
-
-def _label(subject: Subject, taken: Counter[str]) -> str:
-    """Tell models of the same preset and name apart by a number."""
-    taken[subject.label] += 1
-    number = taken[subject.label]
-    return subject.label if number == 1 else f"{subject.label} {number}"
+    found = {entry.spec.kind: entry.figures for entry in group}
+    return judge(found, saturation) if len(group) == len(found) == len(KINDS) else []
 
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-").lower()
 
 
-def _figures(entries: Sequence[Entry], judged: Sequence[Conclusion]) -> dict[str, Any]:
+def _json(entries: Sequence[Entry], judged: Sequence[Judgement]) -> dict[str, Any]:
     models = {}
     for entry in entries:
         models[entry.label] = {"evaluation": entry.evaluation.to_dict()}
-        if entry.measures is not None:
-            models[entry.label]["measures"] = {name: vars(figure) for name, figure in entry.measures.figures.items()}
-    verdicts = {conclusion.title: {way: conclusion.verdict(way) for way in pages.WAYS} for conclusion in judged}
+        if entry.figures:
+            models[entry.label]["measures"] = {name: vars(figure) for name, figure in entry.figures.items()}
+    verdicts = {each.conclusion.title: {way: each.verdict(way) for way in WAYS} for each in judged}
     return {"models": models, "verdicts": verdicts}
+
+
+@dataclass(frozen=True)
+class Target:
+    """The two places of a report, which is there whole or not at all and never takes anything else's place."""
+
+    page: Path
+    """The Markdown file."""
+    pictures: Path
+    """The folder of the PNGs."""
+
+    @classmethod
+    def at(cls, out: Path) -> "Target":
+        """Read `--out`: FILE.md has its pictures in a folder FILE beside it; a folder holds both, the page as PAGE."""
+        return cls(out, out.with_suffix("")) if out.suffix == ".md" else cls(out / PAGE, out)
+
+    @property
+    def together(self) -> bool:
+        """Whether the page lies in the folder of the pictures."""
+        return self.page.parent == self.pictures
+
+    def link(self, name: str) -> str:
+        """Return the path of a picture as the page has it."""
+        return name if self.together else f"{self.pictures.name}/{name}"
+
+    def check(self, *, force: bool) -> None:
+        """Refuse, before any work, what could not be written afterwards.
+
+        Raises:
+            OutputError: Something is there and `force` is off, or something that no report has written (a
+                FileExistsError is then in `__cause__`).
+        """
+        if not self.together:
+            check_free(self.page, force=force)
+        if not os.path.lexists(self.pictures):
+            return
+        if not self.pictures.is_dir():
+            raise OutputError(f"'{shown(self.pictures)}' exists and is no folder; choose another --out")
+        there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
+        # Only what the page shows was written by a report; other people's pictures must not be lost.
+        page = self.page.read_text(errors="replace") if self.page.is_file() else ""
+        strange = [name for name in there if f"({self.link(name)})" not in page]
+        if strange:
+            message = (
+                f"'{shown(self.pictures)}' holds '{shown(strange[0])}', which is no report's; choose another --out"
+            )
+            raise OutputError(message) from FileExistsError(self.pictures)
+        if not force and (there or (self.together and self.page.exists())):
+            message = f"'{shown(self.pictures)}' exists; use --force to replace the report, or choose another --out"
+            raise OutputError(message) from FileExistsError(self.pictures)
+
+    def write(self, page: str, pictures: Mapping[str, bytes], *, force: bool) -> list[Path]:
+        """Write a report.
+
+        Args:
+            page: The Markdown.
+            pictures: Bytes of the PNGs by file name.
+            force: Replace a report that is there.
+
+        Returns:
+            The files, the page first.
+
+        Raises:
+            OutputError: Something was in the way, or cannot be written.
+        """
+        self.check(force=force)
+        if self.together:
+            write_folder(self.pictures, {**pictures, PAGE: page.encode()})
+        else:
+            write_folder(self.pictures, pictures)
+            write_file(self.page, page.encode(), force=force)
+        return [self.page, *(self.pictures / name for name in pictures)]

@@ -1,17 +1,18 @@
-"""Writing a result so that a file is there whole or not at all, and never takes another one's place unasked."""
+"""Writing files and folders: whole or not at all, and never in the place of another unless asked."""
 
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from vaegen.errors import OutputError
 
 
 def shown(path: str | os.PathLike[str]) -> str:
-    """Give a path, or any text with paths in it, as one line that every terminal can show.
+    """Return a path, or any text with paths in it, as one line that every terminal can show.
 
-    Line breaks, control characters and bytes that are no UTF-8 become Python's backslash escapes; what is printable
+    Line breaks, control characters and bytes that are not UTF-8 become Python's backslash escapes; what is printable
     stays as it is.
     """
     text = os.fspath(path)
@@ -34,8 +35,13 @@ def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
         raise _exists(path) from FileExistsError(path)
 
 
-def write_bytes(
-    path: str | os.PathLike[str], data: bytes, *, force: bool = False, temporary: str | None = None
+def write_file(
+    path: str | os.PathLike[str],
+    data: bytes,
+    *,
+    force: bool = False,
+    sync: bool = False,
+    temporary: str | None = None,
 ) -> None:
     """Write a file: beside its place under another name, then into its place in one step.
 
@@ -43,6 +49,7 @@ def write_bytes(
         path: The file; its folder must exist.
         data: All of its content.
         force: Replace a file that is there.
+        sync: Wait until file and name are on the disk, so that they outlast a power cut.
         temporary: The other name, free in the same folder; by default one that no other writer thinks of.
 
     Raises:
@@ -51,28 +58,73 @@ def write_bytes(
     """
     folder, name = os.path.split(path)
     try:
-        if not force and _link_nameless(folder, path, data):
+        if not force and not sync and _link_nameless(folder, path, data):
             return
         beside = os.path.join(folder, temporary or f".{name[:40]}.{os.urandom(6).hex()}.tmp")
         try:
-            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-            try:
-                _write(handle, data)
-            finally:
-                os.close(handle)
+            _create(beside, data, sync=sync)
             if force:
                 os.replace(beside, path)
             else:
                 _move_to_free(beside, path)
+            if sync:
+                _sync_folder(folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
             raise
     except OSError as error:
-        check_free(path, force=force)  # knows best what is there; of a million files few have something there
+        check_free(path, force=force)  # names what is in the way; asked after the fact, for few files meet anything
         if isinstance(error, FileExistsError):
             raise _exists(path) from error
-        raise OutputError(f"cannot write '{shown(Path(path))}': {error.strerror or error}") from error
+        raise _failure(path, error) from error
+
+
+def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
+    """Write a folder of files beside its place, then move it there by renames: nobody ever sees half of it.
+
+    What is there already, a folder and all it holds, is replaced; callers check first that it may be.
+
+    Args:
+        target: The folder; folders above it are made.
+        contents: Bytes by file name.
+
+    Raises:
+        OutputError: It cannot be written; the OSError is then in `__cause__`, and what was there is there still.
+    """
+    import shutil  # these two load seven more modules, which a command that writes pictures need not wait for
+    import tempfile
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise _failure(target, error) from error
+    fresh, replaced = work / "fresh", work / "replaced"
+    try:
+        fresh.mkdir()
+        for name, data in contents.items():
+            _create(fresh / name, data, sync=True)
+        if target.exists():
+            target.rename(replaced)
+        fresh.rename(target)
+    except OSError as error:
+        if replaced.exists() and not target.exists():
+            replaced.rename(target)
+        raise _failure(target, error) from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _sync_folder(folder: str) -> None:
+    """Bring a folder's entries to the disk, where the system can."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder or ".", os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _link_nameless(folder: str, path: str | os.PathLike[str], data: bytes) -> bool:
@@ -103,6 +155,17 @@ def _link_nameless(folder: str, path: str | os.PathLike[str], data: bytes) -> bo
     return True
 
 
+def _create(path: str | os.PathLike[str], data: bytes, *, sync: bool) -> None:
+    """Write a file under a name that must be free."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        _write(handle, data)
+        if sync:
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _write(handle: int, data: bytes) -> None:
     """Write all of it; Python's file objects take twice the time."""
     rest = memoryview(data)
@@ -129,3 +192,7 @@ def _exists(path: str | os.PathLike[str]) -> OutputError:
     return OutputError(
         f"'{shown(Path(path))}' exists; use --force (force=True) to overwrite it, or choose another name"
     )
+
+
+def _failure(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    return OutputError(f"cannot write '{shown(Path(path))}': {error.strerror or error}")

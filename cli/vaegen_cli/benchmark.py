@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 import vaegen
 from vaegen.bundle import find
 from vaegen.errors import BundleError
@@ -160,7 +159,7 @@ def _device(cpus: int) -> Device:
 
 
 def _cpus() -> int:
-    """Give the cores this process may use, which containers and `taskset` limit."""
+    """Return the cores this process may use, which containers and `taskset` limit."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -7,8 +7,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from vaegen import OutputError, output
-from vaegen.output import check_free, write_bytes
+from vaegen import OutputError, files
+from vaegen.files import check_free, write_file, write_folder
 
 
 def names(folder: Path) -> list[str]:
@@ -16,22 +16,22 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_written_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
-    write_bytes(tmp_path / "a.png", b"one")
+    write_file(tmp_path / "a.png", b"one")
     assert (tmp_path / "a.png").read_bytes() == b"one"
     assert names(tmp_path) == ["a.png"]
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    write_bytes(path, b"one")
+    write_file(path, b"one")
     with pytest.raises(OutputError, match=r"a\.png' exists; use --force") as refusal:
-        write_bytes(path, b"two")
+        write_file(path, b"two")
     assert isinstance(refusal.value.__cause__, FileExistsError)
     with pytest.raises(OutputError, match=r"a\.png' exists; use --force") as refusal:
         check_free(path)
     assert isinstance(refusal.value.__cause__, FileExistsError)
     assert path.read_bytes() == b"one"
-    write_bytes(path, b"two", force=True)
+    write_file(path, b"two", force=True)
     assert path.read_bytes() == b"two"
     assert names(tmp_path) == ["a.png"]
 
@@ -39,21 +39,21 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 @pytest.fixture(params=["as here", "as on systems without nameless files"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "as here":
-        monkeypatch.setattr(output, "_link_nameless", lambda *_: False)
+        monkeypatch.setattr(files, "_link_nameless", lambda *_: False)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has nameless files")
 def test_a_file_has_no_name_until_it_is_whole(tmp_path: Path, way: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     seen: list[list[str]] = []
-    write = output._write
+    write = files._write
 
     def look(handle: int, data: bytes) -> None:
         write(handle, data)
         seen.append(names(tmp_path))
 
-    monkeypatch.setattr(output, "_write", look)
-    write_bytes(tmp_path / "a.png", b"one")
+    monkeypatch.setattr(files, "_write", look)
+    write_file(tmp_path / "a.png", b"one")
     assert seen == [[]]
     assert names(tmp_path) == ["a.png"]
 
@@ -67,7 +67,7 @@ def test_of_many_writers_one_wins_and_its_file_is_whole(tmp_path: Path) -> None:
         def write(number: int, path: Path = path, start: threading.Barrier = start, lost: list[int] = lost) -> None:
             start.wait()
             try:
-                write_bytes(path, bytes([number]) * 100_000)
+                write_file(path, bytes([number]) * 100_000)
             except OutputError:
                 lost.append(number)
 
@@ -85,27 +85,27 @@ def test_of_many_writers_one_wins_and_its_file_is_whole(tmp_path: Path) -> None:
 
 def test_a_folder_or_a_missing_folder_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="it is a folder"):
-        write_bytes(tmp_path, b"x", force=True)
+        write_file(tmp_path, b"x", force=True)
     with pytest.raises(OutputError, match="No such file or directory"):
-        write_bytes(tmp_path / "no" / "a.png", b"x")
+        write_file(tmp_path / "no" / "a.png", b"x")
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Not a directory"):
-        write_bytes(tmp_path / "file" / "a.png", b"x")
+        write_file(tmp_path / "file" / "a.png", b"x")
     with pytest.raises(OutputError, match="too long"):
-        write_bytes(tmp_path / ("a" * 300), b"x")
+        write_file(tmp_path / ("a" * 300), b"x")
 
 
 def test_a_dangling_link_is_something_that_is_there(tmp_path: Path) -> None:
     (tmp_path / "a.png").symlink_to(tmp_path / "nowhere")
     with pytest.raises(OutputError, match="exists"):
-        write_bytes(tmp_path / "a.png", b"x")
+        write_file(tmp_path / "a.png", b"x")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX systems")
 def test_files_get_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     old = os.umask(0o027)
     try:
-        write_bytes(tmp_path / "a.png", b"x")
+        write_file(tmp_path / "a.png", b"x")
     finally:
         os.umask(old)
     assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o640
@@ -115,7 +115,7 @@ def test_files_get_the_permissions_of_any_new_file(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     path = tmp_path / "a.png"
-    write_bytes(path, b"old")
+    write_file(path, b"old")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     import signal
 
@@ -123,9 +123,37 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
         with pytest.raises(OutputError, match="cannot write"):
-            write_bytes(path, b"x" * 5000, force=True)
+            write_file(path, b"x" * 5000, force=True)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.png"]
+
+
+def test_a_synced_file_replaces_another_in_one_step(tmp_path: Path) -> None:
+    write_file(tmp_path / "a.json", b"one", sync=True)
+    write_file(tmp_path / "a.json", b"two", force=True, sync=True)
+    assert (tmp_path / "a.json").read_bytes() == b"two"
+    with pytest.raises(OutputError, match="exists"):
+        write_file(tmp_path / "a.json", b"three", sync=True)
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "above" / "bundle"
+    write_folder(target, {"a": b"1", "b": b"2"})
+    write_folder(target, {"a": b"3"})
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"a": b"3"}
+    assert names(target.parent) == ["bundle"]
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+    write_folder(tmp_path / "bundle", {"a": b"1"})
+    with pytest.raises(OutputError, match=r"cannot write .*bundle': File name too long"):
+        write_folder(tmp_path / "bundle", {"a": b"2", "b" * 300: b""})
+    assert (tmp_path / "bundle" / "a").read_bytes() == b"1"
+    assert names(tmp_path) == ["bundle"]
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write"):
+        write_folder(tmp_path / "file" / "bundle", {"a": b"1"})

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from vaegen.errors import RequestError
+from vaegen.files import shown
 from vaegen.images import SUFFIXES
-from vaegen.output import shown
 
 
 class Found(NamedTuple):
@@ -18,7 +18,7 @@ class Found(NamedTuple):
 
 
 def is_image(name: str) -> bool:
-    """Tell whether a name ends in one of `SUFFIXES`, in either case."""
+    """Return whether a name ends in one of `SUFFIXES`, in either case."""
     return name.lower().endswith(SUFFIXES)
 
 
@@ -60,7 +60,7 @@ def walk(root: str, wanted: Callable[[str], bool] = is_image) -> Iterator[Found]
 
 
 def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
-    """Give the images of a list; every one counts, whatever its suffix.
+    """Yield the images of a list; every one counts, whatever its suffix.
 
     Raises:
         RequestError: A name is empty, or leads through "..", so that its place in the target is not clear.
@@ -73,8 +73,24 @@ def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
         yield Found(name, None)
 
 
+def images_in(folder: str | os.PathLike[str]) -> list[str]:
+    """Return the names of a folder's images, at any depth, below the folder with "/", sorted part by part.
+
+    Raises:
+        RequestError: It or a folder below it cannot be listed, or it holds no images.
+    """
+    names = []
+    for found in walk(os.fspath(folder)):
+        if found.problem is not None:
+            raise RequestError(found.problem)
+        names.append(found.name)
+    if not names:
+        raise RequestError(f"'{shown(folder)}' holds no images; their names end in {', '.join(SUFFIXES)}")
+    return sorted(names, key=lambda name: name.split("/"))
+
+
 def below(name: str) -> str:
-    """Give the place of a listed name below the target: without drive, leading "/" and "." parts."""
+    """Return the place of a listed name below the target: without drive, leading "/" and "." parts."""
     return "/".join([part for part in os.path.splitdrive(name)[1].split("/") if part and part != "."])
 
 
