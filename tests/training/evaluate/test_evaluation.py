@@ -1,13 +1,15 @@
 """`vaegen evaluate` from end to end, on the hand-made bundle and the small sample of digits."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import vaegen
 from vaegen.sampling import COLOR_TOLERANCE
 from vaegen_cli import main
-from vaegen_training.evaluation import Evaluation, evaluate, judge, to_text
-from vaegen_training.evaluation.table import COLUMNS, HEADLINE, ROWS
+from vaegen_training.evaluate import Evaluation, evaluate, evaluation_judge, record, to_text
+from vaegen_training.evaluate.table import COLUMNS, HEADLINE, ROWS
 
 FIGURE = {"value", "low", "high", "n"}
 SAMPLES = {"raw", "verified"}
@@ -15,7 +17,7 @@ SAMPLES = {"raw", "verified"}
 
 @pytest.fixture(scope="module")
 def found(tiny: Path, digits_dir: Path) -> Evaluation:
-    return evaluate(tiny, data_dir=digits_dir, n=100, verify_data=False, progress=False)
+    return evaluate([tiny], data_dir=digits_dir, n=100, verify_data=False, progress=False)[0]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -53,15 +55,15 @@ def test_figures_say_what_is_known_of_the_bundle(found: Evaluation) -> None:
 def test_the_same_call_gives_the_same_figures_and_another_seed_others(
     found: Evaluation, tiny: Path, digits_dir: Path
 ) -> None:
-    again = evaluate(tiny, data_dir=digits_dir, n=100, verify_data=False, progress=False)
-    assert again == found
-    other = evaluate(tiny, data_dir=digits_dir, n=100, seed=1, verify_data=False, progress=False)
+    again = evaluate([tiny, tiny], data_dir=digits_dir, n=100, verify_data=False, progress=False)
+    assert again == [found, found]
+    (other,) = evaluate([tiny], data_dir=digits_dir, n=100, seed=1, verify_data=False, progress=False)
     assert other.figures["color_error_median"]["raw"] != found.figures["color_error_median"]["raw"]
 
 
 def test_the_table_holds_every_figure(found: Evaluation) -> None:
     lines = to_text(found).splitlines()
-    assert found.judge == judge.load()[1]
+    assert found.judge == evaluation_judge.load()[1]
     assert found.judge in lines[2]
     assert [line.startswith(row.title) for line, row in zip(lines[5:], ROWS.values(), strict=True)] == [True] * len(
         ROWS
@@ -81,6 +83,51 @@ def test_the_command_line_gives_the_same_as_json(
     assert data == json.loads(json.dumps(found.to_dict()))
     assert set(data["figures"]["coverage"]["verified"]) == FIGURE
     assert (data["n"], data["seed"], data["model"]["name"]) == (100, 0, "tiny")
+
+
+def test_recorded_figures_are_in_the_manifest_and_nothing_else_changes(
+    found: Evaluation, tiny: Path, digits_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = shutil.copytree(tiny, tmp_path / "bundle")
+    code, out, err = run(capsys, bundle, "--data-dir", digits_dir, "--no-verify", "--n", 100, "--record")
+    assert (code, out) == (0, to_text(found) + "\n")
+    assert err == f"recorded in {bundle / 'manifest.json'}\n"
+    before, after = (json.loads((folder / "manifest.json").read_text()) for folder in (tiny, bundle))
+    quality = after.pop("quality")
+    assert after == {name: value for name, value in before.items() if name != "quality"}
+    assert sorted(path.name for path in bundle.iterdir()) == sorted(path.name for path in tiny.iterdir())
+    assert (quality["n"], quality["seed"], quality["confidence"]) == (100, 0, 0.95)
+    assert quality["judge"] == found.judge
+    assert [(row, column) for row, columns in quality["figures"].items() for column in columns] == sorted(
+        HEADLINE, key=lambda cell: list(dict(HEADLINE)).index(cell[0])
+    )
+    for row, column in HEADLINE:
+        figure, recorded = found.figures[row][column], quality["figures"][row][column]
+        assert set(recorded) == FIGURE
+        assert recorded["n"] == figure.n
+        for part in ("value", "low", "high"):
+            assert recorded[part] == pytest.approx(getattr(figure, part), abs=0.006)
+    with vaegen.load(bundle) as model:
+        assert model.manifest.quality == quality
+
+
+def test_figures_of_other_graphs_are_not_recorded(found: Evaluation, tiny: Path, tmp_path: Path) -> None:
+    bundle = shutil.copytree(tiny, tmp_path / "bundle")
+    text = (bundle / "manifest.json").read_text().replace(found.graphs["decoder"], found.graphs["encoder"])
+    (bundle / "manifest.json").write_text(text)
+    with pytest.raises(vaegen.BundleError, match="changed"):
+        record(bundle, found)
+    assert (bundle / "manifest.json").read_text() == text
+
+
+@pytest.mark.parametrize("model", ["joint", "{run}"])
+def test_only_a_bundle_s_folder_can_be_recorded_in(
+    model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").touch()
+    code, out, err = run(capsys, model.format(run=tmp_path), "--record")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "--record writes into a bundle" in err
 
 
 def test_several_models_end_in_one_table(

@@ -3,26 +3,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vaegen
+from vaegen.color import DARKEST_DRAWN
 from vaegen_training.data import Mnist
-from vaegen_training.evaluation import gather
-from vaegen_training.evaluation.gather import Painted, Real
+from vaegen_training.evaluate import samples
+from vaegen_training.evaluate.samples import Real
 
 
 @pytest.fixture(scope="module")
 def real(digits: Mnist) -> Real:
-    return gather.real_digits(digits, 200, 60, seed=0)
+    return samples.real_digits(digits, 200, 60, seed=0)
 
 
-def rows(images: gather.Images) -> set[bytes]:
+def rows(images: samples.Images) -> set[bytes]:
     """Each digit without its paint."""
     shapes = images if images.ndim == 3 else (images.max(3) >= images.max((1, 2, 3))[:, None, None] // 2)
     return {shape.tobytes() for shape in shapes}
 
 
 def test_colors_fill_the_cube_down_to_the_darkest() -> None:
-    colors = gather.random_colors(20_000, np.random.default_rng(0))
+    colors = samples.random_colors(20_000, np.random.default_rng(0))
     brightest = colors.max(1)
-    assert brightest.min() == gather.DARKEST
+    assert brightest.min() == DARKEST_DRAWN == 64
     # Of the cube above the darkest, (m^3 - 64^3) / (256^3 - 64^3) has no channel of m or more.
     for m in (100, 150, 200, 250):
         assert (brightest < m).mean() == pytest.approx((m**3 - 64**3) / (256**3 - 64**3), abs=0.015)
@@ -31,7 +32,7 @@ def test_colors_fill_the_cube_down_to_the_darkest() -> None:
 def test_full_gray_takes_the_exact_paint() -> None:
     gray = np.zeros((1, 28, 28), np.uint8)
     gray[0, 3, 4], gray[0, 5, 6] = 255, 51
-    image = gather.paint(gray, np.array([[200, 100, 3]], np.uint8))[0]
+    image = samples.paint(gray, np.array([[200, 100, 3]], np.uint8))[0]
     assert image[3, 4].tolist() == [200, 100, 3]
     assert image[5, 6].tolist() == [40, 20, 1]
     assert image.sum() == 303 + 61
@@ -48,7 +49,7 @@ def test_digits_keep_their_labels(digits: Mnist, real: Real) -> None:
         digit.tobytes(): int(label)
         for digit, label in zip(digits.test_images.numpy(), digits.test_labels.numpy(), strict=True)
     }
-    white = gather.real_digits(digits, 200, 60, seed=0)
+    white = samples.real_digits(digits, 200, 60, seed=0)
     full = white.test.images.max(3).astype(np.float64)
     gray = np.rint(full * 255 / full.max((1, 2), keepdims=True))
     originals = digits.test_images.numpy().astype(np.float64)
@@ -59,15 +60,15 @@ def test_digits_keep_their_labels(digits: Mnist, real: Real) -> None:
 
 
 def test_choice_and_paint_follow_the_seed(digits: Mnist, real: Real) -> None:
-    again, other = (gather.real_digits(digits, 200, 60, seed) for seed in (0, 1))
+    again, other = (samples.real_digits(digits, 200, 60, seed) for seed in (0, 1))
     assert (again.test.images == real.test.images).all()
     assert (other.test.images != real.test.images).any()
 
 
 def test_raw_and_verified_samples_answer_the_same_requests(tiny: Path) -> None:
     with vaegen.load(tiny) as model:
-        raw, tries = gather.samples(model, 50, seed=4, tries=1)
-        verified, more = gather.samples(model, 50, seed=4, tries=None)
+        raw, tries = samples.samples(model, 50, seed=4, tries=1)
+        verified, more = samples.samples(model, 50, seed=4, tries=None)
     assert (raw.digits == verified.digits).all()
     assert (raw.colors == verified.colors).all()
     assert raw.digits[:11].tolist() == [*range(10), 0]
@@ -78,11 +79,11 @@ def test_raw_and_verified_samples_answer_the_same_requests(tiny: Path) -> None:
 
 
 def test_reconstructions_are_those_of_the_library(tiny: Path, real: Real) -> None:
-    some = Painted(real.test.images[:30], real.test.digits[:30], real.test.colors[:30])
+    images = real.test.images[:30]
     with vaegen.load(tiny) as model:
-        rebuilt = gather.reconstructions(model, some)
-        assert (rebuilt.painted.images == model.reconstruct(some.images)).all()
-    rounded = np.rint(rebuilt.predictions * 255).transpose(0, 2, 3, 1)
-    assert (rounded == rebuilt.painted.images).all()
+        rebuilt = samples.reconstructions(model, images)
+        assert (rebuilt.posterior.latent == model.encode(images)).all()
+        assert (rebuilt.hard.images == model.reconstruct(images)).all()
+    assert (np.rint(rebuilt.hard.unrounded * 255) == rebuilt.hard.images).all()
     assert rebuilt.soft is not None
-    assert (rebuilt.soft != rebuilt.predictions).any()
+    assert (rebuilt.soft.unrounded != rebuilt.hard.unrounded).any()

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from vaegen_training.evaluation import statistics
+from vaegen_training.evaluate import statistics
 
 
 @pytest.mark.parametrize(

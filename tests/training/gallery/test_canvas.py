@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 from PIL import Image
-from vaegen_training.report import canvas
+from vaegen_training.gallery import canvas
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 3, 28, 28, 3)).astype(np.uint8)
 

@@ -1,9 +1,7 @@
 import pytest
 from vaegen.spec import Kind
-from vaegen_training.evaluation import Figure
-from vaegen_training.report import conclusions as judging
-from vaegen_training.report.conclusions import Conclusion
-from vaegen_training.report.measures import WAYS
+from vaegen_training.evaluate import Figure
+from vaegen_training.gallery.conclusions import WAYS, Judgement, judge
 
 
 def figure(value: float, half: float = 0.01) -> Figure:
@@ -24,7 +22,7 @@ def model(color: float, saturation: float, kept: float, bce: float, spread: floa
     return found
 
 
-REAL = model(0.4, 0.66, 1.0, 0, 66, 0.98)
+REAL = figure(0.66)  # the saturation of real digits
 
 
 def as_the_report_has_it() -> dict[Kind, dict[str, Figure]]:
@@ -38,12 +36,12 @@ def as_the_report_has_it() -> dict[Kind, dict[str, Figure]]:
     }
 
 
-def verdicts(found: list[Conclusion], way: str = "sampled") -> list[str]:
-    return [conclusion.verdict(way) for conclusion in found]
+def verdicts(found: list[Judgement], way: str = "sampled") -> list[str]:
+    return [judgement.verdict(way) for judgement in found]
 
 
 def test_what_the_report_says_is_confirmed_by_figures_that_say_so() -> None:
-    judged = judging.conclusions(as_the_report_has_it(), REAL)
+    judged = judge(as_the_report_has_it(), REAL)
     for way in WAYS:
         assert verdicts(judged, way) == ["confirmed"] * 5
 
@@ -55,7 +53,7 @@ def test_the_opposite_is_refuted() -> None:
         "discrete": model(2, 0.6, 0.9, 20, 66, 0.5),
         "joint": good | {"spread_prior": figure(60)},
     }
-    assert verdicts(judging.conclusions(found, REAL)) == ["refuted"] * 5
+    assert verdicts(judge(found, REAL)) == ["refuted"] * 5
 
 
 def test_models_that_are_level_confirm_nothing() -> None:
@@ -64,10 +62,10 @@ def test_models_that_are_level_confirm_nothing() -> None:
         "discrete": model(1, 0.66, 0.99, 10, 66, 0.8),
         "joint": model(1, 0.66, 0.99, 10, 66, 0.8),
     }
-    judged = judging.conclusions(found, REAL)
+    judged = judge(found, REAL)
     # Except that a saturation of 0.66 is clearly not below half of 0.66.
     assert verdicts(judged) == ["undecided", "refuted", "undecided", "undecided", "undecided"]
-    assert {test.outcome for test in judged[3].tests["sampled"]} == {"level"}
+    assert {finding.outcome for finding in judged[3].findings["sampled"]} == {"level"}
 
 
 @pytest.mark.parametrize(
@@ -91,7 +89,7 @@ def test_one_figure_that_says_otherwise_makes_it_partly(number: int, kind: Kind,
         "requests_met": 0.7,
     }
     found[kind][f"{name}_sampled"] = figure(contrary[name])
-    judged = judging.conclusions(found, REAL)
+    judged = judge(found, REAL)
     assert judged[number].verdict("sampled") == "partly confirmed"
     assert judged[number].verdict("deterministic") == "confirmed"
 
@@ -99,5 +97,5 @@ def test_one_figure_that_says_otherwise_makes_it_partly(number: int, kind: Kind,
 def test_without_the_run_the_halves_are_left_out() -> None:
     found = as_the_report_has_it()
     found["joint"] = {name: value for name, value in found["joint"].items() if "half" not in name}
-    hindered = judging.conclusions(found, REAL)[2]
-    assert [list(test.figures) for test in hindered.tests["sampled"]] == [["joint", "discrete"]] * 2
+    hindered = judge(found, REAL)[2]
+    assert [list(finding.figures) for finding in hindered.findings["sampled"]] == [["joint", "discrete"]] * 2

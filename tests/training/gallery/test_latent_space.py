@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 from vaegen.spec import LatentSpec
-from vaegen_training.report import latent_space
+from vaegen_training.gallery import latent_space
 
 SPEC = LatentSpec(4, (6, 5))
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 from vaegen import OutputError
-from vaegen_training.report.folder import Target
+from vaegen_training.gallery.report import Target
 
 PICTURES = {"a.png": b"first", "b.png": b"second"}
 
