@@ -77,8 +77,10 @@ def info(model: str, as_json: bool) -> None:
         click.echo(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
     for title, facts in (("parity", manifest.parity), ("quality", _quality(manifest)), ("made by", manifest.producer)):
         click.echo(f"  {title}" if facts else f"  {title:<12} none recorded")
-        for name, value in _flat(facts).items():
-            click.echo(f"    {name:<31}{value}")
+        flat = _flat(facts)
+        width = max(map(len, flat), default=0)
+        for name, value in flat.items():
+            click.echo(f"    {name:<{width}}  {value}")
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:
