@@ -43,7 +43,7 @@ def evaluate(
 
     Samples as they are first drawn and as the bundle's judge lets them pass, reconstructions of test digits and
     real digits side by side, scored by another judge that never ships, with 95% confidence intervals; of several
-    models the headline figures in one table too. 45 seconds a model on 2 CPU cores; the same command gives the same
+    models the headline figures in one table too. A minute a model on 2 CPU cores; the same command gives the same
     figures. --record keeps the headline figures in the bundle, for `vaegen info` and `vaegen models` to show. Needs
     the training extra: pip install 'vaegen[train]'
     """
