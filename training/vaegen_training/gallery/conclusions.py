@@ -44,72 +44,34 @@ class Claim(NamedTuple):
     decimals: int = 2
 
 
-class Conclusion(NamedTuple):
-    """One of the five."""
-
-    title: str
-    """As the report has it."""
-    criterion: str
-    """How it is judged here."""
-    claims: Sequence[Claim]
-
-
-CONCLUSIONS = (
-    Conclusion(
-        title="The discrete model captures color best",
-        criterion="Color of reconstructed test digits: CIEDE2000 from the paint, saturation, and the share of the "
-        "paint's variance in hue and chroma that comes back.",
-        claims=(
-            Claim("smallest color error, CIEDE2000", "color_error_{way}", "discrete", "below", KINDS),
-            Claim("highest saturation", "saturation_{way}", "discrete", "above", KINDS),
-            Claim("most of hue and chroma kept", "color_kept_{way}", "discrete", "above", KINDS),
-        ),
+CONCLUSIONS: Mapping[str, Sequence[Claim]] = {
+    "The discrete model captures color best": (
+        Claim("smallest color error, CIEDE2000", "color_error_{way}", "discrete", "below", KINDS),
+        Claim("highest saturation", "saturation_{way}", "discrete", "above", KINDS),
+        Claim("most of hue and chroma kept", "color_kept_{way}", "discrete", "above", KINDS),
     ),
-    Conclusion(
-        title="The continuous model turns whitish, because all colors pile up in one place",
-        criterion=f"Whitish: reconstructed strokes have less than {WHITISH:.0%} of the real saturation, and less than "
-        f"those of the other two. Piled up: less than {PILED_UP:.0%} of the paint's variance in hue and chroma comes "
-        "back.",
-        claims=(
-            Claim("saturation below the limit", "saturation_{way}", "continuous", "below", (PALE,)),
-            Claim("lowest saturation of the three", "saturation_{way}", "continuous", "below", KINDS),
-            Claim("less than 25% of hue and chroma kept", "color_kept_{way}", "continuous", "below", PILED_UP),
-        ),
+    "The continuous model turns whitish, because all colors pile up in one place": (
+        Claim("saturation below the limit", "saturation_{way}", "continuous", "below", (PALE,)),
+        Claim("lowest saturation of the three", "saturation_{way}", "continuous", "below", KINDS),
+        Claim("less than 25% of hue and chroma kept", "color_kept_{way}", "continuous", "below", PILED_UP),
     ),
-    Conclusion(
-        title="In the joint model the continuous part hinders the discrete part",
-        criterion="The joint model's image, the mean of its two decoders', against the discrete decoder's alone (where "
-        "the run is at hand) and against the discrete model's, in color error and in excess BCE.",
-        claims=(
-            Claim("larger color error, CIEDE2000", "color_error_{way}", "joint", "above", (HALF,), 1),
-            Claim("larger color error, CIEDE2000", "color_error_{way}", "joint", "above", ("discrete",), 1),
-            Claim("larger excess BCE, nats", "excess_bce_{way}", "joint", "above", (HALF,), 1),
-            Claim("larger excess BCE, nats", "excess_bce_{way}", "joint", "above", ("discrete",), 1),
-        ),
+    "In the joint model the continuous part hinders the discrete part": (
+        Claim("larger color error, CIEDE2000", "color_error_{way}", "joint", "above", (HALF,), 1),
+        Claim("larger color error, CIEDE2000", "color_error_{way}", "joint", "above", ("discrete",), 1),
+        Claim("larger excess BCE, nats", "excess_bce_{way}", "joint", "above", (HALF,), 1),
+        Claim("larger excess BCE, nats", "excess_bce_{way}", "joint", "above", ("discrete",), 1),
     ),
-    Conclusion(
-        title="The joint model's latent space shows the most color variation",
-        criterion="Root mean square distance of decoded stroke colors from their mean in CIE L\\*a\\*b\\*: of latents "
-        "from the model's own prior, N(0, I) and uniform codes, and of the latents of test digits.",
-        claims=(
-            Claim("widest spread of colors from its prior", "spread_prior", "joint", "above", KINDS, 1),
-            Claim("widest spread of colors from test digits", "spread_{way}", "joint", "above", KINDS, 1),
-        ),
+    "The joint model's latent space shows the most color variation": (
+        Claim("widest spread of colors from its prior", "spread_prior", "joint", "above", KINDS, 1),
+        Claim("widest spread of colors from test digits", "spread_{way}", "joint", "above", KINDS, 1),
     ),
-    Conclusion(
-        title="A color and a digit can be chosen by picking a specific coordinate in the latent space",
-        criterion=f"Of the three models the best counts, and has to succeed {PICKED:.0%} of the time. By one latent: "
-        "the value of a single coordinate or categorical that gives a digit (or a sixth of the hue circle) most "
-        "surely, all other latents those of random test digits; mean over the ten digits (six hues). By a whole "
-        "latent: is there, among the latents of the test digits, one that decodes to a wanted digit within 10 "
-        "CIEDE2000 of a wanted color?",
-        claims=(
-            Claim("a digit by one latent, 80% of the time", "picked_digit", BEST, "above", PICKED),
-            Claim("a hue by one latent, 80% of the time", "picked_hue", BEST, "above", PICKED),
-            Claim("digit and color by a whole latent, 80% of the time", "requests_met_{way}", BEST, "above", PICKED),
-        ),
+    "A color and a digit can be chosen by picking a specific coordinate in the latent space": (
+        Claim("a digit by one latent, 80% of the time", "picked_digit", BEST, "above", PICKED),
+        Claim("a hue by one latent, 80% of the time", "picked_hue", BEST, "above", PICKED),
+        Claim("digit and color by a whole latent, 80% of the time", "requests_met_{way}", BEST, "above", PICKED),
     ),
-)
+}
+"""The claims of each conclusion, by its title in the report; docs/report.md explains them."""
 
 
 class Finding(NamedTuple):
@@ -125,7 +87,7 @@ class Finding(NamedTuple):
 class Judgement(NamedTuple):
     """A conclusion and what the figures say of it."""
 
-    conclusion: Conclusion
+    title: str
     findings: Mapping[str, Sequence[Finding]]
     """By way through the model, those of WAYS; a figure that does not depend on the way is in both."""
 
@@ -149,13 +111,13 @@ def judge(found: Mapping[Kind, Figures], saturation: Figure) -> list[Judgement]:
     pale = {f"saturation_{way}": Figure(value, low, high, saturation.n) for way in WAYS}
     sources: dict[str, Figures] = {**{kind: found[kind] for kind in KINDS}, HALF: half, PALE: pale}
     return [
-        Judgement(conclusion, {way: list(_findings(conclusion, sources, way)) for way in WAYS})
-        for conclusion in CONCLUSIONS
+        Judgement(title, {way: list(_findings(claims, sources, way)) for way in WAYS})
+        for title, claims in CONCLUSIONS.items()
     ]
 
 
-def _findings(conclusion: Conclusion, sources: Mapping[str, Figures], way: str) -> Iterator[Finding]:
-    for claim in conclusion.claims:
+def _findings(claims: Sequence[Claim], sources: Mapping[str, Figures], way: str) -> Iterator[Finding]:
+    for claim in claims:
         name = claim.figure.format(way=way)
         figures = {source: figures[name] for source, figures in sources.items() if name in figures}
         model = max(KINDS, key=lambda kind: figures[kind].value) if claim.model == BEST else claim.model

@@ -122,7 +122,7 @@ def traversals(anchor: Floats, latents: Floats, coordinates: Integers, steps: in
     Returns:
         float32 (m, steps, L).
     """
-    found = np.repeat(np.repeat(anchor[None, None], len(coordinates), 0), steps, 1)
+    found = np.tile(anchor, (len(coordinates), steps, 1))
     for row, coordinate in enumerate(coordinates):
         low, high = np.quantile(latents[:, coordinate], [0.01, 0.99])
         found[row, :, coordinate] = np.linspace(low, high, steps)
@@ -141,7 +141,7 @@ def switches(anchor: Floats, variables: Integers, spec: LatentSpec) -> Floats:
         float32 (m, K, L).
     """
     k = spec.categorical[1]
-    found = np.repeat(np.repeat(anchor[None, None], len(variables), 0), k, 1)
+    found = np.tile(anchor, (len(variables), k, 1))
     for row, variable in enumerate(variables):
         start = spec.continuous + variable * k
         found[row, :, start : start + k] = np.eye(k, dtype=np.float32)

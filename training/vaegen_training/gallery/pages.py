@@ -18,7 +18,8 @@ VERDICTS = (
     "Each conclusion is turned into tests on figures. A test holds where the 95% intervals of what it compares do not "
     "overlap and lie as claimed; a conclusion is confirmed when all its tests hold, partly when some do; where none "
     "does it is refuted, or undecided if all the intervals overlap. The report looked at its models with codes drawn "
-    "from the posterior, soft at temperature 1; the product decodes means and one-hots. Verdicts are given for both."
+    "from the posterior, soft at temperature 1; the product decodes means and one-hots. Verdicts are given for both. "
+    "docs/report.md of vaegen's repository says how each figure is taken."
 )
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
@@ -84,8 +85,7 @@ def comparison(
         groups = {_preset(models): judged, _preset(references): judged_references}
         parts.append(_verdicts({preset: group for preset, group in groups.items() if group}))
         for number, judgement in enumerate(judged):
-            title, criterion, _ = judgement.conclusion
-            parts += [f"### {number + 1}. {title}", criterion]
+            parts.append(f"### {number + 1}. {judgement.title}")
             for way, words in WAYS.items():
                 heading = f"**{judgement.verdict(way).capitalize()}** {words}:"
                 parts.append(_findings(heading, judgement.findings[way]))
@@ -136,7 +136,7 @@ def _verdicts(groups: Mapping[str, Sequence[Judgement]]) -> str:
         verdicts = [judgement.verdict(way) for judgement in judged for way in WAYS]
         main = len(WAYS)
         words = [*(f"**{verdict}**" for verdict in verdicts[:main]), *verdicts[main:]]
-        lines.append([f"{number}. {judged[0].conclusion.title}", *words])
+        lines.append([f"{number}. {judged[0].title}", *words])
     return _table(["conclusion", *(f"{preset}, {way}" for preset in groups for way in WAYS)], lines)
 
 

@@ -128,7 +128,7 @@ def _json(entries: Sequence[Entry], judged: Sequence[Judgement]) -> dict[str, An
         models[entry.label] = {"evaluation": entry.evaluation.to_dict()}
         if entry.figures:
             models[entry.label]["measures"] = {name: vars(figure) for name, figure in entry.figures.items()}
-    verdicts = {each.conclusion.title: {way: each.verdict(way) for way in WAYS} for each in judged}
+    verdicts = {each.title: {way: each.verdict(way) for way in WAYS} for each in judged}
     return {"models": models, "verdicts": verdicts}
 
 
