@@ -82,8 +82,8 @@ def comparison(
     ]
     if judged:
         parts += ["## The five conclusions of the student report", VERDICTS]
-        groups = {_preset(models): judged, _preset(references): judged_references}
-        parts.append(_verdicts({preset: group for preset, group in groups.items() if group}))
+        groups = [(models, judged), *([(references, judged_references)] if judged_references else [])]
+        parts.append(_verdicts([_preset(group) for group, _ in groups], [group for _, group in groups]))
         for number, judgement in enumerate(judged):
             parts.append(f"### {number + 1}. {judgement.title}")
             for way, words in WAYS.items():
@@ -129,15 +129,14 @@ def _latent(spec: ModelSpec) -> str:
     return " and ".join(parts)
 
 
-def _verdicts(groups: Mapping[str, Sequence[Judgement]]) -> str:
+def _verdicts(presets: Sequence[str], groups: Sequence[Sequence[Judgement]]) -> str:
     """Return the table of verdicts, a column for each group of models and way; those of the first group stand out."""
     lines = []
-    for number, judged in enumerate(zip(*groups.values(), strict=True), 1):
-        verdicts = [judgement.verdict(way) for judgement in judged for way in WAYS]
-        main = len(WAYS)
-        words = [*(f"**{verdict}**" for verdict in verdicts[:main]), *verdicts[main:]]
-        lines.append([f"{number}. {judged[0].title}", *words])
-    return _table(["conclusion", *(f"{preset}, {way}" for preset in groups for way in WAYS)], lines)
+    for number, (first, *others) in enumerate(zip(*groups, strict=True), 1):
+        verdicts = [f"**{first.verdict(way)}**" for way in WAYS]
+        verdicts += [judgement.verdict(way) for judgement in others for way in WAYS]
+        lines.append([f"{number}. {first.title}", *verdicts])
+    return _table(["conclusion", *(f"{preset}, {way}" for preset in presets for way in WAYS)], lines)
 
 
 def _findings(heading: str, findings: Sequence[Finding]) -> str:
