@@ -26,8 +26,7 @@ from vaegen_cli.train import training_extra
 @pass_settings
 @with_examples(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
-    "vaegen evaluate runs/discrete-seed --n 3000 --json",
-    "vaegen evaluate ./my-bundle --record",
+    "vaegen evaluate ./my-bundle --data-dir data/mnist --record",
 )
 def evaluate(
     settings: Settings,
