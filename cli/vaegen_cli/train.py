@@ -114,5 +114,6 @@ def train(
     except KeyboardInterrupt:
         settings.say("vaegen: run the same command again to go on from the last checkpoint")
         raise
-    settings.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
-    click.echo(json.dumps(asdict(summary), default=str) if as_json else run)
+    if vaegen_training.RANK == 0:  # of several processes the first one speaks
+        settings.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
+        click.echo(json.dumps(asdict(summary), default=str) if as_json else run)

@@ -11,7 +11,8 @@ from typing import Any
 
 from vaegen.errors import ConfigError, OutputError
 from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
-from vaegen_training.run import load_judge, load_run
+from vaegen_training.models.judge import load_judge
+from vaegen_training.train.run_folder import load_run
 
 from vaegen_export import golden, graphs, parity, serialise
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from vaegen.spec import CHANNELS, DIGITS, SIDE, TensorSpec
-from vaegen_training import latents
-from vaegen_training.judge import Judge
-from vaegen_training.latents import Posterior
-from vaegen_training.models import FactoredVae, SeedVae
+from vaegen_training.models import latents
+from vaegen_training.models.judge import Judge
+from vaegen_training.models.latents import Posterior
+from vaegen_training.models.vae import Vae
 from vaegen_training.prior import Prior
 
 
@@ -32,7 +32,7 @@ class Graph:
 
 
 class _Encoder(nn.Module):
-    def __init__(self, vae: SeedVae | FactoredVae) -> None:
+    def __init__(self, vae: Vae) -> None:
         super().__init__()
         self.vae = vae
 
@@ -65,7 +65,7 @@ class _Single(nn.Module):
 
 
 class _Decoder(nn.Module):
-    def __init__(self, vae: SeedVae | FactoredVae) -> None:
+    def __init__(self, vae: Vae) -> None:
         super().__init__()
         self.vae = vae
 
@@ -73,7 +73,7 @@ class _Decoder(nn.Module):
         return (self.vae.decode(latent),)
 
 
-def build(vae: SeedVae | FactoredVae, prior: Prior, judge: Judge, gumbel_temperature: float) -> list[Graph]:
+def build(vae: Vae, prior: Prior, judge: Judge, gumbel_temperature: float) -> list[Graph]:
     """Describe the graphs of a model, in the order of `vaegen.spec.GRAPHS`.
 
     Args:

@@ -14,7 +14,7 @@ from torch import Tensor
 from vaegen.errors import ExportError
 from vaegen.session import default_options
 from vaegen.spec import DIGITS, LatentSpec
-from vaegen_training import painter
+from vaegen_training.data import paint
 
 from vaegen_export.graphs import Graph
 
@@ -151,7 +151,7 @@ def _decided(graph: Graph, inputs: tuple[Tensor, ...], expected: Mapping[str, Ar
 def _cases(graph: Graph, spec: LatentSpec, gray: Tensor, encoder: Graph) -> Iterator[tuple[str, tuple[Tensor, ...]]]:
     """Give labelled inputs for a graph: real ones at every batch size, then extreme ones."""
     random = torch.Generator().manual_seed(0)
-    real = painter.paint(gray, painter.fixed_colors(len(gray)))
+    real = paint.paint(gray, paint.fixed_colors(len(gray)))
     if graph.name in ("encoder", "judge"):
         yield from _batches("real digits", (real,))
         for label, image in _extreme_images(real, random):
@@ -172,7 +172,7 @@ def _cases(graph: Graph, spec: LatentSpec, gray: Tensor, encoder: Graph) -> Iter
         size = int(graph.inputs["uniform"].shape[1])
         for label, uniform in _uniforms(64, size, random):
             for temperature in (1.0, 0.5, 0.1):
-                for palette, rgb in (("uniform colors", painter.fixed_colors(64)), ("pure colors", corners)):
+                for palette, rgb in (("uniform colors", paint.fixed_colors(64)), ("pure colors", corners)):
                     named = f"{palette}, temperature {temperature}, {label} noise"
                     for case, inputs in _batches(named, (digit, rgb, uniform)):
                         yield case, (*inputs, torch.tensor(temperature))

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from vaegen.spec import DIGITS
-from vaegen_training import data
+from vaegen_training.data.mnist import CONTENTS, load
 
 TRAIN, TEST = 100, 20  # digits of each class
 TARGET = Path(__file__).with_name("digits")
@@ -41,7 +41,7 @@ def compress(content: bytes) -> bytes:
 
 def make(source: Path, target: Path) -> None:
     """Write the four files of the sample."""
-    mnist = data.load(source)
+    mnist = load(source)
     train, test = first_of_each(mnist.train_labels, TRAIN), first_of_each(mnist.test_labels, TEST)
     parts = (
         mnist.train_images[train],
@@ -49,7 +49,7 @@ def make(source: Path, target: Path) -> None:
         mnist.test_images[test],
         mnist.test_labels[test].byte(),
     )
-    for name, values in zip(data.CONTENTS, parts, strict=True):
+    for name, values in zip(CONTENTS, parts, strict=True):
         (target / f"{name}.gz").write_bytes(compress(idx(values)))
 
 

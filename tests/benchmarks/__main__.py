@@ -17,7 +17,7 @@ import onnxruntime
 import vaegen
 from vaegen.bundle import find
 
-from tests.benchmarks import cold, folder, page, scaling, small, training, warm
+from tests.benchmarks import cold, folder, page, small, training, warm
 from tests.benchmarks.measure import Clock, Environment, Table
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def main(
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile,
-    training-options and scaling; all where none is named. The times of a part are of one run, its sides in turn.
+    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile
+    and training-options; all where none is named. The times of a part are of one run, its sides in turn.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
@@ -101,7 +101,6 @@ def main(
             "training": lambda: training.training(environment, data_dir, steps_of, counts, rounds, clock),
             "training-profile": lambda: training.profile(environment, data_dir),
             "training-options": lambda: training.options(environment, data_dir, rounds, clock),
-            "scaling": lambda: [scaling.scaling(environment, rounds, clock)],
         }
         unknown = [part for part in parts if part not in known]
         if unknown:

@@ -108,7 +108,7 @@ def _torch_decoders(bare: Bare, threads: int, skipped: list[str]) -> dict[str, C
         skipped.append("torch is not installed")
         return {}
     import torch
-    from vaegen_training.models import build
+    from vaegen_training.models.vae import build
     from vaegen_training.presets import preset
 
     decoder = build(preset(spec.preset if spec.preset in ("default", "seed") else "default", spec.kind).model).eval()

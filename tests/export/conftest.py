@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.spec import LatentSpec, ModelSpec
-from vaegen_training import loop, train
+from vaegen_training import train
+from vaegen_training.train import loop
 
 # One thread waits for nobody: these tensors are small, and the cores may be busy.
 torch.set_flush_denormal(True)

@@ -11,8 +11,8 @@ from vaegen.errors import DataError, ExportError, OutputError
 from vaegen.spec import GRAPHS, MANIFEST, Manifest
 from vaegen.verification import verify
 from vaegen_export import export, parity, serialise
-from vaegen_training import latents
-from vaegen_training.run import load_run
+from vaegen_training.models import latents
+from vaegen_training.train.run_folder import load_run
 
 GetRun = Callable[..., Path]
 MODELS = [("continuous", "default"), ("discrete", "default"), ("joint", "default"), ("joint", "seed")]

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from vaegen.errors import ExportError
 from vaegen.spec import ModelSpec
 from vaegen_export import graphs, parity, serialise
-from vaegen_training.judge import Judge
-from vaegen_training.run import load_run
+from vaegen_training.models.judge import Judge
+from vaegen_training.train.run_folder import load_run
 
 Z = 35  # Gaussian coordinates of the small joint model; its codes come after them
 Exported = tuple[list[graphs.Graph], dict[str, bytes], Tensor]

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from vaegen.errors import ExportError
 from vaegen.spec import ModelSpec, TensorSpec
 from vaegen_export import graphs, serialise
-from vaegen_training.judge import Judge
-from vaegen_training.run import load_run
+from vaegen_training.models.judge import Judge
+from vaegen_training.train.run_folder import load_run
 
 
 @pytest.fixture(scope="session")

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.errors import ConfigError
-from vaegen_training import loop
 from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
-from vaegen_training.run import load_run, train_model
+from vaegen_training.train import loop
+from vaegen_training.train.run import train_model
+from vaegen_training.train.run_folder import load_run
 
 CONFIG = preset("default", "joint")
 

@@ -2,6 +2,7 @@
 
 from vaegen_training.config import TrainConfig
 from vaegen_training.presets import PRESETS, preset
-from vaegen_training.run import TrainSummary, train
+from vaegen_training.train.distributed import RANK
+from vaegen_training.train.run import TrainSummary, train
 
-__all__ = ["PRESETS", "TrainConfig", "TrainSummary", "preset", "train"]
+__all__ = ["PRESETS", "RANK", "TrainConfig", "TrainSummary", "preset", "train"]

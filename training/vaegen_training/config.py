@@ -7,7 +7,6 @@ import dataclasses
 import difflib
 import json
 import math
-import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
@@ -202,7 +201,7 @@ class TrainConfig:
             raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
 
     def override(self, settings: Mapping[str, str]) -> Self:
-        """Give a copy with settings changed, `{"vae.epochs": "2"}`.
+        """Return a copy with settings changed, `{"vae.epochs": "2"}`.
 
         Raises:
             ConfigError: An unknown key, a value of the wrong type or out of range.
@@ -225,7 +224,7 @@ class TrainConfig:
         return dataclasses.replace(self, **changed, extras={**self.extras, **settings})
 
     def to_json(self) -> str:
-        """Give the text of `config.json`."""
+        """Return the text of `config.json`."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
 
     @classmethod
@@ -267,11 +266,6 @@ def _parse(key: str, text: str, kind: Any) -> Any:
         if text not in get_args(kind):
             raise ConfigError(f"{key}: {text!r} is not one of {', '.join(get_args(kind))}")
         return text
-    if kind is bool:
-        if text not in ("true", "false"):
-            raise ConfigError(f"{key}: {text!r} is neither true nor false")
-        return text == "true"
-    assert not isinstance(kind, types.UnionType), "no setting is a union"
     try:
         value = kind(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""vaegen's own loop, `vaegen_training.loop.run_stage`, on a preset's VAE; as it is, or with one thing changed."""
+"""vaegen's own loop, `vaegen_training.train.loop.run_stage`, on a preset's VAE; as it is, or with one thing changed."""
 
 import contextlib
 import dataclasses
@@ -11,11 +11,14 @@ from unittest.mock import patch
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vaegen_training import loop as training_loop
-from vaegen_training import losses, objectives, painter, presets, run
+from vaegen_training import presets
 from vaegen_training.config import StageConfig
-from vaegen_training.data import Mnist
-from vaegen_training.models import AREA, SUBPIXELS, FactoredVae, SeedVae, build
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import vae as models
+from vaegen_training.models.judge import load_judge
+from vaegen_training.models.vae import AREA, SUBPIXELS, FactoredVae, MlpVae, VaeObjective, build
+from vaegen_training.train import loop as training_loop
+from vaegen_training.train.run_folder import build_networks
 
 from tests.benchmarks.loops.gate import Loop
 from tests.benchmarks.loops.job import Job
@@ -41,8 +44,8 @@ def loop(preset: str, change: Change = contextlib.nullcontext) -> Loop:
             return config.learning_rate
 
         with change(), patch.object(training_loop, "learning_rate", size), tempfile.TemporaryDirectory() as folder:
-            vae = run.fresh(config)[0]
-            objective = objectives.VaeObjective(vae, Mnist(images, labels, images, labels), config, run.load_judge())
+            vae = build_networks(config)[0]
+            objective = VaeObjective(vae, Mnist(images, labels, images, labels), config, load_judge())
             whole = training_loop.Stage("vae", vae, objective, stage, len(images))
             device = torch.device("cpu")
             training_loop.run_stage(whole, Path(folder), seed=0, device=device, progress=False)
@@ -131,13 +134,12 @@ def _bfloat16() -> contextlib.AbstractContextManager[object]:
 
 
 def _compiled() -> contextlib.AbstractContextManager[object]:
-    whole = objectives.VaeObjective.compute
-    return patch.object(objectives.VaeObjective, "compute", torch.compile(whole))
+    return patch.object(VaeObjective, "__call__", torch.compile(VaeObjective.__call__))
 
 
 def _painted_first() -> contextlib.AbstractContextManager[object]:
     def analyse_painted(self: FactoredVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
-        return self.analyse(painter.paint(gray, rgb))
+        return self.analyse(paint.paint(gray, rgb))
 
     return patch.object(FactoredVae, "analyse_painted", analyse_painted)
 
@@ -152,23 +154,23 @@ def _painted_in_layer() -> contextlib.AbstractContextManager[object]:
         result: Tensor = layers[1:]((channels * rgb[:, None]).sum(2) + linear.bias)
         return result
 
-    def analyse(vae: SeedVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_painted(vae: MlpVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
         names = ("continuous_encoder", "discrete_encoder")
         encoders = [vae.get_submodule(name) for name in names if hasattr(vae, name)]
         return torch.cat([encode(encoder, gray, rgb) for encoder in encoders], dim=1), rgb * 0
 
-    return patch.object(objectives, "analyse", analyse)
+    return patch.object(MlpVae, "analyse_painted", analyse_painted)
 
 
 def _quick_variance() -> contextlib.AbstractContextManager[object]:
-    def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor], *_: object) -> Tensor:
+    def perceptual(activations: Sequence[Tensor], target: Sequence[Tensor]) -> Tensor:
         parts = []
         for found, wanted in zip(activations, target, strict=True):
             variance = (wanted - wanted.mean(0)).square().mean().clamp_min(1e-6)
             parts.append((found - wanted).square().flatten(1).mean(1) / variance)
         return torch.stack(parts).sum(0)
 
-    return patch.object(losses, "perceptual", perceptual)
+    return patch.object(models, "perceptual", perceptual)
 
 
 AS_IT_IS: Final = "as it is"

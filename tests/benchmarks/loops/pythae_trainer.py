@@ -12,7 +12,7 @@ from pythae.data.datasets import BaseDataset
 from pythae.models import VAE, VAEConfig
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor
-from vaegen_training import painter
+from vaegen_training.data import paint
 
 from tests.benchmarks.loops.job import Job
 
@@ -21,8 +21,8 @@ def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
     """Train for ever; pythae's only VAE of the three kinds is the continuous one."""
     assert job.kind == "continuous"
     logging.disable()  # it logs to the terminal; its bar, on stderr, stays: pythae has no way without
-    rgb = painter.fixed_colors(len(images))
-    painted = painter.paint(painter.to_float(images), rgb)
+    rgb = paint.fixed_colors(len(images))
+    painted = paint.paint(paint.to_float(images), rgb)
     vae = VAE(VAEConfig(input_dim=(3, 28, 28), latent_dim=2, reconstruction_loss="bce"))
     with tempfile.TemporaryDirectory() as folder:
         config = BaseTrainerConfig(

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 from vaegen.errors import DataError
-from vaegen_training import data, run
+from vaegen_training import data
 from vaegen_training.data import Mnist
 from vaegen_training.evaluate import evaluation_judge, samples
+from vaegen_training.models.judge import load_judge
 
 
 def test_the_committed_judge_reads_the_sample(digits: Mnist) -> None:
@@ -27,7 +28,7 @@ def test_the_committed_judge_is_as_good_as_its_docs_say(mnist_dir: Path) -> None
 def test_the_judge_is_another_than_the_one_that_ships(digits: Mnist) -> None:
     """They do not even err alike: what one gets wrong by a hair, the other may see."""
     gray = digits.test_images.float().reshape(-1, 784) / 255
-    theirs = run.load_judge().read(gray / gray.amax(1, keepdim=True)).softmax(1)
+    theirs = load_judge().read(gray / gray.amax(1, keepdim=True)).softmax(1)
     mine = evaluation_judge.load()[0](
         torch.from_numpy(evaluation_judge.normalised(digits.test_images.numpy()))
     ).softmax(1)

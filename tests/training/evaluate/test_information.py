@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 import vaegen
-from vaegen_training import latents
 from vaegen_training.data import Mnist
 from vaegen_training.evaluate import information, samples
-from vaegen_training.latents import Posterior
+from vaegen_training.models import latents
+from vaegen_training.models.latents import Posterior
 
 
 def torch_posterior(n: int = 50, z: int = 4, variables: int = 3, classes: int = 5) -> Posterior:

@@ -4,17 +4,17 @@ import pytest
 import torch
 from torch import Tensor
 from vaegen.spec import KINDS
-from vaegen_training import latents
-from vaegen_training.models import FactoredVae
+from vaegen_training.models import latents
+from vaegen_training.models.vae import FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.conditional import invert_cdf
-from vaegen_training.run import fresh
+from vaegen_training.train.run_folder import build_networks
 
 
 def stirred_prior(name: str, kind: str) -> Prior:
     config = preset(name, kind)
-    vae, _, network = fresh(config)
+    vae, _, network = build_networks(config)
     space = network.space
     space.fit(torch.randn(500, space.size, generator=torch.Generator().manual_seed(1)) * 3 + 2)
     return Prior(vae.eval(), network.eval())

@@ -8,12 +8,52 @@ import torch
 from torch import Tensor
 from vaegen_training.config import PriorConfig, StageConfig
 from vaegen_training.data import Mnist
-from vaegen_training.loop import Stage, run_stage
 from vaegen_training.presets import preset
 from vaegen_training.prior import FeatureSpace, FlowObjective, VelocityField
-from vaegen_training.prior.features import painted
-from vaegen_training.run import fresh
-from vaegen_training.step import Objective
+from vaegen_training.prior.flow import painted_features
+from vaegen_training.train.loop import Stage, run_stage
+from vaegen_training.train.run_folder import build_networks
+
+# --- what is modelled ------------------------------------------------------------------------------------------
+
+
+def test_fit_takes_mean_and_deviation_and_survives_a_dead_feature() -> None:
+    space = FeatureSpace(2, use_color=False)
+    features = torch.stack([torch.linspace(0, 4, 101), torch.full((101,), 7.0)], dim=1)
+    space.fit(features)
+    assert space.center.tolist() == pytest.approx([2, 7])
+    assert space.scale.tolist() == pytest.approx([float(features[:, 0].std()), 1e-4])
+    standard = space.standardise(features)
+    assert standard.mean(0).tolist() == pytest.approx([0, 0], abs=1e-5)
+    torch.testing.assert_close(space.restore(standard), features)
+
+
+def test_the_context_tells_digits_apart_and_colors_where_they_matter() -> None:
+    digit, rgb = torch.arange(10), torch.rand(10, 3, generator=torch.Generator().manual_seed(0))
+    blind, seeing = FeatureSpace(4, use_color=False), FeatureSpace(4, use_color=True)
+    assert torch.equal(blind.context(digit, rgb), torch.eye(10))
+    assert torch.equal(blind.context(digit, rgb), blind.context(digit, 1 - rgb))
+    found = seeing.context(digit, rgb)
+    assert found.shape == (10, seeing.context_size)
+    assert not torch.equal(found, seeing.context(digit, 1 - rgb))
+    assert torch.equal(found[:, :10], torch.eye(10))
+
+
+@pytest.mark.parametrize(("name", "size"), [("seed", 64), ("default", 44)])
+def test_features_are_those_of_the_painted_digits_and_leave_the_vae_alone(name: str, size: int, digits: Mnist) -> None:
+    config = preset(name, "joint").override({"flow_stage.augment": "0"})
+    vae, _, _ = build_networks(config)
+    index = torch.arange(20)
+    features, rgb = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
+    assert features.shape == (20, size)
+    assert rgb.shape == (20, 3)
+    assert not features.requires_grad
+    gray = digits.train_images[:20].reshape(20, 784).float() / 255
+    image = (rgb[:, :, None] * gray[:, None]).reshape(20, 3, 28, 28)
+    torch.testing.assert_close(features, vae.analyse(image)[0].detach(), rtol=1e-3, atol=1e-3)
+
+
+# --- the velocity field ----------------------------------------------------------------------------------------
 
 
 class Gaussian(VelocityField):
@@ -46,12 +86,12 @@ def test_one_step_is_eulers() -> None:
 
 def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits: Mnist) -> None:
     config = preset("seed", "joint")
-    vae, field, network = fresh(config)
+    vae, field, network = build_networks(config)
     space, index = network.space, torch.arange(32)
-    space.fit(painted(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
-    found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0), 0.5)
+    space.fit(painted_features(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
+    found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0))
     random = torch.Generator().manual_seed(0)
-    features, rgb = painted(vae, digits, config, index, random)
+    features, rgb = painted_features(vae, digits, config, index, random)
     x, noise = space.standardise(features), torch.randn(32, 64, generator=random)
     time = torch.randn(32, 1, generator=random).sigmoid()
     assert float(time.min()) < 0.3
@@ -73,8 +113,10 @@ def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     ring = torch.stack([angle.cos(), angle.sin()], 1) * (0.5 + labels[:, None]) + 4 * labels[:, None]
     space.fit(ring)
 
-    class Straight(Objective):
-        def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+    class Straight:
+        def prepare(self, progress: float) -> None: ...
+
+        def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
             x = space.standardise(ring[index])
             noise, time = torch.randn(x.shape, generator=random), torch.rand(len(x), 1, generator=random)
             velocity = field(torch.lerp(noise, x, time), time, space.context(labels[index], torch.zeros(len(x), 3)))
@@ -83,7 +125,6 @@ def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     config = StageConfig(epochs=100, batch=200, learning_rate=5e-3, ema=0.98)
     stage = Stage("flow", field, Straight(), config, 2000)
     fitted = run_stage(stage, tmp_path, seed=0, device=torch.device("cpu"), progress=False)
-    assert isinstance(fitted, VelocityField)
     digit, noise = torch.arange(1000) % 2, torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
     drawn = space.restore(fitted.solve(noise, space.context(digit, torch.zeros(1000, 3)), 8))
     for which, center, radius in ((0, 0.0, 0.5), (1, 4.0, 1.5)):

@@ -7,11 +7,13 @@ import torch
 from torch import Tensor
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import Mnist
+from vaegen_training.models.judge import load_judge
 from vaegen_training.presets import preset
 from vaegen_training.prior import FeatureGenerator, GeneratorObjective, Prior, VelocityField
-from vaegen_training.prior.features import painted
-from vaegen_training.prior.generator import Examples, examples
-from vaegen_training.run import fresh, load_judge
+from vaegen_training.prior.flow import painted_features
+from vaegen_training.prior.generator import DistillationPairs, distillation_pairs
+from vaegen_training.train.loop import generator
+from vaegen_training.train.run_folder import build_networks
 
 CPU = torch.device("cpu")
 
@@ -21,9 +23,23 @@ def small(**changes: str) -> TrainConfig:
     return preset("default", "joint").override(settings)
 
 
-def known(config: TrainConfig) -> tuple[FeatureGenerator, VelocityField, Examples]:
-    _, field, network = fresh(config)
-    return network, field, examples(field, network.space, config, CPU)
+def known(config: TrainConfig) -> tuple[FeatureGenerator, VelocityField, DistillationPairs]:
+    _, field, network = build_networks(config)
+    return network, field, solve(field, network, config)
+
+
+def solve(
+    field: VelocityField, network: FeatureGenerator, config: TrainConfig, target: Tensor | None = None
+) -> DistillationPairs:
+    def random(start: int) -> torch.Generator:
+        return generator(CPU, config.seed, "examples", start)
+
+    return distillation_pairs(field, network.space, config.prior, random, target)
+
+
+def losses(objective: GeneratorObjective, index: Tensor, progress: float, seed: int = 0) -> dict[str, Tensor]:
+    objective.prepare(progress)
+    return objective(index, torch.Generator().manual_seed(seed))
 
 
 def test_examples_are_the_fields_answers_to_requests_of_every_digit_color_and_strength() -> None:
@@ -43,18 +59,18 @@ def test_examples_are_the_fields_answers_to_requests_of_every_digit_color_and_st
 def test_examples_follow_the_seed_and_can_be_read_back() -> None:
     config = small()
     network, field, found = known(config)
-    again = examples(field, network.space, config, CPU, found.target.half())
+    again = solve(field, network, config, found.target.half())
     assert all(map(torch.equal, dataclasses.astuple(found), dataclasses.astuple(again)))
-    other = examples(field, network.space, dataclasses.replace(config, seed=1), CPU)
+    other = solve(field, network, dataclasses.replace(config, seed=1))
     assert not torch.equal(found.noise, other.noise)
 
 
 def test_the_loss_is_the_error_to_the_answers() -> None:
     config = small(**{"prior.guidance": "0"})
-    vae = fresh(config)[0]
+    vae = build_networks(config)[0]
     network, _, pairs = known(config)
     objective, index = GeneratorObjective(vae, network, load_judge(), pairs, config), torch.arange(50, 90)
-    found = objective(index, torch.Generator(), 0.9)
+    found = losses(objective, index, 0.9)
     answer = network(pairs.noise[index], network.space.context(pairs.digit[index], pairs.rgb[index]))
     torch.testing.assert_close(found["loss"], (answer - pairs.target[index]).square().mean())
     assert set(found) == {"loss", "error"}
@@ -62,13 +78,13 @@ def test_the_loss_is_the_error_to_the_answers() -> None:
 
 def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images() -> None:
     config = small(**{"prior.guidance": "0.3"})
-    vae = fresh(config)[0]
+    vae = build_networks(config)[0]
     network, _, pairs = known(config)
     judge = load_judge()
     objective, index = GeneratorObjective(vae, network, judge, pairs, config), torch.arange(300)
-    before = objective(index, torch.Generator().manual_seed(0), 0.49)
+    before = losses(objective, index, 0.49)
     assert before["loss"] == before["error"]
-    found = objective(index, torch.Generator().manual_seed(0), 0.5)
+    found = losses(objective, index, 0.5)
     torch.testing.assert_close(found["loss"], found["error"] + 0.3 * found["cross_entropy"])
     assert float(found["cross_entropy"].detach()) > 1  # nothing is trained yet: the judge reads noise
     found["loss"].backward()
@@ -79,14 +95,14 @@ def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images(
 
 def test_guidance_makes_the_judge_see_the_digit_that_was_asked_for(digits: Mnist) -> None:
     config = small(**{"prior.guidance": "1"})
-    vae, field, network = fresh(config)
-    network.space.fit(painted(vae, digits, config, torch.arange(500), torch.Generator().manual_seed(0))[0])
-    judge, pairs = load_judge(), examples(field, network.space, config, CPU)
+    vae, field, network = build_networks(config)
+    network.space.fit(painted_features(vae, digits, config, torch.arange(500), torch.Generator().manual_seed(0))[0])
+    judge, pairs = load_judge(), solve(field, network, config)
     objective = GeneratorObjective(vae, network, judge, pairs, config)
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     course: list[Tensor] = []
     for step in range(40):
-        found = objective(torch.arange(256), torch.Generator().manual_seed(step), 1.0)
+        found = losses(objective, torch.arange(256), 1.0, step)
         optimizer.zero_grad()
         found["loss"].backward()
         optimizer.step()

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from vaegen.spec import DIGITS
 
-from vaegen_training import checkpoint, data
+from vaegen_training import data
+from vaegen_training.models import weights
 
 ASSET = Path(__file__).parents[1] / "assets" / "evaluation-judge.safetensors"
 SEED = 7
@@ -112,7 +113,7 @@ def load(path: Path = ASSET) -> tuple[EvaluationJudge, str]:
     Raises:
         DataError: The file is missing or damaged.
     """
-    tensors, _ = checkpoint.read(path)
+    tensors, _ = weights.read(path)
     judge = EvaluationJudge()
     judge.load_state_dict({name: tensor.to(judge.state_dict()[name].dtype) for name, tensor in tensors.items()})
     return judge.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
@@ -161,7 +162,7 @@ def write(judge: EvaluationJudge, path: Path, accuracy: float) -> None:
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in judge.state_dict().items()
     }
     meta = {"accuracy": accuracy, "batch": BATCH, "epochs": EPOCHS, "seed": SEED}
-    checkpoint.write(path, tensors, meta)
+    weights.write(path, tensors, meta)
 
 
 def accuracy(judge: EvaluationJudge, mnist: data.Mnist) -> float:

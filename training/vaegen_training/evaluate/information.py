@@ -7,10 +7,10 @@ import numpy.typing as npt
 import torch
 import vaegen
 
-from vaegen_training import latents, losses
 from vaegen_training.evaluate import statistics
 from vaegen_training.evaluate.statistics import Counts, Figure
-from vaegen_training.latents import Posterior
+from vaegen_training.models import kernels, latents
+from vaegen_training.models.latents import Posterior
 
 ACTIVE = 0.01  # variance of the posterior mean over the data
 IN_USE = 0.001  # of the images
@@ -35,7 +35,7 @@ def excess_bce(predictions: Floats, images: npt.NDArray[np.uint8]) -> Floats:
         # Channels first, as in training: the order in which float32 sums are added.
         image = torch.from_numpy(images[rows] / np.float32(255)).permute(0, 3, 1, 2)
         prediction = torch.from_numpy(predictions[rows]).permute(0, 3, 1, 2)
-        parts.append((losses.bce(prediction, image) - losses.entropy(image)).numpy())
+        parts.append((kernels.bce(prediction, image) - kernels.entropy(image)).numpy())
     return np.concatenate(parts)
 
 

@@ -13,7 +13,6 @@ import torch
 from vaegen.color import color_error, stroke_color
 from vaegen.spec import CHANNELS, DIGITS, SIDE
 
-from vaegen_training import run as runs
 from vaegen_training.evaluate import color_figures, information, samples, statistics
 from vaegen_training.evaluate.color_figures import HUES
 from vaegen_training.evaluate.evaluation_judge import EvaluationJudge
@@ -21,7 +20,8 @@ from vaegen_training.evaluate.samples import Floats, Images, Integers
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.gallery import latent_space
 from vaegen_training.gallery.subject import Subject
-from vaegen_training.models import SeedVae
+from vaegen_training.models.vae import MlpVae
+from vaegen_training.train import run_folder
 
 REQUESTS = 300  # digit and color pairs looked for among decoded latents
 NEAR = 10.0  # CIEDE2000 within which a color counts as found: another shade, not another color
@@ -126,8 +126,8 @@ def _discrete_half(subject: Subject, seed: int) -> dict[str, Figure]:
 
     Bundles hold the mean of the two decoders' images; only the run has them apart.
     """
-    vae = None if subject.run is None else runs.load_run(subject.run)[1]
-    if not isinstance(vae, SeedVae) or vae.spec.kind != "joint":
+    vae = None if subject.run is None else run_folder.load_run(subject.run)[1]
+    if not isinstance(vae, MlpVae) or vae.spec.kind != "joint":
         return {}
     figures = {}
     for way, latents in (("deterministic", subject.latents), ("sampled", subject.drawn)):

@@ -7,15 +7,14 @@ rgb and the prior models the shape alone.
 
 ::
 
-    features.py     what is modelled: standardised features, and the context that they depend on
-    flow.py         first a velocity field is fitted to them by flow matching: accurate, but slow to draw from
-    generator.py    then a network learns its solutions: one pass from noise to features, which is what ships
+    flow.py         what is modelled, standardised features given digit and color; a velocity field is fitted to them by
+                    flow matching: accurate, but slow to draw from
+    generator.py    a network learns the field's solutions: one pass from noise to features, which is what ships
     conditional.py  features to latents; what `prior.onnx` holds
 """
 
 from vaegen_training.prior.conditional import Prior
-from vaegen_training.prior.features import FeatureSpace
-from vaegen_training.prior.flow import FlowObjective, VelocityField
+from vaegen_training.prior.flow import FeatureSpace, FlowObjective, VelocityField
 from vaegen_training.prior.generator import FeatureGenerator, GeneratorObjective
 
 __all__ = ["FeatureGenerator", "FeatureSpace", "FlowObjective", "GeneratorObjective", "Prior", "VelocityField"]

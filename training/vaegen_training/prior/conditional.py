@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from vaegen_training import latents
-from vaegen_training.models import Vae
+from vaegen_training.models import latents
+from vaegen_training.models.vae import Vae
 from vaegen_training.prior.generator import FeatureGenerator
 
 

@@ -8,16 +8,60 @@ import math
 
 import torch
 from torch import Tensor, nn
+from vaegen.spec import CHANNELS, DIGITS
 
 from vaegen_training.config import PriorConfig, TrainConfig
-from vaegen_training.data import Mnist
-from vaegen_training.models import Vae
-from vaegen_training.prior import features
-from vaegen_training.prior.features import FeatureSpace
-from vaegen_training.processes import ALONE, Share
-from vaegen_training.step import Objective
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models.vae import Vae
 
 _FREQUENCIES = 8  # time enters as sine and cosine of t * pi/2, 2 pi/2, ... 8 pi/2
+
+
+class FeatureSpace(nn.Module):
+    """Mean and scale of each of F features, and the form in which digit and color are given to a network."""
+
+    center: Tensor
+    scale: Tensor
+
+    def __init__(self, size: int, *, use_color: bool) -> None:
+        super().__init__()
+        self.size = size
+        """F."""
+        self.use_color = use_color
+        self.context_size = DIGITS + (2 * CHANNELS if use_color else 0)
+        self.register_buffer("center", torch.zeros(size))
+        self.register_buffer("scale", torch.ones(size))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Take mean and standard deviation from features (n, F) of the training set."""
+        self.center.copy_(features.mean(0))
+        self.scale.copy_(features.std(0).clamp_min(1e-4))
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Scale features (n, F) to zero mean and unit variance."""
+        return (features - self.center) / self.scale
+
+    def restore(self, standard: Tensor) -> Tensor:
+        """Undo `standardise`."""
+        return standard * self.scale + self.center
+
+    def context(self, digit: Tensor, rgb: Tensor) -> Tensor:
+        """Turn digit int64 (n,) and rgb float32 (n, 3) into a network's context, float32 (n, C)."""
+        one_hot = (digit[:, None] == torch.arange(DIGITS, device=digit.device)).to(rgb.dtype)
+        # Squares let the first layer bend: the features of a color are not a linear function of it.
+        return torch.cat([one_hot, rgb, rgb.square()], dim=1) if self.use_color else one_hot
+
+
+@torch.no_grad()
+def painted_features(
+    vae: Vae, data: Mnist, config: TrainConfig, index: Tensor, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Paint training digits `index` afresh and return their features (n, F) and colors (n, 3)."""
+    gray, rgb = paint.draw(
+        data.train_images, index, random, augmentation=config.flow_stage.augment, margin=paint.COLOR_MARGIN
+    )
+    return vae.analyse_painted(gray, rgb)[0], rgb
 
 
 class VelocityField(nn.Module):
@@ -37,7 +81,7 @@ class VelocityField(nn.Module):
         self.register_buffer("frequencies", torch.arange(1, _FREQUENCIES + 1) * (math.pi / 2), persistent=False)
 
     def forward(self, x: Tensor, time: Tensor, context: Tensor) -> Tensor:
-        """Give the velocity (n, F) at x (n, F), time (n, 1) in [0, 1] from noise to features, and context (n, C)."""
+        """Return the velocity (n, F) at x (n, F), time (n, 1) in [0, 1] from noise to features, and context (n, C)."""
         angle = time * self.frequencies
         hidden: Tensor = self.first(torch.cat([x, context, angle.sin(), angle.cos()], dim=1))
         for block in self.blocks:
@@ -63,31 +107,25 @@ class VelocityField(nn.Module):
         return x
 
 
-class FlowObjective(Objective):
+class FlowObjective:
     """Mean squared error of the velocity on straight lines from noise to features (Lipman et al. 2023, eq. 23)."""
 
-    def __init__(
-        self,
-        vae: Vae,
-        field: VelocityField,
-        space: FeatureSpace,
-        data: Mnist,
-        config: TrainConfig,
-        share: Share = ALONE,
-    ) -> None:
+    def __init__(self, vae: Vae, field: VelocityField, space: FeatureSpace, data: Mnist, config: TrainConfig) -> None:
         self.vae = vae.eval()
         self.field = field
         self.space = space
         self.data = data
         self.config = config
-        self.share = share
 
-    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Give the loss, per feature (of standardised features)."""
-        raw, rgb = features.painted(self.vae, self.data, self.config, index, random, self.share)
+    def prepare(self, progress: float) -> None:
+        """Do nothing: the loss is the same throughout the stage."""
+
+    def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """Return the loss, per feature (of standardised features)."""
+        raw, rgb = painted_features(self.vae, self.data, self.config, index, random)
         x = self.space.standardise(raw)
-        noise = self.share.randn(*x.shape, random=random)
+        noise = torch.randn(x.shape, generator=random, device=random.device)
         # Logit-normal times: the middle of the way is the hardest (Esser et al. 2024, section 3.1).
-        time = torch.sigmoid(self.share.randn(len(x), 1, random=random))
+        time = torch.sigmoid(torch.randn(len(x), 1, generator=random, device=random.device))
         velocity = self.field(torch.lerp(noise, x, time), time, self.space.context(self.data.train_labels[index], rgb))
         return {"loss": (velocity - (x - noise)).square().mean()}

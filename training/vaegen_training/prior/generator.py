@@ -1,10 +1,10 @@
-"""The generator: one pass from noise to features, taught by the velocity field's solutions.
+"""The generator: one pass from noise to features, distilled from the velocity field.
 
 Source: Luhman and Luhman 2021, "Knowledge distillation in iterative generative models". A field of 900,000 weights
 that is evaluated nine times an image becomes a network of 330,000 that is evaluated once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,16 +13,12 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from vaegen.spec import DIGITS
 
-from vaegen_training import latents, painter
 from vaegen_training.config import PriorConfig, TrainConfig
-from vaegen_training.judge import Judge
-from vaegen_training.models import Vae
-from vaegen_training.objectives import COLOR_MARGIN, noise_for
-from vaegen_training.prior.features import FeatureSpace
-from vaegen_training.prior.flow import VelocityField
-from vaegen_training.processes import ALONE, Share
-from vaegen_training.randomness import generator
-from vaegen_training.step import Objective
+from vaegen_training.data import paint
+from vaegen_training.models import latents
+from vaegen_training.models.judge import Judge
+from vaegen_training.models.vae import Vae
+from vaegen_training.prior.flow import FeatureSpace, VelocityField
 
 GUIDED = 256  # examples of each step that the judge reads
 GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
@@ -50,8 +46,8 @@ class FeatureGenerator(nn.Module):
 
 
 @dataclass(frozen=True)
-class Examples:
-    """What the generator learns from: P requests with their noise and the field's answers."""
+class DistillationPairs:
+    """What the generator learns from: P requests with their noise, and the field's solutions."""
 
     noise: Tensor
     """float32 (P, F)."""
@@ -63,93 +59,80 @@ class Examples:
     """float32 (P, F), standardised features."""
 
 
-def examples(
+def distillation_pairs(
     field: VelocityField,
     space: FeatureSpace,
-    config: TrainConfig,
-    device: torch.device,
+    config: PriorConfig,
+    generator: Callable[[int], torch.Generator],
     target: Tensor | None = None,
     *,
-    share: Share = ALONE,
     progress: bool = False,
-) -> Examples:
-    """Draw the requests of a run and answer them, unless `target` (P, F) holds the answers already.
+) -> DistillationPairs:
+    """Draw a run's requests and solve them.
 
-    Several processes answer a chunk each in turn: the same chunks as one process, so the same answers to the bit.
+    Args:
+        field: The velocity field.
+        space: Its features.
+        config: Number of requests, and of steps to solve them in.
+        generator: Returns the source of randomness of the chunk that begins with a request, on the field's device.
+        target: The solutions (P, F), if they are known already.
+        progress: Show a bar on stderr, if that is a terminal.
     """
-    noise, digit, rgb = (torch.cat(parts) for parts in zip(*_requests(space, config, device), strict=True))
-    if target is None:
-        solved = []
-        with tqdm(
-            total=len(digit), desc="examples", unit=" examples", unit_scale=True, disable=None if progress else True
-        ) as bar:
-            chunks = zip(noise.split(_CHUNK), digit.split(_CHUNK), rgb.split(_CHUNK), strict=True)
-            for number, (x, d, c) in enumerate(chunks):
-                mine = number % share.size == share.rank
-                answer = field.solve(x, space.context(d, c), config.prior.steps) if mine else torch.empty_like(x)
-                # Half precision is enough for answers of about 1, and what a resumed run reads back from its file.
-                solved.append(answer.half())
-                bar.update(len(d))
-        target = torch.cat(share.gather(solved))
-    return Examples(noise, digit, rgb, target.to(device).float())
+    chunks = []
+    hidden = None if progress and target is None else True
+    with tqdm(total=config.examples, desc="examples", unit=" examples", unit_scale=True, disable=hidden) as bar:
+        for start in range(0, config.examples, _CHUNK):
+            n = min(_CHUNK, config.examples - start)
+            random = generator(start)
+            device = random.device
+            # Noise of all the strengths that a sampling temperature asks for, most of it near full strength.
+            temperature = 1 - 0.7 * torch.rand(n, 1, generator=random, device=device).square()
+            noise = torch.randn(n, space.size, generator=random, device=device) * temperature
+            digit = torch.arange(start, start + n, device=device) % DIGITS
+            rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
+            if target is None:
+                solved = field.solve(noise, space.context(digit, rgb), config.steps)
+            else:
+                solved = target[start : start + n].to(device)
+            # Half precision is enough for values of about 1, and what a resumed run reads back from its file.
+            chunks.append((noise, digit, rgb, solved.half().float()))
+            bar.update(n)
+    return DistillationPairs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
 
-def _requests(
-    space: FeatureSpace, config: TrainConfig, device: torch.device
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    for start in range(0, config.prior.examples, _CHUNK):
-        n = min(_CHUNK, config.prior.examples - start)
-        random = generator(device, config.seed, "examples", start)
-        # Noise of all the strengths that a sampling temperature asks for, most of it near full strength.
-        temperature = 1 - 0.7 * torch.rand(n, 1, generator=random, device=device).square()
-        noise = torch.randn(n, space.size, generator=random, device=device) * temperature
-        digit = torch.arange(start, start + n, device=device) % DIGITS
-        yield noise, digit, painter.random_colors(n, random, margin=COLOR_MARGIN)
-
-
-class GeneratorObjective(Objective):
-    """Mean squared error to the field's answers, and the judge's cross entropy on the images that come of them."""
+class GeneratorObjective:
+    """Mean squared error to the field's solutions, and the judge's cross entropy on the images that come of them."""
 
     def __init__(
-        self,
-        vae: Vae,
-        network: FeatureGenerator,
-        judge: Judge,
-        known: Examples,
-        config: TrainConfig,
-        share: Share = ALONE,
+        self, vae: Vae, network: FeatureGenerator, judge: Judge, pairs: DistillationPairs, config: TrainConfig
     ) -> None:
         self.vae = vae.eval()
         self.network = network
         self.judge = judge.eval()
-        self.known = known
+        self.pairs = pairs
         self.guidance = config.prior.guidance
         self.temperature = config.objective.temperature_end
-        self.share = share
         self.guided = False
         for module in (vae, judge):
             module.requires_grad_(requires_grad=False)
 
     def prepare(self, progress: float) -> bool:
-        """Let the judge join in half-way."""
+        """Let the judge join in half-way; return whether it does."""
         self.guided = progress >= GUIDED_FROM
         return self.guided
 
-    def compute(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Give the loss, the error per feature (of standardised features) and, where it is used, the cross entropy."""
-        known, space = self.known, self.network.space
-        digit, rgb = known.digit[index], known.rgb[index]
-        found = self.network(known.noise[index], space.context(digit, rgb))
-        error = (found - known.target[index]).square().mean()
+    def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
+        """Return the loss, the error per feature (standardised) and, where it is used, the cross entropy."""
+        pairs, space = self.pairs, self.network.space
+        digit, rgb = pairs.digit[index], pairs.rgb[index]
+        found = self.network(pairs.noise[index], space.context(digit, rgb))
+        error = (found - pairs.target[index]).square().mean()
         if not self.guidance:
             return {"loss": error, "error": error}
         cross_entropy = error.new_zeros(())
         if self.guided:
-            n = min(GUIDED, len(index) * self.share.size)
-            part = self.share.count(n)
-            posterior = self.vae.posterior(space.restore(found[:part]), rgb[:part])
-            noise = noise_for(posterior, random, self.share, n)
+            posterior = self.vae.posterior(space.restore(found[:GUIDED]), rgb[:GUIDED])
+            noise = latents.draw_noise(posterior, random)
             logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
-            cross_entropy = F.cross_entropy(logits, digit[:part], label_smoothing=0.02)
-            cross_entropy = self.share.weigh(cross_entropy, part, n)
+            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=0.02)
         return {"loss": error + self.guidance * cross_entropy, "error": error, "cross_entropy": cross_entropy}

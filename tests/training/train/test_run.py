@@ -1,0 +1,392 @@
+"""Whole runs on the sample: what they leave, how they go on after kill -9, and what they refuse."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from vaegen.errors import ConfigError, DataError, OutputError, VaegenError
+from vaegen.spec import KINDS
+from vaegen_training import TrainSummary, presets, train
+from vaegen_training.config import ModelConfig, TrainConfig
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import kernels, latents, weights
+from vaegen_training.models.vae import FactoredVae
+from vaegen_training.train import distributed, loop, run
+from vaegen_training.train.run import losses_on_test
+from vaegen_training.train.run_folder import build_networks, load_run
+
+TrainShort = Callable[[str, str], Path]
+
+ALL = [(preset, kind) for preset in ("seed", "default") for kind in KINDS]
+
+
+def metrics(folder: Path, stage: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["stage"] == stage]
+
+
+def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Bytes and time of change of every file."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+# --- what a run does and leaves -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("preset", "kind"), ALL)
+def test_a_short_run_learns(trained: TrainShort, preset: str, kind: str) -> None:
+    vae, flow, prior = (metrics(trained(preset, kind), stage) for stage in ("vae", "flow", "prior"))
+    assert vae[-1]["excess_bce"] < 0.6 * vae[0]["excess_bce"]
+    assert vae[-1]["kl"] > 1  # the latents are used
+    assert flow[-1]["loss"] < 0.98 * flow[0]["loss"]
+    assert prior[-1]["error"] < 0.9 * prior[0]["error"]
+
+
+@pytest.mark.parametrize(("preset", "kind"), ALL)
+def test_the_summary_holds_the_final_figures_of_the_stored_model(
+    trained: TrainShort, digits: Mnist, preset: str, kind: str
+) -> None:
+    folder = trained(preset, kind)
+    summary = json.loads((folder / "summary.json").read_text())
+    _, vae, *_ = load_run(folder)
+    assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
+    assert summary["n"] == 200
+    assert set(summary["seconds"]) == {"vae", "flow", "prior"}
+    untrained, *_ = build_networks(presets.preset(preset, kind))
+    assert summary["excess_bce"] < 0.6 * losses_on_test(untrained, digits)["excess_bce"]
+
+
+@pytest.mark.parametrize(("preset", "kind"), [("seed", "joint"), ("default", "discrete")])
+def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: str, kind: str) -> None:
+    files = set(contents(trained(preset, kind)))
+    pictures = {name for name in files if name.startswith("samples/")}
+    assert files - pictures == {
+        "config.json",
+        "metrics.jsonl",
+        "vae.checkpoint.safetensors",
+        "flow.checkpoint.safetensors",
+        "prior.checkpoint.safetensors",
+        "prior.examples.safetensors",
+        "model.safetensors",
+        "summary.json",
+    }
+    assert {name.split("/")[1].split("-")[0] for name in pictures} == {"vae", "prior"}
+
+
+@pytest.mark.parametrize(("preset", "kind"), ALL)
+def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, preset: str, kind: str) -> None:
+    folder = trained(preset, kind)
+    config, vae, prior, probe = load_run(folder)
+    assert config == TrainConfig.from_json((folder / "config.json").read_text())
+    assert (config.preset, config.model.latent.kind) == (preset, kind)
+    assert not vae.training
+    assert not prior.training
+    assert torch.equal(probe, paint.to_float(digits.test_images[: len(probe)]))
+    tensors, _ = weights.read(folder / "model.safetensors")
+    stored = {name.removeprefix("vae."): tensor for name, tensor in tensors.items() if name.startswith("vae.")}
+    assert stored.keys() == vae.state_dict().keys()
+    assert all(torch.equal(tensor, vae.state_dict()[name]) for name, tensor in stored.items())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_leaves_the_built_color_code_alone(trained: TrainShort, kind: str) -> None:
+    config, vae, *_ = load_run(trained("default", kind))
+    start, *_ = build_networks(config)
+    assert isinstance(vae, FactoredVae)
+    assert isinstance(start, FactoredVae)
+    for part in ("color_head", "color_decoder"):
+        for name, tensor in getattr(start, part).state_dict().items():
+            assert torch.equal(tensor, getattr(vae, part).state_dict()[name])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_default_model_reconstructs_the_color_of_its_input(trained: TrainShort, digits: Mnist, kind: str) -> None:
+    _, vae, *_ = load_run(trained("default", kind))
+    red = torch.tensor([[1.0, 0.0, 0.0]]).expand(50, 3)
+    with torch.no_grad():
+        image = vae.decode(latents.deterministic(vae.encode(paint.paint(paint.to_float(digits.test_images[:50]), red))))
+    stroke = image.flatten(2).amax(2)  # (n, 3), brightest value of each channel
+    assert (stroke[:, 0] > 0.5).all()
+    assert (stroke[:, 1:] < 0.02).all()
+
+
+def test_nothing_is_printed_where_there_is_no_terminal(
+    digits_dir: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    short(tmp_path / "run", digits_dir, progress=True)
+    assert capfd.readouterr() == ("", "")
+
+
+# --- running the same command again ---------------------------------------------------------------------------
+
+SMALL = {
+    "vae.epochs": "4",
+    "vae.batch": "50",
+    "model.hidden": "64",
+    "flow_stage.epochs": "3",
+    "flow_stage.batch": "50",
+    "prior.examples": "1000",
+    "prior_stage.epochs": "3",
+    "prior_stage.batch": "50",
+}
+
+
+def short(out: Path, digits_dir: Path, **changes: Any) -> TrainSummary:
+    """Train for a second or so; takes what `train` takes."""
+    settings: dict[str, Any] = {
+        "kind": "joint",
+        "preset": "default",
+        "data_dir": digits_dir,
+        "device": "cpu",
+        "overrides": {**SMALL, "vae.epochs": "0.2", "flow_stage.epochs": "0.2", "prior_stage.epochs": "0.2"},
+        "verify_data": False,
+        "progress": False,
+        **changes,
+    }
+    return train(settings.pop("kind"), out=out, **settings)
+
+
+# Argument 1: the folder; 2: the data; 3: the settings; 4: the stage to die in, in the middle of a log line.
+CHILD = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from vaegen_training import train
+from vaegen_training.train import loop
+from vaegen_training.train.run_folder import MetricsLog
+
+out, data, overrides, fatal = sys.argv[1:]
+torch.set_num_threads(1)
+loop.CHECKPOINT_SECONDS, loop.LOGS = 0.0, 20
+write = MetricsLog.write
+
+def write_and_die(log, step, images, means):
+    write(log, step, images, means)
+    if log.stage == fatal and step >= 30:
+        with log.path.open("a") as file:
+            file.write('{"stage": "prior", "ste')
+        os.kill(os.getpid(), signal.SIGKILL)
+
+MetricsLog.write = write_and_die
+train("joint", out=out, data_dir=data, device="cpu", overrides=json.loads(overrides), verify_data=False, progress=False)
+"""
+
+
+def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(
+    digits_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    child = [sys.executable, "-c", CHILD, str(killed), str(digits_dir), json.dumps(SMALL)]
+
+    # The first time at any moment, once there is something to go on from.
+    process = subprocess.Popen([*child, "none"])
+    deadline = time.monotonic() + 120
+    while not (killed / "vae.checkpoint.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not metrics(killed, "prior")
+    begun = weights.read(killed / "vae.checkpoint.safetensors")[1]["step"]
+    assert 0 < begun < 80
+
+    # The second time at the worst one: the metrics are ahead of the checkpoint, and their last line is torn.
+    assert subprocess.run([*child, "prior"], check=False).returncode == -signal.SIGKILL
+    assert weights.read(killed / "prior.checkpoint.safetensors")[1]["step"] == 27
+    assert not (killed / "model.safetensors").exists()
+    with pytest.raises(DataError, match="is not finished; run its vaegen train command again"):
+        load_run(killed)
+
+    monkeypatch.setattr(loop, "LOGS", 20)
+    for folder in (straight, killed):
+        short(folder, digits_dir, overrides=SMALL)
+    expected, found = contents(straight), contents(killed)
+    assert found.keys() == expected.keys()
+    for name in expected.keys() - {"summary.json"}:
+        assert found[name][0] == expected[name][0], name
+    figures_of = [json.loads(files["summary.json"][0]) for files in (expected, found)]
+    assert {**figures_of[0], "seconds": None} == {**figures_of[1], "seconds": None}
+
+
+def test_a_finished_run_is_left_as_it_is(digits_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    first = short(out, digits_dir)
+    before = contents(out)
+    again = short(out, tmp_path / "no data needed")
+    assert contents(out) == before
+    assert again.figures == first.figures
+    assert again.folder == out
+    assert again.seconds < 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"preset": "seed", "overrides": {}},
+        {"kind": "continuous"},
+        {"overrides": {"vae.epochs": "0.3"}},
+        {"kind": "judge", "overrides": None},
+    ],
+)
+def test_a_folder_with_another_run_is_refused_and_left_alone(
+    digits_dir: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    out = tmp_path / "run"
+    short(out, digits_dir)
+    before = contents(out)
+    with pytest.raises(ConfigError, match="other settings") as caught:
+        short(out, digits_dir, **changes)
+    assert str(out) in str(caught.value)
+    assert contents(out) == before
+
+
+def test_the_seed_is_part_of_the_settings_and_changes_the_weights(digits_dir: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", None), ("b", 0), ("c", 1)):
+        short(tmp_path / name, digits_dir, seed=seed)
+    assert json.loads((tmp_path / "c" / "config.json").read_text())["seed"] == 1
+    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
+    assert models[0] == models[1] != models[2]
+
+
+# --- what is refused ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"kind": "jiont"}, ConfigError, "choose from continuous, discrete, joint"),
+        ({"preset": "sead"}, ConfigError, "choose from default, seed"),
+        ({"device": "gpu"}, ConfigError, "choose from auto, cpu, cuda"),
+        ({"overrides": {"vae.epoch": "1"}}, ConfigError, "did you mean epochs"),
+        ({"seed": -1}, ConfigError, "seed: -1"),
+        ({"kind": "judge"}, ConfigError, "the judge has no settings"),
+        ({"kind": "judge", "overrides": None, "seed": -1}, ConfigError, "seed: -1"),
+        ({"kind": "judge", "overrides": None, "preset": "seed"}, ConfigError, "the judge has no preset"),
+        ({"data_dir": "/no/such/folder"}, DataError, "/no/such/folder is no folder"),
+        ({"verify_data": True}, DataError, "md5"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_makes_no_folder(
+    digits_dir: Path, tmp_path: Path, changes: dict[str, Any], error: type[VaegenError], words: str
+) -> None:
+    with pytest.raises(error) as caught:
+        short(tmp_path / "run", digits_dir, **changes)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("size", "overrides", "words"),
+    [
+        (3, {"vae.batch": "28"}, "vae.batch: 28 images cannot be divided among 3 processes"),
+        (8, {"vae.batch": "256", "flow_stage.batch": "100"}, "flow_stage.batch: 100 images"),
+        (9, {"vae.batch": "9", "flow_stage.batch": "9", "prior.examples": "100"}, "prior_stage.batch: 100 images"),
+    ],
+)
+def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused(
+    monkeypatch: pytest.MonkeyPatch, size: int, overrides: dict[str, str], words: str
+) -> None:
+    config = presets.preset("default", "joint").override(overrides)
+    run.check_batches(config, 1000)
+    monkeypatch.setattr(distributed, "SIZE", size)
+    with pytest.raises(ConfigError, match=words):
+        run.check_batches(config, 1000)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_missing_cuda_device_is_named(digits_dir: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="use --device cpu"):
+        short(tmp_path / "run", digits_dir, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_fewer_cuda_devices_than_processes_are_refused(
+    digits_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "LOCAL_SIZE", 99)
+    with pytest.raises(ConfigError, match="99 processes need a CUDA device each"):
+        short(tmp_path / "run", digits_dir, device="cuda")
+
+
+def test_a_folder_with_other_files_is_refused_and_left_alone(digits_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear")
+    with pytest.raises(ConfigError, match="is not empty and holds no run"):
+        short(tmp_path, digits_dir)
+    assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_a_run_that_was_killed_as_it_began_can_begin_again(digits_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / ".config.json.4711.tmp").write_text("{")
+    short(tmp_path, digits_dir)
+    assert (tmp_path / "summary.json").exists()
+
+
+@pytest.mark.parametrize("place", ["file", "file/run"])
+def test_a_file_where_the_folder_should_be_is_refused(digits_dir: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("Dear")
+    with pytest.raises(OutputError, match="choose another --out") as caught:
+        short(tmp_path / place, digits_dir)
+    assert str(tmp_path / place) in str(caught.value)
+    assert (tmp_path / "file").read_text() == "Dear"
+
+
+def test_a_folder_without_a_run_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no run"):
+        load_run(tmp_path)
+
+
+def test_a_damaged_model_cannot_be_loaded(trained: TrainShort, tmp_path: Path) -> None:
+    whole = (trained("seed", "continuous") / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").write_bytes(whole[:-1])
+    with pytest.raises(DataError, match="no readable checkpoint"):
+        load_run(tmp_path)
+
+
+# --- the final losses -----------------------------------------------------------------------------------------
+
+
+def test_losses_are_means_over_every_test_digit_whatever_the_batch(digits: Mnist) -> None:
+    vae, _, _ = build_networks(presets.preset("seed", "joint"))
+    found = losses_on_test(vae, digits)
+    assert found == pytest.approx(losses_on_test(vae, digits, batch=7), rel=1e-4)
+    with torch.no_grad():
+        image = paint.paint(paint.to_float(digits.test_images), paint.fixed_colors(200))
+        posterior = vae.encode(image)
+        excess = kernels.bce(vae.decode(latents.deterministic(posterior)), image) - kernels.entropy(image)
+    expected = {"excess_bce": excess.mean().item(), "kl": latents.kl_divergence(posterior).mean().item(), "n": 200}
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
+class Perfect(FactoredVae):
+    """Knows the stroke it is asked to draw."""
+
+    stroke: Tensor
+
+    def parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.logit(self.stroke, eps=1e-6), super().parts(latent)[1]
+
+
+def test_a_perfect_model_has_no_excess(digits: Mnist) -> None:
+    full = dataclasses.replace(digits, test_images=(digits.test_images > 127).byte() * 255)
+    vae = Perfect(ModelConfig(continuous=5, color_continuous=3, hidden=8, features=4))
+    vae.stroke = paint.to_float(full.test_images)
+    assert losses_on_test(vae, full)["excess_bce"] == pytest.approx(0, abs=0.1)
+
+
+def test_an_untrained_model_has_much(digits: Mnist) -> None:
+    vae, _, _ = build_networks(presets.preset("seed", "continuous"))
+    assert losses_on_test(vae, digits)["excess_bce"] > 1000

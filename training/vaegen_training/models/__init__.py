@@ -1,0 +1,11 @@
+"""The networks and what they minimise.
+
+::
+
+    vae.py         the two architectures, their losses, and the negative ELBO with its schedules
+    color_code.py  the color of an image: measured, and coded by linear layers that are built, not trained
+    latents.py     posteriors: sampling, KL divergences
+    judge.py       the digit classifier, and the perceptual loss that its layers give
+    kernels.py     binary cross entropy and its gradient
+    weights.py     tensors in files
+"""

@@ -1,0 +1,1 @@
+"""`vaegen train`: the stages of a run (`run`), the loop that they share (`loop`), and the run's folder."""

@@ -1,0 +1,247 @@
+"""`vaegen train`: one folder holds one run, and running the same command again resumes it where it stopped."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from vaegen.errors import ConfigError
+
+from vaegen_training import data, presets
+from vaegen_training.config import TrainConfig, check_seed
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models import judge, kernels, latents, weights
+from vaegen_training.models.vae import Vae, VaeObjective
+from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
+from vaegen_training.prior.flow import painted_features
+from vaegen_training.prior.generator import distillation_pairs
+from vaegen_training.train import distributed
+from vaegen_training.train.loop import M, Stage, generator, run_stage
+from vaegen_training.train.previews import Previews
+from vaegen_training.train.run_folder import EXAMPLES, MODEL, SUMMARY, begin, build_networks, check
+
+FITTED = 20_000  # training digits that the features' mean and deviation are taken from
+PROBE = 64  # test digits that a run keeps
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a finished run came to."""
+
+    folder: Path
+    """The run's folder."""
+    figures: Mapping[str, Any]
+    """Final figures; losses in nats per image."""
+    seconds: float
+    """Time that this call took; a resumed run's earlier time is not in it."""
+
+
+def train(
+    kind: str,
+    *,
+    preset: str = "default",
+    out: str | Path,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    overrides: Mapping[str, str] | None = None,
+    verify_data: bool = True,
+    progress: bool = True,
+) -> TrainSummary:
+    """Train a model and its prior, or the judge; resume a run that was stopped.
+
+    In processes that torchrun started, all of which make this call, each computes its part of every batch, and the
+    first one writes the files.
+
+    Args:
+        kind: "continuous", "discrete", "joint" or "judge".
+        preset: "default" or "seed" (not for the judge).
+        out: The run's folder; made if missing.
+        data_dir: Folder with MNIST's idx files; None downloads them.
+        device: "auto" (CUDA if there is one), "cpu" or "cuda".
+        seed: Root of all randomness; None takes the preset's.
+        overrides: Settings that differ from the preset, `{"vae.epochs": "2"}`.
+        verify_data: Compare the files with MNIST's checksums; off for other digits in the same format.
+        progress: Show a bar on stderr, if that is a terminal.
+
+    Raises:
+        ConfigError: A setting is wrong, or the folder holds a run with other settings.
+        DataError: The data or a checkpoint cannot be read.
+        OutputError: The folder cannot be made or written.
+    """
+    started = time.monotonic()
+    folder = Path(out)
+    torch.set_flush_denormal(True)  # sparse strokes make many; they slow a CPU step by a tenth
+    config, settings = _settings(kind, preset, seed, overrides or {})
+    with distributed.process_group(_device(device)) as own:
+        check(folder, settings)
+        summary = folder / SUMMARY
+        if summary.exists():
+            return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
+        # Before the folder is made: where the data are missing, nothing is left behind.
+        mnist = _load(data_dir, verify=verify_data).to(own)
+        check_batches(config, len(mnist.train_images))
+        if distributed.RANK == 0:
+            begin(folder, settings)
+        if config is None:
+            figures = _train_judge(folder, mnist, seed or 0, own, progress=progress)
+        else:
+            figures = train_model(folder, config, mnist, own, progress=progress)
+        if distributed.RANK == 0:
+            weights.write_atomically(summary, (json.dumps(figures, indent=2) + "\n").encode())
+    return TrainSummary(folder, figures, time.monotonic() - started)
+
+
+def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, str]) -> tuple[TrainConfig | None, str]:
+    """Return a run's configuration, None for the judge, which has none, and the text of its `config.json`."""
+    if kind != "judge":
+        config = presets.preset(preset, kind).override(overrides)
+        if seed is not None:
+            config = dataclasses.replace(config, seed=seed)
+        return config, config.to_json()
+    if overrides:
+        raise ConfigError("the judge has no settings; leave --set away")
+    if preset != "default":
+        raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
+    check_seed(seed or 0)
+    return None, json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"unknown device {name!r}; choose from auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA device; use --device cpu")
+    if name == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    processes, devices = distributed.LOCAL_SIZE, torch.cuda.device_count()
+    if processes > devices:
+        raise ConfigError(
+            f"{processes} processes need a CUDA device each, and there are {devices}; "
+            f"use --nproc-per-node={devices}, or --device cpu"
+        )
+    return torch.device("cuda")
+
+
+def _load(data_dir: str | Path | None, *, verify: bool) -> Mnist:
+    if data_dir is not None:
+        return data.load(Path(data_dir), verify=verify)
+    if distributed.RANK:
+        distributed.wait()  # the first process downloads MNIST, the others find it
+    mnist = data.load(verify=verify)
+    if distributed.RANK == 0:
+        distributed.wait()
+    return mnist
+
+
+def check_batches(config: TrainConfig | None, items: int) -> None:
+    """Refuse batches that cannot be divided among the processes."""
+    if config is None:
+        batches = {"judge.batch": min(judge.JUDGE_STAGE.batch, items)}
+    else:
+        batches = {
+            "vae.batch": min(config.vae.batch, items),
+            "flow_stage.batch": min(config.flow_stage.batch, items),
+            "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
+        }
+    for name, images in batches.items():
+        if images % distributed.SIZE:
+            raise ConfigError(
+                f"{name}: {images} images cannot be divided among {distributed.SIZE} processes; "
+                "choose another --nproc-per-node, or another batch"
+            )
+
+
+def train_model(
+    folder: Path, config: TrainConfig, mnist: Mnist, device: torch.device, *, progress: bool
+) -> dict[str, Any]:
+    """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
+    vae, field, network = build_networks(config)
+    for module in (vae, field, network):
+        module.to(device)
+    reader = judge.load_judge().to(device)
+    items, space = len(mnist.train_images), network.space
+    previews = Previews(mnist)
+    seconds = {}
+
+    def run(stage: Stage[M]) -> M:
+        began = time.monotonic()
+        result = run_stage(stage, folder, seed=config.seed, device=device, progress=progress)
+        seconds[stage.name] = round(time.monotonic() - began, 1)
+        return result
+
+    objective = VaeObjective(vae, mnist, config, reader)
+    vae = run(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
+
+    first = torch.arange(min(items, FITTED), device=device)
+    space.fit(painted_features(vae, mnist, config, first, generator(device, config.seed, "features"))[0])
+    flow = FlowObjective(vae, field, space, mnist, config)
+    field = run(Stage("flow", field, flow, config.flow_stage, items))
+
+    path = folder / EXAMPLES
+    known = weights.read(path)[0]["target"] if path.exists() else None
+    pairs = distillation_pairs(
+        field,
+        space,
+        config.prior,
+        lambda start: generator(device, config.seed, "examples", start),
+        known,
+        progress=progress and distributed.RANK == 0,
+    )
+    if known is None and distributed.RANK == 0:
+        weights.write(path, {"target": pairs.target.half()}, {})
+    guided = GeneratorObjective(vae, network, reader, pairs, config)
+    network = run(
+        Stage(
+            "prior",
+            network,
+            guided,
+            config.prior_stage,
+            config.prior.examples,
+            lambda module, path: previews.samples(Prior(vae, module), config.prior.temperature, path),
+        )
+    )
+    if distributed.RANK == 0:
+        tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
+        tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
+        # An export has no data folder; its gate needs real digits.
+        tensors["probe"] = mnist.test_images[:PROBE]
+        weights.write(folder / MODEL, tensors, {"config": json.loads(config.to_json())})
+    return {**losses_on_test(vae, mnist), "seconds": seconds}
+
+
+@torch.no_grad()
+def losses_on_test(vae: Vae, mnist: Mnist, batch: int = 1000) -> dict[str, Any]:
+    """Measure the deterministic path on every test digit, each in its own fixed color.
+
+    Returns:
+        excess_bce (reconstruction on the deterministic path) and kl, nats per image, means over n digits.
+    """
+    n = len(mnist.test_images)
+    colors = paint.fixed_colors(n).to(mnist.test_images.device)
+    excess = kl = 0.0
+    for start in range(0, n, batch):
+        rows = slice(start, start + batch)
+        image = paint.paint(paint.to_float(mnist.test_images[rows]), colors[rows])
+        posterior = vae.encode(image)
+        prediction = vae.decode(latents.deterministic(posterior))
+        excess += float((kernels.bce(prediction, image) - kernels.entropy(image)).sum())
+        kl += float(latents.kl_divergence(posterior).sum())
+    return {"excess_bce": excess / n, "kl": kl / n, "n": n}
+
+
+def _train_judge(folder: Path, mnist: Mnist, seed: int, device: torch.device, *, progress: bool) -> dict[str, Any]:
+    torch.manual_seed(seed)
+    module = judge.Judge().to(device)
+    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
+    stage = Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
+    trained = run_stage(stage, folder, seed=seed, device=device, progress=progress)
+    if distributed.RANK == 0:
+        # Half precision: the judge travels in every wheel, and the export stores it so anyway.
+        half = {name: tensor.half() for name, tensor in trained.state_dict().items()}
+        weights.write(folder / judge.JUDGE, half, {"seed": seed})
+    return judge.accuracy(trained, mnist)
