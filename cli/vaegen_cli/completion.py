@@ -3,7 +3,7 @@
 import click
 from click.shell_completion import get_completion_class
 
-from vaegen_cli.settings import common_options, with_examples
+from vaegen_cli.options import common_options, with_examples
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -9,8 +9,15 @@ from pathlib import Path
 import click
 import vaegen
 
-from vaegen_cli.options import data_options, json_option, seed_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.options import (
+    Console,
+    common_options,
+    data_options,
+    json_option,
+    pass_console,
+    seed_option,
+    with_examples,
+)
 from vaegen_cli.train import training_extra
 
 
@@ -21,13 +28,13 @@ from vaegen_cli.train import training_extra
 @seed_option
 @json_option
 @common_options
-@pass_settings
+@pass_console
 @with_examples(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
     "vaegen evaluate runs/discrete-seed --n 3000 --json",
 )
 def evaluate(
-    settings: Settings,
+    console: Console,
     models: tuple[str, ...],
     data_dir: Path | None,
     no_verify: bool,
@@ -50,7 +57,7 @@ def evaluate(
             with as_bundle(model) as bundle:
                 found.append(
                     evaluation.evaluate(
-                        bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=settings.live
+                        bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
                     )
                 )
         if as_json:

@@ -20,12 +20,19 @@ class Loading(threading.Thread):
         self._error: BaseException | None = None
 
     def run(self) -> None:
-        """Load it."""
-        from vaegen.model import load
+        """Load it as `vaegen.load` does, but read and check the files before the first import waits for numpy."""
+        from vaegen import bundle
 
         name_or_path, threads, graphs = self._wanted
         try:
-            self._model = load(name_or_path, threads=threads, warm_up=graphs)
+            found = bundle.read(bundle.find(name_or_path))
+            from vaegen.session import Sessions
+
+            sessions = Sessions(found, threads)
+            sessions.open(graphs)
+            from vaegen.model import Model
+
+            self._model = Model(sessions)
         except BaseException as error:  # noqa: BLE001, whatever it is, `result` raises it
             self._error = error
 

@@ -1,22 +1,93 @@
-"""What several verbs share: the model and seed options, and the lists of digits and colors."""
+"""What the verbs share: their options, the console they speak to, and the exit codes.
 
-import re
-from collections.abc import Sequence
+`vaegen --help` loads this and click alone, so it imports little.
+"""
+
+import enum
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 import vaegen
-from vaegen.errors import RequestError
-from vaegen.spec import DIGITS
-
-from vaegen_cli.output import FORMATS
-from vaegen_cli.settings import Decorated
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-_COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+Format = Literal["png", "npy"]
+FORMATS: tuple[Format, ...] = ("png", "npy")
+
+
+class ExitCode(enum.IntEnum):
+    """What the exit of `vaegen` tells its caller."""
+
+    DONE = 0
+    SOME_FAILED = 1
+    WRONG_USAGE = 2
+    BAD_BUNDLE = 3
+    NOTHING_DONE = 4
+    INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program that Ctrl-C ended
+    PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise for the left side of `vaegen ... | head -1`
+
+
+@dataclass
+class Console:
+    """What -v, -q and --debug set, before or after the verb."""
+
+    verbosity: int = 0
+    """-1 errors only, 0 results and messages, 1 details."""
+    debug: bool = False
+    """Whether an error shows its traceback."""
+
+    def say(self, message: str, *, level: int = 0) -> None:
+        """Write one line to stderr unless the verbosity is below `level`."""
+        if self.verbosity >= level:
+            click.echo(message, err=True)
+
+    @property
+    def live(self) -> bool:
+        """Whether bars and previews are wanted: stderr is a terminal and -q was not given."""
+        return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+pass_console = click.make_pass_decorator(Console, ensure=True)
+
+
+def _set(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Set one of -v, -q and --debug in the console."""
+    if value and parameter.name == "debug":
+        context.ensure_object(Console).debug = True
+    elif value:
+        context.ensure_object(Console).verbosity = 1 if parameter.name == "verbose" else -1
+
+
+def common_options(command: Decorated) -> Decorated:
+    """Add -v, -q and --debug, on the group and on every verb, so that they work in both places."""
+    for *names, text in (
+        ("--debug", "Show the traceback of an error."),
+        ("-q", "--quiet", "Show no messages but errors."),
+        ("-v", "--verbose", "Show details."),
+    ):
+        option = click.option(*names, is_flag=True, expose_value=False, is_eager=True, callback=_set, help=text)
+        command = option(command)
+    return command
+
+
+def with_examples(*lines: str) -> Callable[[Decorated], Decorated]:
+    """Show command lines right below the first paragraph of a verb's help."""
+
+    def decorate(verb: Decorated) -> Decorated:
+        summary, _, details = inspect.cleandoc(verb.__doc__ or "").partition("\n\n")
+        block = "\n  ".join(["\b\nExamples:", *lines])  # click leaves a paragraph that begins with \b as it is
+        verb.__doc__ = "\n\n".join([summary, block, details])
+        return verb
+
+    return decorate
 
 
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
@@ -68,46 +139,3 @@ format_option = click.option(
 scale_option = click.option(
     "--scale", type=click.IntRange(1, 64), default=1, show_default=True, metavar="N", help="Enlarge N times, sharply."
 )
-
-
-class Color(NamedTuple):
-    """A color as the user wrote it and as the model gets it."""
-
-    text: str
-    """The request: "red", "#ff8000", "hsl(30,100%,50%)"."""
-    rgb: tuple[int, int, int]
-    """0 to 255 each."""
-
-
-def read_digits(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[int]:
-    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture.
-
-    Raises:
-        RequestError: A part is neither a digit 0-9 nor a rising range of them.
-    """
-    digits: list[int] = []
-    for part in ",".join(values).split(",") if values else []:
-        match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise RequestError(
-                f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}, such as 3, 0-9 or 1,3,5"
-            )
-        digits.extend(range(first, last + 1))
-    return digits
-
-
-def read_colors(values: Sequence[str]) -> list[Color]:
-    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`.
-
-    Commas inside parentheses belong to the color.
-
-    Raises:
-        RequestError: A color is unknown, or too dark to be seen on black.
-    """
-    if not values:
-        return []
-    from vaegen.color import parse_color
-
-    texts = [text.strip() for value in values for text in _COMMA_OUTSIDE_PARENTHESES.split(value)]
-    return [Color(text, parse_color(text)) for text in texts]

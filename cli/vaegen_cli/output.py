@@ -1,39 +1,101 @@
 """Where results go: names and checks before any work, whole files, and bytes that are kept off the screen."""
 
 import os
-import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
-Format = Literal["png", "npy"]
-FORMATS: tuple[Format, ...] = ("png", "npy")
+from vaegen_cli.options import FORMATS, Format
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_IMAGES = 100_000  # held at once, 235 MB
 MAX_ENLARGED = 2**30  # bytes of pixels in one file
 PIPE = "-"  # the file name that means stdout
 
 
-def file_stem(color: str, digit: int) -> str:
-    """Name an image by what was asked for.
+class Output(NamedTuple):
+    """Where the images of one call go."""
 
-    Args:
-        color: As the user wrote it. The `#` of a hex color is dropped; other characters than letters, digits and
-            dots become `-`, one for a run of them.
-        digit: 0 to 9.
+    place: str
+    """As -o names it."""
+    is_file: bool
+    """Whether `place` is a file; else a folder, or PIPE."""
+    format: Format
+    together: bool
+    """Whether one file holds all images, as a sheet or an array; else each has its own."""
 
-    Returns:
-        "red-3", "ff8000-3", "hsl-30-100-50-3".
+    @property
+    def is_folder(self) -> bool:
+        """Whether the files get names of their own."""
+        return not self.is_file and self.place != PIPE
+
+    def check_fit(self, n: int, scale: int, advice: str) -> None:
+        """Check, before they are drawn, that n images go where they are to go.
+
+        Args:
+            n: Images in all.
+            scale: As given to --scale.
+            advice: What to do when there are too many for one file.
+
+        Raises:
+            RequestError: Each needs a file and there is one, or enlarged they take more than MAX_ENLARGED.
+        """
+        if not self.together and n > 1 and not self.is_folder:
+            raise RequestError(f"{n} images do not fit in one PNG file; add --grid or --format npy, or {advice}")
+        if self.together and n * SIDE * SIDE * CHANNELS * scale**2 > MAX_ENLARGED:
+            raise RequestError(
+                f"{n} images enlarged {scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
+            )
+
+    def targets(self, names: Sequence[str | Path], *, force: bool) -> list[Path | None]:
+        """Return the file of each name, the one file that -o names, or None for stdout; see `check_targets`."""
+        if self.place == PIPE:
+            return [None]
+        targets = [Path(self.place)] if self.is_file else [Path(self.place, name) for name in names]
+        check_targets(targets, force=force)
+        return list(targets)
+
+    def encode(self, picture: "NDArray[np.uint8]", facts: Mapping[str, Any]) -> bytes:
+        """Return the bytes of a file; of a PNG with the facts as text chunks."""
+        import numpy as np
+        from vaegen.images import encode_png
+
+        if self.format == "png":
+            return encode_png(picture, {f"vaegen:{name}": str(value) for name, value in facts.items()})
+        stream = BytesIO()
+        np.save(stream, picture, allow_pickle=False)
+        return stream.getvalue()
+
+
+def plan_output(out: str, chosen: Format | None, *, grid: bool, as_json: bool) -> Output:
+    """Decide where images go by -o, --format, --grid and --json.
+
+    Raises:
+        RequestError: They contradict each other.
     """
-    word = re.sub(r"[^A-Za-z0-9.]+", "-", color.removeprefix("#")).strip("-")
-    return f"{word}-{digit}"
+    if out == PIPE:
+        if as_json:
+            raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
+        refuse_terminal()
+    is_file = out != PIPE and names_file(out)
+    suffix = Path(out).suffix.lower().removeprefix(".") if is_file else None
+    if chosen and suffix and suffix != chosen:
+        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
+    format_: Format = chosen or ("npy" if suffix == "npy" else "png")
+    return Output(out, is_file, format_, grid or format_ == "npy")
 
 
 def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:
-    """Tell whether an output path names a file: it ends in one of the formats and is no folder.
+    """Return whether an output path names a file: it ends in one of the formats and is not a folder.
 
     Raises:
         RequestError: It has another suffix, so that neither a file nor a new folder is clearly meant, or is empty, as
@@ -78,67 +140,6 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         check_free(path, force=force)
 
 
-def write(path: Path, data: bytes, *, force: bool) -> None:
-    """Write a file, whole or not at all, and the folders above it.
-
-    Raises:
-        OutputError: It exists (and `force` is off) or cannot be written.
-    """
-    from vaegen.files import write_file
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{path.parent}': {error.strerror or error}") from error
-    write_file(path, data, force=force)
-
-
-def write_stdout(data: bytes) -> None:
-    """Write image bytes to stdout."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def choose_format(out: str | None, chosen: Format | None) -> tuple[bool, Format]:
-    """Tell whether `-o` names a file, and the format that it and `--format` ask for.
-
-    Raises:
-        RequestError: The two contradict each other.
-    """
-    is_file = out is not None and out != PIPE and names_file(out)
-    suffix = Path(out).suffix.lower().removeprefix(".") if out is not None and is_file else None
-    if chosen and suffix and suffix != chosen:
-        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-    return is_file, chosen or ("npy" if suffix == "npy" else "png")
-
-
-def check_scale(images: int, scale: int) -> None:
-    """Check that images, enlarged, fit in memory, before they are drawn.
-
-    Args:
-        images: In one file.
-        scale: As given to --scale.
-
-    Raises:
-        RequestError: They take more than MAX_ENLARGED.
-    """
-    if images * SIDE * SIDE * CHANNELS * scale**2 > MAX_ENLARGED:
-        raise RequestError(
-            f"{images} images enlarged {scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
-        )
-
-
-def claim_stdout(*, as_json: bool) -> None:
-    """Keep stdout for image bytes alone, for a verb with `-o -`.
-
-    Raises:
-        RequestError: `--json` wants stdout too, or it is a terminal.
-    """
-    if as_json:
-        raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
-    refuse_terminal()
-
-
 def refuse_terminal() -> None:
     """Keep image bytes off the screen.
 
@@ -147,3 +148,22 @@ def refuse_terminal() -> None:
     """
     if sys.stdout.isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
+
+
+def write(target: Path | None, data: bytes, *, force: bool) -> None:
+    """Write a file, whole or not at all, and the folders above it; None for stdout.
+
+    Raises:
+        OutputError: It exists (and `force` is off) or cannot be written.
+    """
+    if target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from vaegen.files import write_file
+
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder '{target.parent}': {error.strerror or error}") from error
+    write_file(target, data, force=force)

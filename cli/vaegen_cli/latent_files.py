@@ -58,7 +58,7 @@ def parse_latent(text: str, spec: LatentSpec) -> list[float]:
 
 
 def _parse(text: str, spec: LatentSpec) -> list[float]:
-    """Read one latent; gives another number of values than L, or raises ValueError, where the text does not fit."""
+    """Read one latent; where the text does not fit, return another number of values than L or raise ValueError."""
     z, (n, k) = spec.continuous, spec.categorical
     left, semicolon, right = text.partition(";")
     count = len(left.split(","))
@@ -164,7 +164,7 @@ def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:
 
 
 def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
-    """Give arrays as the bytes of a .npz file, the same bytes for the same arrays."""
+    """Return arrays as the bytes of a .npz file, the same bytes for the same arrays."""
     import numpy as np
 
     stream = BytesIO()
@@ -173,7 +173,7 @@ def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
 
 
 def encode_lines(arrays: "dict[str, NDArray[Any]]") -> str:
-    """Give arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
+    """Return arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
     keys = {"names": "name", "latents": "latent"}
     columns = {keys.get(name, name): array for name, array in arrays.items()}
     n = len(arrays["names"])

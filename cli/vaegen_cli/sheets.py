@@ -1,9 +1,8 @@
-"""What images look like together: arrays, sheets, larger pixels, and the preview on a terminal."""
+"""What images look like together: sheets, larger pixels, and the preview on a terminal."""
 
 import itertools
 import os
 import sys
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from vaegen.spec import SIDE
@@ -11,15 +10,6 @@ from vaegen.spec import SIDE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-def encode_npy(array: "NDArray[np.uint8]") -> bytes:
-    """Give an array as the bytes of a .npy file."""
-    import numpy as np
-
-    stream = BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
 
 
 def enlarge(images: "NDArray[np.uint8]", scale: int) -> "NDArray[np.uint8]":
