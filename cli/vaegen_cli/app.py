@@ -6,15 +6,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
 
-from vaegen_cli.options import Console, ExitCode, common_options, with_examples
-
-if TYPE_CHECKING:
-    from logging import LogRecord
+from vaegen_cli.console import Console, ExitCode, common_options
 
 VERBS = {
     "sample": "Draw digits in colors.",
@@ -34,7 +31,14 @@ VERBS = {
 """Each verb with the first sentence of its help, so that `vaegen --help` loads none of them."""
 
 # The module of a verb that is not named like it.
-_HOME = {"decode": "codec", "encode": "codec", "export": "train", "info": "describe", "models": "describe"}
+_HOME = {
+    "completion": "app",
+    "decode": "codec",
+    "encode": "codec",
+    "export": "train",
+    "info": "describe",
+    "models": "describe",
+}
 
 
 class Verbs(click.Group):
@@ -80,7 +84,10 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
     commands={name: click.Command(name, help=summary) for name, summary in VERBS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@common_options
+@common_options(
+    "vaegen sample --color red --digit 3",
+    "vaegen reconstruct red-3.png again.png",
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -89,16 +96,38 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
     callback=_show_version,
     help="Show the version and exit.",
 )
-@with_examples(
-    "vaegen sample --color red --digit 3",
-    "vaegen reconstruct red-3.png again.png",
-)
 def cli() -> None:
     """Colored digits from small VAEs: sample, reconstruct, train, export and evaluate them.
 
     Results go to stdout, messages to stderr. Exit codes: 0 done, 1 some inputs failed, 2 wrong usage,
     3 bundle broken or tampered with, 4 nothing could be done.
     """
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@common_options(
+    "vaegen completion bash",
+    "vaegen completion fish",
+)
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a shell's completion script.
+
+    \b
+    To have it in every new shell:
+      bash   vaegen completion bash > ~/.vaegen.bash; echo '. ~/.vaegen.bash' >> ~/.bashrc
+      zsh    vaegen completion zsh > ~/.vaegen.zsh; echo '. ~/.vaegen.zsh' >> ~/.zshrc (after compinit)
+      fish   vaegen completion fish > ~/.config/fish/completions/vaegen.fish
+    The script asks this command for the choices, so it need not be made again after an upgrade. bash 4.4 or newer.
+    """  # noqa: D301, click takes the character itself
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"this version of click has no completion for {shell}")
+    # The name of the variable is click's own convention for a program called vaegen.
+    click.echo(kind(context.find_root().command, {}, "vaegen", "_VAEGEN_COMPLETE").source())
 
 
 def exit_code(error: VaegenError) -> ExitCode:
@@ -182,13 +211,11 @@ def _log_to_stderr(console: Console) -> Iterator[None]:
     """Show what the libraries log, for the time of one run: `main` may be called many times in a process."""
     import logging
 
-    def wanted(record: "LogRecord") -> bool:
-        # Asked at each record, because -v may stand behind the verb, which is read after this was set up.
-        return record.levelno >= {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}[console.verbosity]
-
+    least = {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("vaegen: %(message)s"))
-    handler.addFilter(wanted)
+    # The verbosity of this moment: -v may stand behind the verb, which is read after this was set up.
+    handler.addFilter(lambda record: record.levelno >= least[console.verbosity])
     logger = logging.getLogger("vaegen")
     level = logger.level
     logger.addHandler(handler)

@@ -19,7 +19,8 @@ import click
 import vaegen
 from vaegen.errors import BundleError, RequestError
 
-from vaegen_cli.options import Console, common_options, complete_models, json_option, pass_console, with_examples
+from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.options import complete_models, json_option
 
 if TYPE_CHECKING:
     from vaegen import Model
@@ -71,11 +72,7 @@ class Advice:
 
 
 def _read_numbers(_context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...] | None:
-    """Read a list of whole numbers, such as 1,8,64.
-
-    Raises:
-        RequestError: It is something else.
-    """
+    """Read a list of whole numbers, such as 1,8,64."""
     if text is None:
         return None
     parts = [part.strip() for part in text.split(",")]
@@ -109,12 +106,11 @@ def _read_numbers(_context: click.Context, parameter: click.Parameter, text: str
     help="Time for each measurement.",
 )
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen bench",
     "vaegen bench continuous --batch 1,64 --threads 1,2,4 --json",
 )
+@pass_console
 def bench(
     console: Console,
     model: str,
@@ -133,6 +129,7 @@ def bench(
     def step(what: str) -> None:
         console.say(f"vaegen: measuring {what}", level=0 if console.live else 1)
 
+    import onnxruntime
     from vaegen.bundle import find
 
     path = find(model).absolute()
@@ -154,7 +151,14 @@ def bench(
     if os.name == "posix":
         memory = {"first_image": _peak_mb(path, 1), "largest_batch": _peak_mb(path, max(batches))}
     advice = _advise(warm, throughput)
-    device = _device(cpus)
+    device = {
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpus": cpus,
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        "vaegen": vaegen.__version__,
+    }
     if as_json:
         facts = {
             "model": name,
@@ -180,20 +184,6 @@ def bench(
         click.echo(f"{row.threads:>7}  {row.batch:>5}  {row.sample:>10,.0f}  {row.reconstruct:>13,.0f}")
     many = f"many images: {advice.threads_for_many} threads, {advice.batch} in a call"
     click.echo(f"advice  {advice.flags}; {many}")
-
-
-def _device(cpus: int) -> dict[str, str | int]:
-    """Return what the figures belong to."""
-    import onnxruntime
-
-    return {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cpus": cpus,
-        "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
-        "vaegen": vaegen.__version__,
-    }
 
 
 def _times(call: Callable[[int], object], seconds: float) -> list[float]:

@@ -10,23 +10,12 @@ import click
 import vaegen
 from vaegen.errors import ImageError, RequestError
 
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console
 from vaegen_cli.latent_files import Latents, encode_lines, encode_npz, parse_latent, read_latents
 from vaegen_cli.libraries import load_libraries
-from vaegen_cli.options import (
-    Console,
-    ExitCode,
-    Format,
-    common_options,
-    force_option,
-    format_option,
-    json_option,
-    model_options,
-    pass_console,
-    scale_option,
-    with_examples,
-)
-from vaegen_cli.output import MAX_IMAGES, PIPE, check_targets, names_file, plan_output, write
-from vaegen_cli.sheets import enlarge, preview, sheet
+from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
+from vaegen_cli.output import MAX_IMAGES, PIPE, Output, check_targets, names_file, write
+from vaegen_cli.sheets import preview, sheet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,12 +41,11 @@ DECODED = 4096  # likewise, where each has its own file
 @click.option("--posterior", is_flag=True, help="Add the posterior's mean and log-variance, and its logits.")
 @model_options
 @force_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen encode red-3.png",
     "vaegen encode digits/ -o latents.npz --model continuous",
 )
+@pass_console
 def encode(
     console: Console, sources: tuple[Path, ...], out: str, posterior: bool, model: str, threads: int, force: bool
 ) -> ExitCode:
@@ -81,11 +69,10 @@ def encode(
     with vaegen.load(model, threads=threads) as loaded:
         for at in range(0, len(images), ENCODED):
             part = _encode(loaded, images[at : at + ENCODED], failures, posterior=posterior)
-            if not part:
-                continue
-            if target is None:
+            if part and target is None:
                 click.echo(encode_lines(part), nl=False)
-            parts.append(part if target else {"names": part["names"]})
+            elif part:
+                parts.append(part)
     for failure in failures:
         console.say(f"vaegen: {failure}", level=-1)
     done = len(images) - len(failures)
@@ -103,11 +90,7 @@ def encode(
 
 
 def _find(sources: Sequence[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield the name and path of each image.
-
-    Raises:
-        RequestError: A folder cannot be listed or holds no images.
-    """
+    """Yield the name and path of each image."""
     for source in sources:
         if os.path.isdir(source):  # noqa: PTH112, Path.is_dir raises where a name is too long or a folder closed
             from vaegen.folder.listing import images_in
@@ -150,27 +133,15 @@ def _encode(
     metavar="NUMBERS",
     help='A latent written out, as "0.3,-1.2", "4:1.5,7:-2" or "0.3,-1.2;7,0"; repeatable.',
 )
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(),
-    default=".",
-    metavar="FILE|FOLDER|-",
-    help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
-)
-@format_option
-@click.option("--grid", is_flag=True, help="One sheet of all images, as near a square as it goes.")
-@scale_option
+@image_options(grid="One sheet of all images, as near a square as it goes.")
 @model_options
 @force_option
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen decode latents.npz --grid -o sheet.png",
     "vaegen decode --model continuous --latent '0:1.5,7:-2' -o picked.png",
 )
+@pass_console
 def decode(
     console: Console,
     source: Path | None,
@@ -195,29 +166,22 @@ def decode(
     """
     if (source is None) == (not texts):
         raise RequestError("give a file of latents or --latent, one of the two")
-    output = plan_output(out, chosen, grid=grid, as_json=as_json)
+    output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     load_libraries()
     with vaegen.load(model, threads=threads) as loaded:
         latents = _latents(loaded, source, texts)
         n = len(latents.values)
         if output.together and n > MAX_IMAGES:
             raise RequestError(f"{n} images are too many for one file; the most is {MAX_IMAGES}")
-        output.check_fit(n, scale, "name a folder")
-        names: list[Path] = []
-        if output.is_folder:
-            names = [Path(f"latents.{output.format}")] if output.together else _names(latents)
-        targets = output.targets(names, force=force)
+        targets = output.plan(n, lambda: _names(latents, output), "name a folder")
         facts = {"model": loaded.spec.name, "version": vaegen.__version__}
-        for row, picture in _pictures(console, loaded, latents.values, grid=grid, together=output.together):
-            written_out = {"latent": texts[row]} if texts else {}
-            data = output.encode(enlarge(picture, scale), {**facts, "index": row, **written_out})
-            write(targets[row], data, force=force)
-            if targets[row] and not as_json:
-                click.echo(targets[row])
+        pictures = (
+            (picture, {**facts, "index": row, **({"latent": texts[row]} if texts else {})})
+            for row, picture in enumerate(_pictures(console, loaded, latents, output, grid=grid))
+        )
+        output.write(targets, pictures)
         if as_json:
-            # One file holds all, or each image has its own.
-            files = targets * n if output.together else targets
-            images = [{"file": str(file), "index": row} for row, file in enumerate(files)]
+            images = [{"file": file, "index": row} for row, file in enumerate(output.files(targets, n))]
             click.echo(json.dumps({**facts, "images": images}))
 
 
@@ -234,15 +198,17 @@ def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Laten
     return Latents(check_latents(latents.values, model.spec.latent.size), latents.names)
 
 
-def _names(latents: Latents) -> list[Path]:
+def _names(latents: Latents, output: Output) -> list[str]:
     """Name the files: by the latents' own names with another suffix, or by numbers.
 
     Raises:
         RequestError: A name leads out of the folder; files from elsewhere are not to choose where we write.
     """
     n = len(latents.values)
+    if output.together:
+        return [f"latents.{output.format}"]
     if not latents.names:
-        return [Path("latent.png")] if n == 1 else [Path(f"latent-{row:03d}.png") for row in range(n)]
+        return ["latent.png"] if n == 1 else [f"latent-{row:03d}.png" for row in range(n)]
     files = []
     for name in latents.names:
         path = PurePosixPath(name.replace("\\", "/"))
@@ -250,20 +216,20 @@ def _names(latents: Latents) -> list[Path]:
             raise RequestError(
                 f"the name {name!r} leads out of the target folder; -o FILE.npy or --grid needs no names"
             )
-        files.append(Path(path.with_suffix(".png")))
+        files.append(str(path.with_suffix(".png")))
     return files
 
 
 def _pictures(
-    console: Console, model: "Model", values: "NDArray[np.floating[Any]]", *, grid: bool, together: bool
-) -> "Iterator[tuple[int, NDArray[np.uint8]]]":
-    """Decode batch by batch; yield the number and content of each file."""
-    size = len(values) if together else DECODED
-    for at in range(0, len(values), size):
-        images = model.decode(values[at : at + size])
+    console: Console, model: "Model", latents: Latents, output: Output, *, grid: bool
+) -> "Iterator[NDArray[np.uint8]]":
+    """Decode batch by batch; yield the content of each file."""
+    size = len(latents.values) if output.together else DECODED
+    for at in range(0, len(latents.values), size):
+        images = model.decode(latents.values[at : at + size])
         if at == 0 and console.live and (blocks := preview(images)):
             click.echo(blocks, err=True)
-        if together:
-            yield 0, sheet(images, 1, 1) if grid else images
+        if output.together:
+            yield sheet(images, 1, 1) if grid else images
         else:
-            yield from enumerate(images, at)
+            yield from images

@@ -8,17 +8,17 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
-from vaegen_cli.options import Console, common_options, complete_models, json_option, pass_console, with_examples
+from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.options import complete_models, json_option
 
 
 @click.command()
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen models",
     "vaegen models --json",
 )
+@pass_console
 def models(console: Console, as_json: bool) -> None:
     """List the models in this installation."""
     manifests = []
@@ -43,8 +43,7 @@ def models(console: Console, as_json: bool) -> None:
 @click.command()
 @click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
-@common_options
-@with_examples(
+@common_options(
     "vaegen info joint",
     "vaegen info ./my-bundle --json",
 )

@@ -9,15 +9,8 @@ from pathlib import Path
 import click
 import vaegen
 
-from vaegen_cli.options import (
-    Console,
-    common_options,
-    data_options,
-    json_option,
-    pass_console,
-    seed_option,
-    with_examples,
-)
+from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.options import data_options, json_option, seed_option
 from vaegen_cli.train import training_extra
 
 
@@ -27,12 +20,11 @@ from vaegen_cli.train import training_extra
 @click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
 @seed_option
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
     "vaegen evaluate runs/discrete-seed --n 3000 --json",
 )
+@pass_console
 def evaluate(
     console: Console,
     models: tuple[str, ...],

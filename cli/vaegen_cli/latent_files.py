@@ -38,10 +38,6 @@ def parse_latent(text: str, spec: LatentSpec) -> list[float]:
     - `;7,0` or `7,0`: the classes alone, for a model without continuous coordinates;
     - all L numbers, one-hots or soft codes written out.
 
-    Args:
-        text: The spelling.
-        spec: Z, N and K of the model.
-
     Returns:
         L numbers.
 
@@ -150,9 +146,9 @@ def _read_lines(path: Path) -> Latents:
                 names.append(str(entry.get("name", "")))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-    if not rows or len({row.shape for row in rows}) > 1:
-        raise DataError(f"cannot read '{path}': " + ("latents of several lengths" if rows else "it holds no latents"))
-    return _checked(path, np.stack(rows), tuple(names) if all(names) else ())
+    if len({row.shape for row in rows}) > 1:
+        raise DataError(f"cannot read '{path}': latents of several lengths")
+    return _checked(path, np.array(rows), tuple(names) if all(names) else ())
 
 
 def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:

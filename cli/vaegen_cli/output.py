@@ -3,11 +3,12 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
+import click
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
@@ -17,81 +18,83 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Picture = tuple[NDArray[np.uint8], Mapping[str, Any]]  # what a file shows, and what is known of it
+
 MAX_IMAGES = 100_000  # held at once, 235 MB
 MAX_ENLARGED = 2**30  # bytes of pixels in one file
 PIPE = "-"  # the file name that means stdout
 
 
-class Output(NamedTuple):
-    """Where the images of one call go."""
+class Output:
+    """Where the images of one call go, and how."""
 
-    place: str
-    """As -o names it."""
-    is_file: bool
-    """Whether `place` is a file; else a folder, or PIPE."""
-    format: Format
-    together: bool
-    """Whether one file holds all images, as a sheet or an array; else each has its own."""
+    def __init__(self, out: str, chosen: Format | None, *, grid: bool, scale: int, force: bool, as_json: bool) -> None:
+        """Read -o, --format, --grid, --scale, --force and --json; raises RequestError where they contradict."""
+        if out == PIPE:
+            if as_json:
+                raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
+            refuse_terminal()
+        self._place, self._is_file = out, out != PIPE and names_file(out)
+        suffix = Path(out).suffix.lower().removeprefix(".") if self._is_file else None
+        if chosen and suffix and suffix != chosen:
+            raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
+        self.format: Format = chosen or ("npy" if suffix == "npy" else "png")
+        self.together = grid or self.format == "npy"
+        """Whether one file holds all images, as a sheet or an array; else each has its own."""
+        self._scale, self._force, self._show = scale, force, not as_json
 
-    @property
-    def is_folder(self) -> bool:
-        """Whether the files get names of their own."""
-        return not self.is_file and self.place != PIPE
-
-    def check_fit(self, n: int, scale: int, advice: str) -> None:
-        """Check, before they are drawn, that n images go where they are to go.
+    def plan(self, n: int, names: Callable[[], Sequence[str]], advice: str) -> list[Path | None]:
+        """Return the files of n images, one or n; None stands for stdout.
 
         Args:
             n: Images in all.
-            scale: As given to --scale.
+            names: Called for the files' names where -o is a folder.
             advice: What to do when there are too many for one file.
 
         Raises:
-            RequestError: Each needs a file and there is one, or enlarged they take more than MAX_ENLARGED.
+            RequestError: They do not fit in one file, or in memory once enlarged.
+            OutputError: As `check_targets` says.
         """
-        if not self.together and n > 1 and not self.is_folder:
+        if not self.together and n > 1 and (self._is_file or self._place == PIPE):
             raise RequestError(f"{n} images do not fit in one PNG file; add --grid or --format npy, or {advice}")
-        if self.together and n * SIDE * SIDE * CHANNELS * scale**2 > MAX_ENLARGED:
+        if self.together and n * SIDE * SIDE * CHANNELS * self._scale**2 > MAX_ENLARGED:
             raise RequestError(
-                f"{n} images enlarged {scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
+                f"{n} images enlarged {self._scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
             )
-
-    def targets(self, names: Sequence[str | Path], *, force: bool) -> list[Path | None]:
-        """Return the file of each name, the one file that -o names, or None for stdout; see `check_targets`."""
-        if self.place == PIPE:
+        if self._place == PIPE:
             return [None]
-        targets = [Path(self.place)] if self.is_file else [Path(self.place, name) for name in names]
-        check_targets(targets, force=force)
-        return list(targets)
+        place = Path(self._place)
+        targets = [place] if self._is_file else [place / name for name in names()]
+        check_targets(targets, force=self._force)
+        return [*targets]
 
-    def encode(self, picture: "NDArray[np.uint8]", facts: Mapping[str, Any]) -> bytes:
-        """Return the bytes of a file; of a PNG with the facts as text chunks."""
-        import numpy as np
+    def write(
+        self, targets: Sequence[Path | None], pictures: "Iterable[tuple[NDArray[np.uint8], Mapping[str, Any]]]"
+    ) -> None:
+        """Write each picture, enlarged, to its target, a PNG with its facts as text chunks; print the targets."""
         from vaegen.images import encode_png
 
-        if self.format == "png":
-            return encode_png(picture, {f"vaegen:{name}": str(value) for name, value in facts.items()})
-        stream = BytesIO()
-        np.save(stream, picture, allow_pickle=False)
-        return stream.getvalue()
+        for target, (picture, facts) in zip(targets, pictures, strict=True):
+            large = picture.repeat(self._scale, axis=-3).repeat(self._scale, axis=-2)  # each pixel becomes a square
+            if self.format == "npy":
+                data = _encode_npy(large)
+            else:
+                data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
+            write(target, data, force=self._force)
+            if self._show and target is not None:
+                click.echo(target)
+
+    def files(self, targets: Sequence[Path | None], n: int) -> list[str]:
+        """Return the file of each of n images."""
+        return [str(target) for target in targets] * (n if self.together else 1)
 
 
-def plan_output(out: str, chosen: Format | None, *, grid: bool, as_json: bool) -> Output:
-    """Decide where images go by -o, --format, --grid and --json.
+def _encode_npy(array: "NDArray[np.uint8]") -> bytes:
+    import numpy as np
 
-    Raises:
-        RequestError: They contradict each other.
-    """
-    if out == PIPE:
-        if as_json:
-            raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
-        refuse_terminal()
-    is_file = out != PIPE and names_file(out)
-    suffix = Path(out).suffix.lower().removeprefix(".") if is_file else None
-    if chosen and suffix and suffix != chosen:
-        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-    format_: Format = chosen or ("npy" if suffix == "npy" else "png")
-    return Output(out, is_file, format_, grid or format_ == "npy")
+    stream = BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
 
 
 def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:

@@ -2,35 +2,28 @@
 
 import sys
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vaegen_cli.options import Console
+from vaegen_cli.console import Console
 
 if TYPE_CHECKING:
     from vaegen import Outcome
 
 EVERY = 5.0  # seconds between two lines
 FRAME = 0.1  # seconds between two drawings of the bar
-SHOWN = 20  # failures that are told one by one without -v, if a report has them all
+SHOWN = 20  # failures shown one by one without -v, if a report has them all
 
 
 class Progress:
     """What a folder's run shows on its way; the sum comes however the run ends."""
 
     def __init__(self, console: Console, *, reported: bool) -> None:
-        """Begin.
-
-        Args:
-            console: Verbosity.
-            reported: Whether a report has every failure, so that not all need to be told here.
-        """
+        """Begin; where failures are `reported` in a file, not all of them are shown too."""
         self._console = console
         self._most = SHOWN if reported and console.verbosity <= 0 else None
         self._bar: Any = None
-        self._open = ExitStack()
         self._planned: int | None = None
         self.written = self.skipped = self.failed = 0
         self._began = self._shown = time.monotonic()
@@ -44,14 +37,14 @@ class Progress:
         self._planned = planned
         self._began = self._shown = time.monotonic()
         if self._console.live:
-            bar: Any = click.progressbar(
+            self._bar = click.progressbar(
                 length=planned,
                 label="reconstruct",
                 file=sys.stderr,
                 show_pos=True,
                 item_show_func=lambda _: self._rate(),
             )
-            self._bar = self._open.enter_context(bar)
+            self._bar.render_progress()
 
     def on_outcome(self, outcome: "Outcome") -> None:
         """Count one file."""
@@ -76,7 +69,7 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._draw()
-        self._open.close()
+            self._bar.render_finish()
         if self._most is not None and self.failed > self._most:
             self._console.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
         if self._planned is not None:

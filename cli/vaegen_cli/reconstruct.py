@@ -12,18 +12,9 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console
 from vaegen_cli.libraries import load_libraries, loading
-from vaegen_cli.options import (
-    Console,
-    ExitCode,
-    common_options,
-    force_option,
-    json_option,
-    model_options,
-    pass_console,
-    seed_option,
-    with_examples,
-)
+from vaegen_cli.options import force_option, json_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress
 from vaegen_cli.sheets import preview
@@ -125,12 +116,11 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
     help="Note what becomes of each file of a folder, a line of JSON each.",
 )
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen reconstruct red-3.png again.png",
     "vaegen reconstruct digits/ again/ --model discrete --report again.jsonl",
 )
+@pass_console
 def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     """Encode and decode an image, every image of a folder, or those of a list.
 
@@ -174,9 +164,9 @@ def _file(console: Console, options: Options) -> ExitCode:
         _show_plan([(source, target or Path(PIPE))], as_json=options.as_json)
         return ExitCode.DONE
     graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
-    with loading(options.model, options.threads, graphs) as future:
+    with loading(options.model, options.threads, graphs) as loaded_model:
         image = vaegen.read_image(source, invert=options.invert)
-    with future.result() as model:
+    with loaded_model() as model:
         result = model.reconstruct(image[None], options.stochastic, options.seed)[0]
     import numpy as np
     from vaegen.images import encode_image

@@ -7,18 +7,9 @@ from pathlib import Path
 
 import click
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.evaluate import as_bundle, is_run
-from vaegen_cli.options import (
-    Console,
-    common_options,
-    complete_models,
-    data_options,
-    force_option,
-    json_option,
-    pass_console,
-    seed_option,
-    with_examples,
-)
+from vaegen_cli.options import complete_models, data_options, force_option, json_option, seed_option
 from vaegen_cli.train import training_extra
 
 
@@ -46,12 +37,11 @@ from vaegen_cli.train import training_extra
 @seed_option
 @force_option
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen report joint --data-dir data/mnist",
     "vaegen report runs/continuous-seed runs/discrete-seed runs/joint-seed --reference joint -o seed.md",
 )
+@pass_console
 def report(
     console: Console,
     models: tuple[str, ...],

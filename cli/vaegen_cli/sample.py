@@ -11,22 +11,11 @@ import vaegen
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.libraries import loading
-from vaegen_cli.options import (
-    Console,
-    Format,
-    common_options,
-    force_option,
-    format_option,
-    json_option,
-    model_options,
-    pass_console,
-    scale_option,
-    seed_option,
-    with_examples,
-)
-from vaegen_cli.output import MAX_IMAGES, Output, plan_output, write
-from vaegen_cli.sheets import enlarge, preview, sheet
+from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
+from vaegen_cli.output import MAX_IMAGES, Output
+from vaegen_cli.sheets import preview, sheet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,11 +47,7 @@ class Subject(NamedTuple):
 
 
 def read_digits(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[int]:
-    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture.
-
-    Raises:
-        RequestError: A part is neither a digit 0-9 nor a rising range of them.
-    """
+    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture."""
     digits: list[int] = []
     for part in ",".join(values).split(",") if values else []:
         match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
@@ -76,13 +61,7 @@ def read_digits(_context: click.Context, _parameter: click.Parameter, values: tu
 
 
 def read_colors(values: Sequence[str]) -> list[Color]:
-    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`.
-
-    Commas inside parentheses belong to the color.
-
-    Raises:
-        RequestError: A color is unknown, or too dark to be seen on black.
-    """
+    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`."""
     from vaegen.color import parse_color
 
     texts = [text.strip() for value in values for text in _COMMA_OUTSIDE_PARENTHESES.split(value)]
@@ -132,26 +111,14 @@ def read_colors(values: Sequence[str]) -> list[Color]:
     help="Draws an image may take until digit and color come out as asked; 1 checks nothing.",
 )
 @model_options
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(),
-    default=".",
-    metavar="FILE|FOLDER|-",
-    help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
-)
-@format_option
-@click.option("--grid", is_flag=True, help="One sheet: a row for each digit, a column for each color.")
-@scale_option
+@image_options(grid="One sheet: a row for each digit, a column for each color.")
 @force_option
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen sample --color red --digit 3",
     "vaegen sample --digit 0-9 --color 'red,#ff8000,hsl(120,100%,50%)' --grid --scale 4 -o sheet.png",
 )
+@pass_console
 def sample(
     console: Console,
     digits: list[int],
@@ -183,15 +150,14 @@ def sample(
     An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
     each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
     """
-    output = plan_output(out, chosen, grid=grid, as_json=as_json)
+    output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
-    with loading(model, threads, needed) as future:
+    with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
         subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
-        output.check_fit(len(subjects), scale, "give -o a folder")
-        targets = output.targets(_names(subjects, output), force=force)
+        targets = output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
 
-    with future.result() as loaded:
+    with loaded_model() as loaded:
         spec = loaded.spec
         draw = loaded.draw(
             [subject.digit for subject in subjects],
@@ -219,21 +185,17 @@ def sample(
         pictures = [(sheet(draw.images, rows, columns) if grid else draw.images, *shown)]
     else:
         pictures = ((image, [s.digit], [s.color]) for image, s in zip(draw.images, subjects, strict=True))
-    for row, (picture, its_digits, its_colors) in enumerate(pictures):
-        # As --digit and --color read them.
-        lists = {"digit": ",".join(map(str, its_digits)), "color": ",".join(color.text for color in its_colors)}
-        data = output.encode(enlarge(picture, scale), {**call, "index": start + row, **lists})
-        write(targets[row], data, force=force)
-        if targets[row] and not as_json:
-            click.echo(targets[row])
+    files = (
+        (picture, {**call, "index": index, **_as_options(its_digits, its_colors)})
+        for index, (picture, its_digits, its_colors) in enumerate(pictures, start)
+    )
+    output.write(targets, files)
 
     _report(console, draw, subjects, start)
     if as_json:
-        # One file holds all, or each image has its own.
-        files = targets * len(subjects) if output.together else targets
         images = [
-            {"file": str(file), "index": start + row, **_describe(draw, row, subject)}
-            for row, (file, subject) in enumerate(zip(files, subjects, strict=True))
+            {"file": file, "index": start + row, **_describe(draw, row, subject)}
+            for row, (file, subject) in enumerate(zip(output.files(targets, len(subjects)), subjects, strict=True))
         ]
         click.echo(json.dumps({**call, "images": images}))
 
@@ -243,15 +205,7 @@ def plan_subjects(
 ) -> list[Subject]:
     """Combine every digit with every color, `count` images each: digit by digit, color by color.
 
-    Args:
-        digits: 0 to 9 each; empty to have one drawn for each image.
-        colors: Empty to have one drawn for each image.
-        count: Images of each combination.
-        seed: 0 to 2**64 - 1.
-        start: Item number of the first image.
-
-    Raises:
-        RequestError: More than MAX_IMAGES would come out.
+    Where no digits or no colors are given, one is drawn for each image, from the seed and the image's item.
     """
     total = max(len(digits), 1) * max(len(colors), 1) * count
     if total > MAX_IMAGES:
@@ -286,6 +240,11 @@ def _stem(subject: Subject) -> str:
     """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
     word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
     return f"{word}-{subject.digit}"
+
+
+def _as_options(digits: Sequence[int], colors: Sequence[Color]) -> dict[str, str]:
+    """Return digits and colors as --digit and --color read them."""
+    return {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
 
 
 def _describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What images look like together: sheets, larger pixels, and the preview on a terminal."""
+"""What images look like together: sheets, and the preview on a terminal."""
 
 import itertools
 import os
@@ -10,19 +10,6 @@ from vaegen.spec import SIDE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-def enlarge(images: "NDArray[np.uint8]", scale: int) -> "NDArray[np.uint8]":
-    """Make every pixel a square of `scale` x `scale`.
-
-    Args:
-        images: uint8 (..., height, width, 3).
-        scale: 1 or more.
-
-    Returns:
-        uint8 (..., scale * height, scale * width, 3).
-    """
-    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
 def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.uint8]":

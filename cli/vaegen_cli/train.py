@@ -10,15 +10,8 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.options import (
-    Console,
-    common_options,
-    data_options,
-    force_option,
-    json_option,
-    pass_console,
-    with_examples,
-)
+from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.options import data_options, force_option, json_option
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
 EXTRA = frozenset({"matplotlib", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "torchvision", "tqdm"})
@@ -77,12 +70,11 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset; repeatable."
 )
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen train joint --data-dir data/mnist",
     "vaegen train discrete --preset seed --set vae.epochs=5 --out runs/short",
 )
+@pass_console
 def train(
     console: Console,
     kind: str,
@@ -139,12 +131,11 @@ def train(
 )
 @force_option
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen export runs/joint-default --out my-joint",
     "vaegen export runs/discrete-seed --out report --name report-discrete --judge runs/judge-default",
 )
+@pass_console
 def export(
     console: Console, run: Path, out: Path, name: str | None, judge: Path | None, force: bool, as_json: bool
 ) -> None:

@@ -5,26 +5,18 @@ from dataclasses import asdict
 
 import click
 
-from vaegen_cli.options import (
-    Console,
-    ExitCode,
-    common_options,
-    complete_models,
-    json_option,
-    pass_console,
-    with_examples,
-)
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console
+from vaegen_cli.options import complete_models, json_option
 
 
 @click.command()
 @click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
-@common_options
-@pass_console
-@with_examples(
+@common_options(
     "vaegen verify continuous",
     "vaegen verify ./my-bundle --json",
 )
+@pass_console
 def verify(console: Console, model: str, as_json: bool) -> ExitCode:
     """Check a bundle closely: files, operators, tensors and what comes out.
 
