@@ -147,7 +147,7 @@ def bench(
                 throughput.append(_throughput(loaded, count, batch, seconds))
     step("new processes")
     cold = {"first_image_ms": _cold_ms(_FIRST_IMAGE, str(path), "1"), "imports_ms": _cold_ms(_IMPORTS)}
-    memory = None  # where the system does not tell
+    memory = None  # where the system does not report it
     if os.name == "posix":
         memory = {"first_image": _peak_mb(path, 1), "largest_batch": _peak_mb(path, max(batches))}
     advice = _advise(warm, throughput)

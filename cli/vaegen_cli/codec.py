@@ -173,15 +173,15 @@ def decode(
         n = len(latents.values)
         if output.together and n > MAX_IMAGES:
             raise RequestError(f"{n} images are too many for one file; the most is {MAX_IMAGES}")
-        targets = output.plan(n, lambda: _names(latents, output), "name a folder")
+        output.plan(n, lambda: _names(latents, output), "name a folder")
         facts = {"model": loaded.spec.name, "version": vaegen.__version__}
         pictures = (
             (picture, {**facts, "index": row, **({"latent": texts[row]} if texts else {})})
             for row, picture in enumerate(_pictures(console, loaded, latents, output, grid=grid))
         )
-        output.write(targets, pictures)
+        output.write(pictures)
         if as_json:
-            images = [{"file": file, "index": row} for row, file in enumerate(output.files(targets, n))]
+            images = [{"file": file, "index": row} for row, file in enumerate(output.files(n))]
             click.echo(json.dumps({**facts, "images": images}))
 
 

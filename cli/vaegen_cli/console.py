@@ -16,7 +16,7 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
 class ExitCode(enum.IntEnum):
-    """What the exit of `vaegen` tells its caller."""
+    """How a call of `vaegen` ended."""
 
     DONE = 0
     SOME_FAILED = 1

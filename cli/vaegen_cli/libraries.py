@@ -16,13 +16,8 @@ def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[
 
     Reading, hashing and opening graphs leave Python to other threads, and importing Pillow takes as long.
 
-    Args:
-        name_or_path: As for `vaegen.load`.
-        threads: As for `vaegen.load`.
-        graphs: Those to open right away.
-
     Yields:
-        A function that waits for the model and returns it, or raises as `vaegen.load` does.
+        A function that waits for the model and returns it, or raises what `vaegen.load` raises.
     """
     done: list[Model | BaseException] = []
 
@@ -42,7 +37,7 @@ def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[
     with _no_collecting():
         thread.start()
         try:
-            _import_libraries()
+            load_libraries()
             yield result
         finally:
             thread.join()
@@ -64,11 +59,14 @@ def _load(name_or_path: str, threads: int, graphs: Sequence[str]) -> "Model":
 
 def load_libraries(*, graphs: bool = True) -> None:
     """Import what a model runs on; without `graphs`, what a process needs that has others run it."""
+    from vaegen.process import one_blas_thread
+
     with _no_collecting():
+        with one_blas_thread():
+            import numpy  # noqa: F401, ICN001
         if graphs:
-            _import_libraries()
-        else:
-            _import_numpy()
+            import onnxruntime  # noqa: F401
+            from vaegen import images, model  # noqa: F401
 
 
 @contextmanager
@@ -82,16 +80,3 @@ def _no_collecting() -> Iterator[None]:
         if collects:
             gc.freeze()  # nor is it looked for there later
             gc.enable()
-
-
-def _import_libraries() -> None:
-    _import_numpy()
-    import onnxruntime  # noqa: F401
-    from vaegen import images, model  # noqa: F401
-
-
-def _import_numpy() -> None:
-    from vaegen.process import one_blas_thread
-
-    with one_blas_thread():
-        import numpy  # noqa: F401, ICN001

@@ -42,13 +42,14 @@ class Output:
         self.together = grid or self.format == "npy"
         """Whether one file holds all images, as a sheet or an array; else each has its own."""
         self._scale, self._force, self._show = scale, force, not as_json
+        self._targets: list[Path | None] = [None]  # stdout
 
-    def plan(self, n: int, names: Callable[[], Sequence[str]], advice: str) -> list[Path | None]:
-        """Return the files of n images, one or n; None stands for stdout.
+    def plan(self, n: int, names: Callable[[], Sequence[str]], advice: str) -> None:
+        """Decide on the files before any work.
 
         Args:
             n: Images in all.
-            names: Called for the files' names where -o is a folder.
+            names: Returns the files' names, where -o is a folder.
             advice: What to do when there are too many for one file.
 
         Raises:
@@ -61,20 +62,17 @@ class Output:
             raise RequestError(
                 f"{n} images enlarged {self._scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
             )
-        if self._place == PIPE:
-            return [None]
-        place = Path(self._place)
-        targets = [place] if self._is_file else [place / name for name in names()]
-        check_targets(targets, force=self._force)
-        return [*targets]
+        if self._place != PIPE:
+            place = Path(self._place)
+            targets = [place] if self._is_file else [place / name for name in names()]
+            check_targets(targets, force=self._force)
+            self._targets = [*targets]
 
-    def write(
-        self, targets: Sequence[Path | None], pictures: "Iterable[tuple[NDArray[np.uint8], Mapping[str, Any]]]"
-    ) -> None:
-        """Write each picture, enlarged, to its target, a PNG with its facts as text chunks; print the targets."""
+    def write(self, pictures: "Iterable[Picture]") -> None:
+        """Write each picture, enlarged, to its file and print the file's name; a PNG has the facts as text chunks."""
         from vaegen.images import encode_png
 
-        for target, (picture, facts) in zip(targets, pictures, strict=True):
+        for target, (picture, facts) in zip(self._targets, pictures, strict=True):
             large = picture.repeat(self._scale, axis=-3).repeat(self._scale, axis=-2)  # each pixel becomes a square
             if self.format == "npy":
                 data = _encode_npy(large)
@@ -84,9 +82,9 @@ class Output:
             if self._show and target is not None:
                 click.echo(target)
 
-    def files(self, targets: Sequence[Path | None], n: int) -> list[str]:
+    def files(self, n: int) -> list[str]:
         """Return the file of each of n images."""
-        return [str(target) for target in targets] * (n if self.together else 1)
+        return [str(target) for target in self._targets] * (n if self.together else 1)
 
 
 def _encode_npy(array: "NDArray[np.uint8]") -> bytes:
@@ -144,11 +142,7 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen.
-
-    Raises:
-        RequestError: stdout is a terminal.
-    """
+    """Keep image bytes off the screen: raise RequestError where stdout is a terminal."""
     if sys.stdout.isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
 

@@ -243,7 +243,7 @@ def _folder(console: Console, options: Options) -> ExitCode:
                 on_outcome=progress.on_outcome,
             )
         except (ImageError, OutputError):
-            # With --on-error fail the failure was told as it came, and the run is over.
+            # With --on-error fail the failure was reported as it came, and the run is over.
             if not (options.on_error == "fail" and progress.failed):
                 raise
             return _exit_code(progress.written + progress.skipped, progress.failed)

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -18,8 +18,6 @@ from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.sheets import preview, sheet
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from vaegen import Draw
 
 SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
@@ -155,7 +153,7 @@ def sample(
     with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
         subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
-        targets = output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
+        output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
 
     with loaded_model() as loaded:
         spec = loaded.spec
@@ -177,25 +175,24 @@ def sample(
     if console.live and (blocks := preview(draw.images)):
         click.echo(blocks, err=True)
 
-    # Each file is a picture with the digits and the colors that it shows.
-    pictures: Iterable[tuple[NDArray[np.uint8], Sequence[int], Sequence[Color]]]
+    def facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:
+        """Return what a picture is of; --digit and --color read its digits and colors."""
+        lists = {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
+        return {**call, "index": index, **lists}
+
     if output.together:
-        shown = digits or [subject.digit for subject in subjects], colors or [subject.color for subject in subjects]
-        rows, columns = max(len(digits), 1), max(len(colors), 1)
-        pictures = [(sheet(draw.images, rows, columns) if grid else draw.images, *shown)]
+        picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
+        its_digits, its_colors = digits or [one.digit for one in subjects], colors or [one.color for one in subjects]
+        output.write([(picture, facts(start, its_digits, its_colors))])
     else:
-        pictures = ((image, [s.digit], [s.color]) for image, s in zip(draw.images, subjects, strict=True))
-    files = (
-        (picture, {**call, "index": index, **_as_options(its_digits, its_colors)})
-        for index, (picture, its_digits, its_colors) in enumerate(pictures, start)
-    )
-    output.write(targets, files)
+        rows = enumerate(zip(draw.images, subjects, strict=True), start)
+        output.write((image, facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
     _report(console, draw, subjects, start)
     if as_json:
         images = [
             {"file": file, "index": start + row, **_describe(draw, row, subject)}
-            for row, (file, subject) in enumerate(zip(output.files(targets, len(subjects)), subjects, strict=True))
+            for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
         click.echo(json.dumps({**call, "images": images}))
 
@@ -212,18 +209,14 @@ def plan_subjects(
         raise RequestError(f"{total} images at once are too many; ask for at most {MAX_IMAGES}, go on with --start")
     if digits and colors:
         return [Subject(*combination) for combination in itertools.product(digits, colors, range(count))]
-
     from vaegen.sampling import random_subjects
 
-    drawn_digits, rgbs = random_subjects(total, seed, start)
-    drawn_colors = [Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb) for rgb in rgbs]
-    some_digits: Sequence[int | None] = digits or [None]
-    some_colors: Sequence[Color | None] = colors or [None]
-    wanted = itertools.product(some_digits, some_colors, range(count))
-    return [
-        Subject(drawn_digit if digit is None else digit, color or drawn_color, number)
-        for (digit, color, number), drawn_digit, drawn_color in zip(wanted, drawn_digits, drawn_colors, strict=True)
-    ]
+    subjects = []
+    for item, (digit, rgb) in enumerate(zip(*random_subjects(total, seed, start), strict=True)):
+        combination, number = divmod(item, count)  # only one of the two lists has entries
+        color = colors[combination] if colors else Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb)
+        subjects.append(Subject(digits[combination] if digits else digit, color, number))
+    return subjects
 
 
 def _names(subjects: Sequence[Subject], output: Output) -> list[str]:
@@ -240,11 +233,6 @@ def _stem(subject: Subject) -> str:
     """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
     word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
     return f"{word}-{subject.digit}"
-
-
-def _as_options(digits: Sequence[int], colors: Sequence[Color]) -> dict[str, str]:
-    """Return digits and colors as --digit and --color read them."""
-    return {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
 
 
 def _describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:

@@ -13,7 +13,7 @@ VERBS = sorted(cli.commands)
 
 
 def load(verb: str) -> click.Command:
-    """Give a verb itself; `cli.commands` holds what `vaegen --help` shows of it."""
+    """Return a verb itself; `cli.commands` holds what `vaegen --help` shows of it."""
     command = cli.get_command(click.Context(cli), verb)
     assert command is not None
     return command
