@@ -10,8 +10,8 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.options import data_options, json_option, seed_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 from vaegen_cli.train import training_extra
 
 
@@ -22,14 +22,13 @@ from vaegen_cli.train import training_extra
 @seed_option
 @click.option("--record", is_flag=True, help="Write the headline figures into the manifest of each bundle, too.")
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
     "vaegen evaluate ./my-bundle --data-dir data/mnist --record",
 )
+@pass_console
 def evaluate(
-    settings: Settings,
+    console: Console,
     models: tuple[str, ...],
     data_dir: Path | None,
     no_verify: bool,
@@ -55,7 +54,7 @@ def evaluate(
         with ExitStack() as stack:
             bundles = [stack.enter_context(as_bundle(model)) for model in models]
             found = evaluation.evaluate(
-                bundles, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=settings.live
+                bundles, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
             )
         if as_json:
             dicts = [each.to_dict() for each in found]
@@ -66,7 +65,7 @@ def evaluate(
         # After the figures are out: a bundle that cannot be written must not cost them.
         for model, each in zip(models, found, strict=True):
             if record:
-                settings.say(f"recorded in {evaluation.record(Path(model), each)}")
+                console.say(f"recorded in {evaluation.record(Path(model), each)}")
 
 
 def _check_recordable(model: str) -> None:
