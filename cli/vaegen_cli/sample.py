@@ -154,6 +154,7 @@ def sample(
         colors = read_colors(color_texts)
         subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
         output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
+        import numpy.random  # noqa: F401, the noise needs it, and numpy loads it no sooner
 
     with loaded_model() as loaded:
         spec = loaded.spec
