@@ -77,7 +77,7 @@ def _read_numbers(_context: click.Context, parameter: click.Parameter, text: str
         return None
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and 1 <= int(part) <= MAX_BATCH for part in parts):
-        raise RequestError(f"{parameter.opts[0]} {text!r} is no list of numbers from 1 to {MAX_BATCH}, such as 1,8")
+        raise RequestError(f"{parameter.opts[0]} {text!r} is not a list of numbers from 1 to {MAX_BATCH}, such as 1,8")
     return tuple(int(part) for part in parts)
 
 

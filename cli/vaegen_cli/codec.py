@@ -59,7 +59,7 @@ def encode(
     target = None
     if out != PIPE:
         if not names_file(out, ("npz", "jsonl")):
-            raise RequestError(f"output {out!r} is no file name; end it in .npz or .jsonl")
+            raise RequestError(f"output {out!r} is not a file name; end it in .npz or .jsonl")
         target = Path(out)
         check_targets([target], force=force)
     load_libraries()
@@ -133,7 +133,7 @@ def _encode(
     metavar="NUMBERS",
     help='A latent written out, as "0.3,-1.2", "4:1.5,7:-2" or "0.3,-1.2;7,0"; repeatable.',
 )
-@image_options(grid="One sheet of all images, as near a square as it goes.")
+@image_options(grid="One sheet of all images, as nearly square as possible.")
 @model_options
 @force_option
 @json_option

@@ -57,7 +57,7 @@ class Options(NamedTuple):
 def _read_shard(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", value, flags=re.ASCII)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
-        raise RequestError(f"shard {value!r} is no K/N with K from 1 to N, such as 3/16")
+        raise RequestError(f"shard {value!r} is not K/N with K from 1 to N, such as 3/16")
     return int(match[1]), int(match[2])
 
 
@@ -128,7 +128,7 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     stdout. Images of any size are fitted to 28x28 on black, aspect kept. A folder is mirrored tree for tree:
     IN/a/b.jpg becomes OUT/a/b.png, and a listed a/b.jpg too; a file that cannot be read is reported and skipped
     (exit code 1, or 4 when it happens to all). Prints the file or folder written. Nothing is overwritten without
-    --force, and what is there when the command is stopped or killed is whole; the same command then goes on.
+    --force, and a command that is stopped or killed leaves whole files only; run it again to resume.
     """
     options = Options(**given)
     many = options.listed or os.path.isdir(options.source)  # noqa: PTH112, Path.is_dir raises where a name is too long
@@ -156,7 +156,7 @@ def _file(console: Console, options: Options) -> ExitCode:
         "--skip-existing": options.skip_existing,
     }.items():
         if is_given:
-            raise RequestError(f"{flag} is for folders, and '{source}' is none")
+            raise RequestError(f"{flag} is for folders, and '{source}' is not one")
     target, form = _target(options)
     if options.dry_run:
         if not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises where a name is too long

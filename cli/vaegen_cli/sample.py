@@ -143,7 +143,7 @@ def sample(
     images as a block.
 
     A color too dark for the black background is refused. One that the model does not reach within 5 CIEDE2000 is
-    drawn as near as it gets, with a warning; --json has the measured color of each image.
+    drawn as near as possible, with a warning; --json has the measured color of each image.
 
     An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
     each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
@@ -207,7 +207,7 @@ def plan_subjects(
     """
     total = max(len(digits), 1) * max(len(colors), 1) * count
     if total > MAX_IMAGES:
-        raise RequestError(f"{total} images at once are too many; ask for at most {MAX_IMAGES}, go on with --start")
+        raise RequestError(f"{total} images at once are too many; ask for at most {MAX_IMAGES} continue with --start")
     if digits and colors:
         return [Subject(*combination) for combination in itertools.product(digits, colors, range(count))]
     from vaegen.sampling import random_subjects

@@ -17,7 +17,7 @@ def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.u
 
     Args:
         images: uint8 (rows * columns * count, height, width, 3): row by row, the `count` images of a cell in
-            sequence. A cell holds them as a block as near a square as it goes, filled up with black.
+            sequence. A cell holds them as a block as nearly square as possible, filled up with black.
         rows: Cells from top to bottom.
         columns: Cells from left to right.
 

@@ -45,7 +45,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise ConfigError(f"--set {pair!r} is no KEY=VALUE; for example --set vae.epochs=5")
+            raise ConfigError(f"--set {pair!r} is not KEY=VALUE; for example --set vae.epochs=5")
         if key.strip() in overrides:
             raise ConfigError(f"--set {key.strip()} is given twice")
         overrides[key.strip()] = value.strip()
@@ -89,8 +89,8 @@ def train(
 ) -> None:
     """Train a model, or the judge that exports carry.
 
-    Prints the run's folder, for `vaegen export`. A run that was stopped goes on where it was when the same
-    command is run again, and ends with the same weights. Needs the training extra:
+    Prints the run's folder, for `vaegen export`. Run the same command again to
+    resume a run that was stopped; it ends with the same weights. Needs the training extra:
     pip install 'vaegen[train]'
     """
     overrides = parse_overrides(pairs)
@@ -111,7 +111,7 @@ def train(
                 progress=console.live,
             )
     except KeyboardInterrupt:
-        console.say("vaegen: run the same command again to go on from the last checkpoint")
+        console.say("vaegen: run the same command again to resume from the last checkpoint")
         raise
     if vaegen_training.RANK == 0:  # of several processes the first one speaks
         console.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")

@@ -112,7 +112,7 @@ class Codes:
         """Compare the categorical part of latents (n, L); `decided` bool (n, N)."""
         left, right = (value[:, spec.continuous :].reshape(-1, *spec.categorical) for value in (expected, found))
         if not ((right == 0) | (right == 1)).all() or not (right.sum(-1) == 1).all():
-            raise ExportError(f"parity: {where}, batch {len(found)}, holds rows that are no one-hots")
+            raise ExportError(f"parity: {where}, batch {len(found)}, holds rows that are not one-hots")
         wrong = (left != right).any(-1) & decided  # (n, N)
         if wrong.any():
             raise ExportError(f"parity: {where}, batch {len(found)}, has {int(wrong.sum())} other one-hots than torch")

@@ -37,7 +37,7 @@ def parse_color(color: str | Sequence[int] | npt.NDArray[np.integer]) -> RGB:
         Red, green and blue, 0 to 255.
 
     Raises:
-        RequestError: The text names no color (close matches are named), the color is translucent, its numbers are no
+        RequestError: The text names no color (close matches are named), the color is translucent, its numbers are not
             integers from 0 to 255, or none of them reaches DARKEST.
     """
     values = _parse_text(color) if isinstance(color, str) else _parse_numbers(color)

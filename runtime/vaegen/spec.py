@@ -313,7 +313,7 @@ def _golden(data: Mapping[str, Any]) -> dict[str, list[float]]:
         numbers = _get(data, name, list, "golden")
         # Written so that NaN, for which every comparison is false, is refused too.
         if not all(type(number) in (int, float) and abs(number) < MAX_GOLDEN for number in numbers):
-            raise BundleError(f"manifest: golden.{name} holds what is no number below {MAX_GOLDEN:g}")
+            raise BundleError(f"manifest: golden.{name} holds something other than numbers below {MAX_GOLDEN:g}")
     return {name: [float(number) for number in data[name]] for name in data}
 
 

@@ -87,7 +87,7 @@ def test_files_and_folders_may_be_mixed_and_bad_ones_are_named(run: Run, tiny: P
     ("arguments", "part"),
     [
         (("encode", "in", "-o", "latents.csv"), ".npz or .jsonl"),
-        (("encode", "in", "-o", "folder/"), "no file name"),
+        (("encode", "in", "-o", "folder/"), "not a file name"),
         (("encode", "in", "-o", "there.npz"), "exists"),
         (("encode", "empty"), "holds no images"),
         (("decode",), "--latent"),

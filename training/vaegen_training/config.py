@@ -147,7 +147,7 @@ class ObjectiveConfig:
             raise ConfigError("temperatures must be above 0, and must not rise")
         for name in ("kl_warmup", "temperature_reached", "hard_from"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}: {getattr(self, name)} is no fraction of the run; choose 0 to 1")
+                raise ConfigError(f"{name}: {getattr(self, name)} is not a fraction of the run; choose 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def _parse(key: str, text: str, kind: Any) -> Any:
     try:
         value = kind(text)
     except ValueError as error:
-        raise ConfigError(f"{key}: {text!r} is no {kind.__name__}") from error
+        raise ConfigError(f"{key}: {text!r} is not of type {kind.__name__}") from error
     if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key}: {text!r} is no finite number")
+        raise ConfigError(f"{key}: {text!r} is not a finite number")
     return value

@@ -91,8 +91,8 @@ def test_a_missing_file_is_named(copy: Path, name: str) -> None:
 
 
 def test_a_missing_folder_and_a_file_instead_of_one_are_named(tmp_path: Path, copy: Path) -> None:
-    assert "is no folder" in refusal(tmp_path / "nowhere")
-    assert "is no folder" in refusal(copy / IMAGES)
+    assert "is not a folder" in refusal(tmp_path / "nowhere")
+    assert "is not a folder" in refusal(copy / IMAGES)
 
 
 def test_other_digits_than_mnists_are_refused_unless_asked_for(digits_dir: Path, copy: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_damaged_byte_in_a_gzip_file_is_refused(copy: Path, place: int) -> Non
 
 def test_a_file_that_is_no_gzip_or_no_idx_is_refused(copy: Path) -> None:
     (copy / IMAGES).write_bytes(b"<html>Not found</html>")
-    assert "is no idx file" in refusal(copy)
+    assert "is not an idx file" in refusal(copy)
     (copy / IMAGES).rename(copy / f"{IMAGES}.gz")
     assert "cannot be read" in refusal(copy)
 

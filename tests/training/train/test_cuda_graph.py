@@ -165,5 +165,5 @@ def test_a_step_that_waits_for_the_device_is_taken_op_by_op_with_one_warning(
         trained("judge", kind(judge, digits.to(device), CONFIG), judge, tmp_path / kind.__name__, device)
         ends.append(weights(judge))
     (line,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert line.startswith("training goes on without a CUDA graph, op by op: ")
+    assert line.startswith("training continues without a CUDA graph, op by op: ")
     torch.testing.assert_close(ends[0], ends[1], rtol=1e-3, atol=1e-3)

@@ -275,7 +275,7 @@ def test_the_seed_is_part_of_the_settings_and_changes_the_weights(digits_dir: Pa
         ({"kind": "judge"}, ConfigError, "the judge has no settings"),
         ({"kind": "judge", "overrides": None, "seed": -1}, ConfigError, "seed: -1"),
         ({"kind": "judge", "overrides": None, "preset": "seed"}, ConfigError, "the judge has no preset"),
-        ({"data_dir": "/no/such/folder"}, DataError, "/no/such/folder is no folder"),
+        ({"data_dir": "/no/such/folder"}, DataError, "/no/such/folder is not a folder"),
         ({"verify_data": True}, DataError, "md5"),
     ],
 )

@@ -73,7 +73,7 @@ def load(data_dir: Path | None = None, *, verify: bool = True) -> Mnist:
 
 def _load(data_dir: Path, *, verify: bool) -> Mnist:
     if not data_dir.is_dir():
-        raise DataError(f"{data_dir} is no folder; --data-dir takes the folder with the four MNIST idx files")
+        raise DataError(f"{data_dir} is not a folder; --data-dir takes the folder with the four MNIST idx files")
     tensors = [_read(data_dir, name, verify=verify) for name in CONTENTS]
     for images, labels, which in ((tensors[0], tensors[1], "train"), (tensors[2], tensors[3], "t10k")):
         if len(images) != len(labels):
@@ -131,7 +131,7 @@ def _read(folder: Path, name: str, *, verify: bool) -> Tensor:
 def _parse(path: Path, raw: bytes, expected: int) -> Tensor:
     magic = int.from_bytes(raw[:4], "big")
     if magic not in (_IMAGES, _LABELS):
-        raise DataError(f"{path} is no idx file: it starts with {raw[:4].hex() or 'nothing'}")
+        raise DataError(f"{path} is not an idx file: it starts with {raw[:4].hex() or 'nothing'}")
     if magic != expected:
         found, wanted = ("labels", "images") if magic == _LABELS else ("images", "labels")
         raise DataError(f"{path} holds {found}, not {wanted}; give each of the four files its own name")

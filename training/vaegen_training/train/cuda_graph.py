@@ -54,6 +54,6 @@ class GraphedStep:
             self.graph = graph
         except RuntimeError as error:  # what torch raises for CUDA
             reason = " ".join(str(error).split())
-            logging.getLogger("vaegen").warning("training goes on without a CUDA graph, op by op: %s", reason)
+            logging.getLogger("vaegen").warning("training continues without a CUDA graph, op by op: %s", reason)
             self.stream, self.random = None, torch.Generator(self.random.device)  # the old one may be the graph's
         group["capturable"] = False
