@@ -19,10 +19,10 @@ _SEED_FLOW: Final = StageConfig(epochs=16, batch=512, learning_rate=2e-3, clip=1
 _SEED_PRIOR: Final = StageConfig(epochs=8, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998)
 
 
-def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> TrainConfig:
+def _seed(**latents: int) -> TrainConfig:
     return TrainConfig(
         preset="seed",
-        model=ModelConfig("seed", continuous=continuous, variables=variables, classes=classes),
+        model=ModelConfig("seed", **latents),
         objective=ObjectiveConfig(),
         vae=_SEED_STAGE,
         prior=PriorConfig(examples=100_000),
@@ -37,31 +37,10 @@ def _seed(*, continuous: int = 0, variables: int = 0, classes: int = 0) -> Train
 # annealed soft to hard; weights are averaged.
 
 
-def _default(
-    *,
-    epochs: float,
-    features: int,
-    kl_weight: float,
-    brightness: float,
-    continuous: int = 0,
-    variables: int = 0,
-    classes: int = 0,
-    color_continuous: int = 0,
-    color_variables: int = 0,
-) -> TrainConfig:
+def _default(*, epochs: float, features: int, kl_weight: float, brightness: float, **latents: int) -> TrainConfig:
     return TrainConfig(
         preset="default",
-        model=ModelConfig(
-            "factored",
-            continuous=continuous,
-            variables=variables,
-            classes=classes,
-            color_continuous=color_continuous,
-            color_variables=color_variables,
-            hidden=576,
-            features=features,
-            brightness=brightness,
-        ),
+        model=ModelConfig("factored", hidden=576, features=features, brightness=brightness, **latents),
         objective=ObjectiveConfig(
             kl_weight=kl_weight,
             kl_warmup=0.1,
