@@ -167,14 +167,14 @@ class Target:
         if not os.path.lexists(self.pictures):
             return
         if not self.pictures.is_dir():
-            raise OutputError(f"'{shown(self.pictures)}' exists and is no folder; choose another --out")
+            raise OutputError(f"'{shown(self.pictures)}' exists and is not a folder; choose another --out")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
         page = self.page.read_text(errors="replace") if self.page.is_file() else ""
         strange = [name for name in there if f"({self.link(name)})" not in page]
         if strange:
             message = (
-                f"'{shown(self.pictures)}' holds '{shown(strange[0])}', which is no report's; choose another --out"
+                f"'{shown(self.pictures)}' holds '{shown(strange[0])}', which no report wrote; choose another --out"
             )
             raise OutputError(message) from FileExistsError(self.pictures)
         if not force and (there or (self.together and self.page.exists())):
