@@ -17,7 +17,7 @@ from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
-from vaegen_training.evaluate import color_figures, evaluation_judge, fidelity, information, samples, statistics
+from vaegen_training.evaluate import evaluation_judge, fidelity, information, samples, statistics
 from vaegen_training.evaluate.samples import Painted, Reconstructions
 from vaegen_training.evaluate.statistics import Figure
 
@@ -196,13 +196,13 @@ class Evaluator:
     def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
         """Measure images one by one: digit, color, hue, bleeding."""
         errors = color_error(stroke_color(painted.images), painted.colors)
-        hues = color_figures.hue_errors(painted.images, painted.colors)
+        hues = fidelity.hue_errors(painted.images, painted.colors)
         return {
             "digit_accuracy": statistics.share(seen == painted.digits),
             "color_error_median": statistics.quantile(errors, 0.5, self.seed),
             "color_error_p95": statistics.quantile(errors, 0.95, self.seed),
             "hue_error_median": statistics.quantile(hues, 0.5, self.seed),
-            "bleeding_median": statistics.quantile(color_figures.bleeding(painted.images), 0.5, self.seed),
+            "bleeding_median": statistics.quantile(fidelity.bleeding(painted.images), 0.5, self.seed),
         }
 
     def _of_information(self, rebuilt: Reconstructions, seen: samples.Integers) -> Column:

@@ -1,15 +1,21 @@
-"""The pictures of one model. Each function draws one; `everything` and `essentials` are those that reports show."""
+"""The pictures of one model, drawn from what it makes of test digits, its `Subject`.
+
+Each function draws one picture; `everything` and `essentials` are those that reports show.
+"""
 
 import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import vaegen
 from vaegen.color import parse_color
-from vaegen.spec import DIGITS, SIDE
+from vaegen.spec import DIGITS, SIDE, LatentSpec
 
+from vaegen_training.evaluate import information, samples
+from vaegen_training.evaluate.samples import Decoded, Floats, Integers, Painted, Reconstructions
 from vaegen_training.gallery import canvas, latent_space
-from vaegen_training.gallery.subject import Subject
 
 RGB = tuple[int, int, int]
 
@@ -24,6 +30,81 @@ GRID = 16  # decoded latents a side
 SPREAD = 2.33  # standard deviations that the grid reaches, 1% to 99% of a Gaussian
 PAIRS = 16  # test digits beside their reconstructions
 ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"  # the image around which latents are changed one at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model, and painted test digits after it."""
+
+    label: str
+    """Preset and name, "seed joint"."""
+    model: vaegen.Model
+    real: Painted
+    """The digits, n of them."""
+    rebuilt: Reconstructions
+    """After the model, by the deterministic path, which the product takes."""
+    drawn: Floats
+    """(n, L), latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
+    sampled: Decoded
+    """The images of those."""
+    rates: npt.NDArray[np.float64]
+    """(Z + N,), mean KL divergence of each latent, nats: coordinates first, then categoricals."""
+
+    @property
+    def spec(self) -> LatentSpec:
+        """Z, N and K."""
+        return self.model.spec.latent
+
+    @property
+    def latents(self) -> Floats:
+        """Of the digits, by the deterministic path: means and one-hots, (n, L)."""
+        return self.rebuilt.posterior.latent
+
+    @property
+    def coordinates(self) -> Integers:
+        """All Z coordinates, those with the highest rate first, int64 (Z,)."""
+        return np.argsort(-self.rates[: self.spec.continuous], kind="stable")
+
+    @property
+    def variables(self) -> Integers:
+        """All N categoricals, those with the highest rate first, int64 (N,)."""
+        return np.argsort(-self.rates[self.spec.continuous :], kind="stable")
+
+    @property
+    def points(self) -> tuple[Floats, str]:
+        """What a scatter of the digits shows, (n, D), and its name: means, or probabilities of the classes."""
+        posterior = self.rebuilt.posterior
+        if posterior.mean is not None:
+            return posterior.mean, "coordinate"
+        return information.soft_codes(posterior, 1.0), "class"
+
+    def plane(self) -> latent_space.Plane:
+        """Return the plane that scatter and grid of this model are drawn in."""
+        return latent_space.plane(*self.points)
+
+
+def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
+    """Send real digits through a model.
+
+    Args:
+        model: The model.
+        real: Painted digits.
+        seed: Of the latents drawn from the posterior.
+
+    Raises:
+        BundleError: The bundle cannot be used.
+    """
+    rebuilt = samples.reconstructions(model, real.images)
+    drawn = model.sample_posterior(rebuilt.posterior, seed)
+    return Subject(
+        label=f"{model.spec.preset} {model.spec.name}",
+        model=model,
+        real=real,
+        rebuilt=rebuilt,
+        drawn=drawn,
+        sampled=samples.decoded(model, drawn),
+        rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
+    )
 
 
 @dataclass(frozen=True)
@@ -42,7 +123,7 @@ class Picture:
 def everything(subject: Subject, seed: int) -> Iterator[Picture]:
     """Draw all pictures of one model."""
     yield wheel(subject, seed)
-    yield samples(subject, seed)
+    yield digits_by_color(subject, seed)
     yield walks(subject, seed)
     yield temperatures(subject, seed)
     yield from essentials(subject, seed)
@@ -76,7 +157,7 @@ def wheel(subject: Subject, seed: int) -> Picture:
     return Picture("wheel", "Any color", caption, canvas.png(canvas.wheel(rings, scale=3)))
 
 
-def samples(subject: Subject, seed: int) -> Picture:
+def digits_by_color(subject: Subject, seed: int) -> Picture:
     """Draw every digit in every color of SHEET."""
     colors = [parse_color(name) for name in SHEET]
     wanted = [(digit, color) for digit in range(DIGITS) for color in colors]
