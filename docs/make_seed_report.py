@@ -36,7 +36,6 @@ WAYS = {
     "sampled": "as the report looked, codes sampled and soft",
     "deterministic": "as the product decodes, means and one-hots",
 }
-"""Where a figure depends on how latents are drawn it is taken twice, the codes that are sampled at temperature 1."""
 WHITISH = 0.5  # of the real digits' saturation
 PILED_UP = 0.25  # of the paint's variance in hue and chroma
 PICKED = 0.8  # of images: four times out of five
@@ -64,7 +63,7 @@ TEXT = (
 Values = npt.NDArray[np.float64]
 Hits = npt.NDArray[np.bool_]
 Figures = Mapping[str, Figure]
-"""By name; those that depend on the way through the model end in "_deterministic" or "_sampled"."""
+"""By name; one that depends on the way through the model is there twice, with "_deterministic" and "_sampled"."""
 Outcome = Literal["holds", "level", "fails"]
 Verdict = Literal["confirmed", "partly confirmed", "undecided", "refuted"]
 
@@ -170,15 +169,11 @@ def _findings(claims: Sequence[Claim], sources: Mapping[str, Figures], way: str)
 
 
 class Conclusions:
-    """The section of the page that judges the conclusions, on the models under report and on those beside them.
-
-    Args:
-        runs: The run of each model in the order of the page, None for a bundle.
-        seed: Of all choices and of the resampling.
-    """
+    """The section of the page that judges the conclusions, on the models under report and on those beside them."""
 
     def __init__(self, runs: Sequence[Path | None], seed: int) -> None:
-        self._runs, self._seed = iter(runs), seed
+        self._runs = iter(runs)  # of each model in the order of the page, None for a bundle
+        self._seed = seed
         self.figures: dict[str, Figures] = {}
         """By the label of the model."""
         self.judged: list[list[Judgement]] = []
@@ -204,22 +199,19 @@ class Conclusions:
                 self.judged.append(judge(found, self._real))
             elif group is models:
                 raise RequestError(f"the conclusions need one model of each kind: {', '.join(KINDS)}")
-        rows = list(zip(*self.judged, strict=True))
-        lines = []
-        for number, (first, *others) in enumerate(rows, 1):
+        lines, parts = [], []
+        for number, (first, *others) in enumerate(zip(*self.judged, strict=True), 1):
+            title = f"{number}. {first.title}"
             verdicts = [f"**{first.verdict(way)}**" for way in WAYS]
-            verdicts += [other.verdict(way) for other in others for way in WAYS]
-            lines.append([f"{number}. {first.title}", *verdicts])
-        head = ["conclusion", *(f"{preset}, {way}" for preset in names for way in WAYS)]
-        parts = ["## The five conclusions of the student report", TEXT, table(head, lines)]
-        for number, (first, *others) in enumerate(rows, 1):
-            parts.append(f"### {number}. {first.title}")
+            lines.append([title, *verdicts, *(other.verdict(way) for other in others for way in WAYS)])
+            parts.append(f"### {title}")
             for way, words in WAYS.items():
                 parts.append(_listed(f"**{first.verdict(way).capitalize()}** {words}:", first.findings[way]))
             for other in others:
                 heading = "The same tests on the models beside it, as the product decodes:"
                 parts.append(_listed(heading, other.findings["deterministic"]))
-        return "\n\n".join(parts)
+        overview = table(["conclusion", *(f"{name}, {way}" for name in names for way in WAYS)], lines)
+        return "\n\n".join(["## The five conclusions of the student report", TEXT, overview, *parts])
 
 
 def _listed(heading: str, findings: Sequence[Finding]) -> str:
@@ -247,8 +239,7 @@ def measure(subject: Subject, entry: Entry, seed: int) -> dict[str, Figure]:
         "picked_hue": statistics.share(picked[DIGITS:].ravel()),
     }
     colors = subject.real.colors
-    for way, decoded in (("deterministic", subject.rebuilt.hard), ("sampled", subject.sampled)):
-        images = decoded.images
+    for way, images in (("deterministic", subject.rebuilt.hard.images), ("sampled", subject.sampled.images)):
         figures |= {
             f"color_error_{way}": statistics.quantile(color_error(stroke_color(images), colors), 0.5, seed),
             f"saturation_{way}": statistics.mean(saturation(images), seed),
@@ -260,7 +251,7 @@ def measure(subject: Subject, entry: Entry, seed: int) -> dict[str, Figure]:
 
 
 def saturation(images: Images) -> Values:
-    """Return the HSV saturation of each stroke's color, (max - min) / max, (n,): 0 for grays, 2/3 on average for paint."""
+    """Return the HSV saturation (n,) of stroke colors, (max - min) / max: 0 for grays, 2/3 on average for paint."""
     rgb = stroke_color(images)
     found: Values = (rgb.max(1) - rgb.min(1)) / np.maximum(rgb.max(1), 1)
     return found
@@ -274,12 +265,8 @@ def color_kept(images: Images, colors: npt.NDArray[np.uint8], seed: int) -> Figu
     """
     paint, found = lab(colors)[:, 1:], lab(stroke_color(images))[:, 1:]
     lost = ((found - paint) ** 2).sum(1)
-
-    def statistic(counts: Counts) -> Values:
-        kept: Values = 1 - counts @ lost / len(paint) / _variance(paint, counts)
-        return kept
-
-    return statistics.bootstrap(statistic, len(paint), seed)
+    n = len(paint)
+    return statistics.bootstrap(lambda counts: 1 - counts @ lost / n / _variance(paint, counts), n, seed)
 
 
 def color_spread(images: Images, seed: int) -> Figure:
