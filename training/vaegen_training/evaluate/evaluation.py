@@ -82,6 +82,7 @@ def evaluate(
     with ExitStack() as stack:
         total = 1 + STAGES * len(names_or_paths)
         bar = stack.enter_context(tqdm(total=total, disable=None if progress else True))
+        stack.enter_context(one_thread())
         n, seed = check_numbers(n, seed)
         models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
@@ -112,7 +113,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Evaluator:
-    """Measures models against real digits, which are read and judged once.
+    """Measures models against real digits, which are read and judged once; to be used in `one_thread`.
 
     Args:
         data_dir: As for `evaluate`, like all others.
@@ -131,26 +132,19 @@ class Evaluator:
         self.judge, self.digest = evaluation_judge.load()
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         self.real = samples.real_digits(mnist, n, REFERENCE, seed)
-        with one_thread():
-            test = self.real.test
-            seen, _ = self.judge.read(test.images)
-            self._reference = self.judge.read(self.real.reference.images)[1]
-            distances = self._distances(test)
-            self._near = np.quantile(distances, NEAR)
-            # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
-            excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
-            self._column = self._of_images(test, seen) | {
-                "excess_bce": statistics.mean(excess, seed),
-                **self._of_distribution(self.judge.read(self.real.training.images)[1]),
-                **self._of_copies(distances),
-            }
+        test = self.real.test
+        seen, _ = self.judge.read(test.images)
+        self._reference = self.judge.read(self.real.reference.images)[1]
+        distances = self._distances(test)
+        self._near = np.quantile(distances, NEAR)
+        # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
+        excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
+        self._column = self._of_images(test, seen) | {
+            "excess_bce": statistics.mean(excess, seed),
+            **self._of_distribution(self.judge.read(self.real.training.images)[1]),
+            **self._of_copies(distances),
+        }
         bar.update()
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        self._bar.set_description(name)
-        yield
-        self._bar.update()
 
     def measure(self, model: vaegen.Model, rebuilt: Reconstructions | None = None) -> Evaluation:
         """Measure one model.
@@ -163,25 +157,25 @@ class Evaluator:
             BundleError: The bundle cannot be used.
         """
         test = self.real.test
-        with one_thread():
-            with self._stage("samples, raw"):
-                raw, _ = samples.samples(model, self.n, self.seed, tries=1)
-            with self._stage("samples, verified"):
-                verified, tries = samples.samples(model, self.n, self.seed, tries=None)
-            with self._stage("reconstructions"):
-                rebuilt = rebuilt or samples.reconstructions(model, test.images)
-            with self._stage("figures"):
-                columns: dict[str, Column] = {}
-                after = Painted(rebuilt.hard.images, test.digits, test.colors)
-                for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
-                    seen, features = self.judge.read(painted.images)
-                    columns[name] = {
-                        **self._of_images(painted, seen),
-                        **self._of_distribution(features[: len(self._reference)]),
-                        **self._of_copies(self._distances(painted)),
-                    }
-                columns["verified"]["tries"] = statistics.mean(tries, self.seed)
-                columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        self._bar.set_description("samples, raw")
+        raw, _ = samples.samples(model, self.n, self.seed, tries=1)
+        self._advance("samples, verified")
+        verified, tries = samples.samples(model, self.n, self.seed, tries=None)
+        self._advance("reconstructions")
+        rebuilt = rebuilt or samples.reconstructions(model, test.images)
+        self._advance("figures")
+        columns: dict[str, Column] = {}
+        after = Painted(rebuilt.hard.images, test.digits, test.colors)
+        for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
+            seen, features = self.judge.read(painted.images)
+            columns[name] = {
+                **self._of_images(painted, seen),
+                **self._of_distribution(features[: len(self._reference)]),
+                **self._of_copies(self._distances(painted)),
+            }
+        columns["verified"]["tries"] = statistics.mean(tries, self.seed)
+        columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        self._bar.update()
         rates = information.rates(rebuilt.posterior).mean(0, dtype=np.float64)
         return Evaluation(
             model=model.spec,
@@ -192,6 +186,11 @@ class Evaluator:
             figures=_by_row(columns | {"real": self._column}),
             rate_per_latent=tuple(map(float, rates)),
         )
+
+    def _advance(self, stage: str) -> None:
+        """Count the stage before, and show which one begins."""
+        self._bar.update()
+        self._bar.set_description(stage)
 
     def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
         """Measure images one by one: digit, color, hue, bleeding."""

@@ -19,17 +19,13 @@ STROKE = 0.5  # of the brightest pixel; a darker pixel is the soft edge of a str
 STROKES = 500  # images whose strokes are looked at in one go
 LEAST_CHROMA = 20.0  # C*ab; below it a color is near gray, and its hue says little
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]  # (n, 28, 28, 3)
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 
 def hue_errors(images: Images, colors: npt.NDArray[np.uint8]) -> Doubles:
-    """Return the angle between the hues of the measured and the requested color, in CIE L*a*b*.
-
-    Args:
-        images: uint8 (n, 28, 28, 3).
-        colors: uint8 (n, 3), as asked for.
+    """Return the angles between the hues of n images and of the colors (n, 3) asked for, in CIE L*a*b*.
 
     Returns:
         float64 (m,), degrees from 0 to 180, of the m images whose request has a chroma of LEAST_CHROMA or more.
@@ -43,16 +39,10 @@ def hue_errors(images: Images, colors: npt.NDArray[np.uint8]) -> Doubles:
 
 
 def bleeding(images: Images) -> Doubles:
-    """Return how much the color varies within each stroke: 0 where every pixel is a shade of one color.
+    """Return how much the color varies within the stroke of each image, (n,): 0 where all pixels are shades of one.
 
     Each pixel of the stroke, brought to full brightness, is compared with the stroke's mean color, brought to full
     brightness too; the mean of the CIEDE2000 differences counts.
-
-    Args:
-        images: uint8 (n, 28, 28, 3).
-
-    Returns:
-        float64 (n,).
     """
     parts = [_bleeding(images[start : start + STROKES]) for start in range(0, len(images), STROKES)]
     return np.concatenate(parts)
@@ -76,25 +66,24 @@ def _full(rgb: Doubles) -> Doubles:
     return full
 
 
-def density_and_coverage(features: Floats, real: Floats, seed: int, k: int = K) -> tuple[Figure, Figure]:
+def density_and_coverage(features: Floats, real: Floats, seed: int) -> tuple[Figure, Figure]:
     """Return density and coverage.
 
     Naeem, Oh, Uh, Choi, Yoo, "Reliable fidelity and diversity metrics for generative models", ICML 2020, equations
-    4 and 5. Around each real item lies a ball that reaches to its k-th nearest other real item. Density is the
-    number of balls that an item lies in, over k, on average; coverage the share of balls that hold an item.
+    4 and 5. Around each real item lies a ball that reaches to its K-th nearest other real item. Density is the
+    number of balls that an item lies in, over K, on average; coverage the share of balls that hold an item.
     The coverage's interval takes the balls as independent.
 
     Args:
         features: float32 (m, F), of the images to measure.
-        real: float32 (n, F), n > k, of real images. m = n makes figures comparable.
+        real: float32 (n, F), n > K, of real images. m = n makes figures comparable.
         seed: Of the density's bootstrap.
-        k: Which neighbour a ball reaches to.
     """
     balls = torch.from_numpy(real)
     within = _distances(balls, balls)
-    radius = within.kthvalue(k + 1, dim=1).values  # the nearest is the item itself
+    radius = within.kthvalue(K + 1, dim=1).values  # the nearest is the item itself
     inside = _distances(balls, torch.from_numpy(features)) <= radius[:, None]  # (n, m)
-    density = statistics.mean((inside.sum(0) / k).numpy(), seed)
+    density = statistics.mean((inside.sum(0) / K).numpy(), seed)
     return density, statistics.share(inside.any(1).numpy())
 
 

@@ -17,8 +17,6 @@ from vaegen_training.evaluate import information, samples
 from vaegen_training.evaluate.samples import Decoded, Floats, Integers, Painted, Reconstructions
 from vaegen_training.gallery import canvas, latent_space
 
-RGB = tuple[int, int, int]
-
 SHEET = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "magenta", "pink", "white")
 WHEEL = ((1, 0.0), (6, 0.33), (12, 0.67), (18, 1.0))  # images on each ring, and the saturation of their colors
 WHEEL_DIGIT = 3
@@ -47,6 +45,10 @@ class Subject:
     """(n, L), latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
     sampled: Decoded
     """The images of those."""
+    plane: latent_space.Plane
+    """What scatter and grid are drawn in."""
+    places: Floats
+    """(n, 2), of the digits in that plane: of their means, or without coordinates of their classes' probabilities."""
     rates: npt.NDArray[np.float64]
     """(Z + N,), mean KL divergence of each latent, nats: coordinates first, then categoricals."""
 
@@ -70,18 +72,6 @@ class Subject:
         """All N categoricals, those with the highest rate first, int64 (N,)."""
         return np.argsort(-self.rates[self.spec.continuous :], kind="stable")
 
-    @property
-    def points(self) -> tuple[Floats, str]:
-        """What a scatter of the digits shows, (n, D), and its name: means, or probabilities of the classes."""
-        posterior = self.rebuilt.posterior
-        if posterior.mean is not None:
-            return posterior.mean, "coordinate"
-        return information.soft_codes(posterior, 1.0), "class"
-
-    def plane(self) -> latent_space.Plane:
-        """Return the plane that scatter and grid of this model are drawn in."""
-        return latent_space.plane(*self.points)
-
 
 def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
     """Send real digits through a model.
@@ -95,6 +85,9 @@ def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
         BundleError: The bundle cannot be used.
     """
     rebuilt = samples.reconstructions(model, real.images)
+    means = rebuilt.posterior.mean
+    points = information.soft_codes(rebuilt.posterior, 1.0) if means is None else means
+    plane = latent_space.plane(points, "class" if means is None else "coordinate")
     drawn = model.sample_posterior(rebuilt.posterior, seed)
     return Subject(
         label=f"{model.spec.preset} {model.spec.name}",
@@ -103,6 +96,8 @@ def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
         rebuilt=rebuilt,
         drawn=drawn,
         sampled=samples.decoded(model, drawn),
+        plane=plane,
+        places=plane.project(points),
         rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
     )
 
@@ -226,21 +221,19 @@ def reconstructions(subject: Subject) -> Picture:
 
 def latents(subject: Subject) -> Picture:
     """Draw the test digits' latents in a plane, by digit and by paint."""
-    plane = subject.plane()
-    places = plane.project(subject.points[0])
-    data = canvas.scatter(places, subject.real.digits, subject.real.colors, plane.names, subject.label)
+    places, names = subject.places, subject.plane.names
+    data = canvas.scatter(places, subject.real.digits, subject.real.colors, names, subject.label)
     what = "Means of the posterior" if subject.rebuilt.posterior.mean is not None else "Probabilities of all classes"
-    caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(plane.names)}."
+    caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(names)}."
     return Picture("latents", "Where the digits lie", caption, data)
 
 
 def grid(subject: Subject) -> Picture:
     """Decode a grid of latents in the plane of the scatter."""
-    plane = subject.plane()
-    places = plane.project(subject.points[0])
+    plane = subject.plane
     lines = [
         np.linspace(values.mean() - SPREAD * values.std(), values.mean() + SPREAD * values.std(), GRID)
-        for values in places.T
+        for values in subject.places.T
     ]
     across, up = np.meshgrid(lines[0], lines[1][::-1])
     points = plane.lift(np.stack([across.ravel(), up.ravel()], 1).astype(np.float32)).astype(np.float32)
@@ -305,7 +298,7 @@ def switches(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("classes", "What each categorical does", caption, canvas.png(picture))
 
 
-def hues(count: int, saturation: float = 1.0) -> list[RGB]:
+def hues(count: int, saturation: float = 1.0) -> list[canvas.RGB]:
     """Return bright colors evenly spaced around the hue circle, red first."""
     turns = (colorsys.hsv_to_rgb(index / count, saturation, 1) for index in range(count))
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in turns]

@@ -18,7 +18,7 @@ from vaegen.spec import ModelSpec
 from vaegen_training.evaluate import information, statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers, one_thread
 from vaegen_training.evaluate.statistics import Figure
-from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded
+from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
 from vaegen_training.gallery import drawings
 from vaegen_training.gallery.drawings import Picture, Subject
 
@@ -65,7 +65,7 @@ class Section(Protocol):
 class Report:
     """What was written, and the figures in it."""
 
-    files: tuple[Path, ...]
+    files: Sequence[Path]
     """The page, then its pictures."""
     evaluations: Mapping[str, Evaluation]
     """By the label of the model."""
@@ -111,7 +111,7 @@ def report(
     if not models:
         raise RequestError("a report needs at least one model")
     n, seed = check_numbers(n, seed)
-    target = Target.at(Path(out))
+    target = Target(Path(out))
     target.check(force=force)
     names = [*models, *references]
     several = len(names) > 1
@@ -145,20 +145,20 @@ def report(
             if section:
                 section.look(subject, entry)
     if several:
-        page = _several(entries[: len(models)], entries[len(models) :], section, command)
+        parts = _several(entries[: len(models)], entries[len(models) :], section, command)
     else:
-        page = _single(entries[0], command)
+        parts = _single(entries[0], command)
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
-    files = target.write(page, written, force=force)
-    return Report(tuple(files), {entry.label: entry.evaluation for entry in entries})
+    files = target.write("\n\n".join(parts) + "\n", written, force=force)
+    return Report(files, {entry.label: entry.evaluation for entry in entries})
 
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-").lower()
 
 
-def _single(entry: Entry, command: str) -> str:
-    """Return the page of one model: pictures, then figures."""
+def _single(entry: Entry, command: str) -> list[str]:
+    """Return the parts of the page of one model: pictures, then figures."""
     spec = entry.spec
     parts = [
         f"# {entry.label}",
@@ -166,11 +166,11 @@ def _single(entry: Entry, command: str) -> str:
     ]
     for link, picture in entry.pictures.items():
         parts += [f"## {picture.title}", picture.caption, _image(entry, link)]
-    return _join([*parts, "## Figures", FIGURES, evaluation_table(entry.evaluation)])
+    return [*parts, "## Figures", FIGURES, evaluation_table(entry.evaluation)]
 
 
-def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> str:
-    """Return the page of several models, and of those they are compared with."""
+def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
+    """Return the parts of the page of several models, and of those they are compared with."""
     entries = [*models, *references]
     against = f", beside {_list([entry.label for entry in references])}" if references else ""
     parts = [
@@ -189,22 +189,17 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
         parts += [f"### {entry.label}", evaluation_table(entry.evaluation)]
-    return _join(parts)
+    return parts
 
 
 def evaluation_table(evaluation: Evaluation) -> str:
     """Return the figures of `vaegen evaluate` as a table."""
-    lines = []
-    for key, row in ROWS.items():
-        figures = evaluation.figures.get(key)
-        if figures:
-            lines.append([row.title, *(cell(figures.get(column), row) for column in COLUMNS)])
-    return table(["", *COLUMNS.values()], lines)
+    return table(["", *COLUMNS.values()], rows(evaluation, cell))
 
 
 def _rate_distortion(entries: Sequence[Entry]) -> str:
     nats = Row("", 1)
-    rows: dict[str, list[str]] = {}
+    lines: dict[str, list[str]] = {}
     for entry in entries:
         figures, sampled = entry.evaluation.figures, entry.excess_bce_sampled
         rate = figures["kl"]["reconstruction"]
@@ -219,8 +214,8 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
             "coverage, verified samples": cell(figures["coverage"]["verified"], ROWS["coverage"]),
         }
         for title, text in cells.items():
-            rows.setdefault(title, [title]).append(text)
-    return table(["", *(entry.label for entry in entries)], rows.values())
+            lines.setdefault(title, [title]).append(text)
+    return table(["", *(entry.label for entry in entries)], lines.values())
 
 
 def _made(command: str, evaluation: Evaluation) -> str:
@@ -262,28 +257,16 @@ def _list(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _join(parts: Iterable[str]) -> str:
-    return "\n\n".join(parts) + "\n"
-
-
-@dataclass(frozen=True)
 class Target:
-    """The two places of a report, which is there whole or not at all and never takes anything else's place."""
+    """The two places of a report, which is there whole or not at all and never takes anything else's place.
 
-    page: Path
-    """The Markdown file."""
-    pictures: Path
-    """The folder of the PNGs."""
+    Args:
+        out: FILE.md, whose pictures lie in a folder FILE beside it; or a folder of both, with the page as PAGE.
+    """
 
-    @classmethod
-    def at(cls, out: Path) -> "Target":
-        """Read `--out`: FILE.md has its pictures in a folder FILE beside it; a folder holds both, the page as PAGE."""
-        return cls(out, out.with_suffix("")) if out.suffix == ".md" else cls(out / PAGE, out)
-
-    @property
-    def together(self) -> bool:
-        """Whether the page lies in the folder of the pictures."""
-        return self.page.parent == self.pictures
+    def __init__(self, out: Path) -> None:
+        self.together = out.suffix != ".md"
+        self.page, self.pictures = (out / PAGE, out) if self.together else (out, out.with_suffix(""))
 
     def link(self, name: str) -> str:
         """Return the path of a picture as the page has it."""
@@ -300,19 +283,18 @@ class Target:
             check_free(self.page, force=force)
         if not os.path.lexists(self.pictures):
             return
+        place = shown(self.pictures)
         if not self.pictures.is_dir():
-            raise OutputError(f"'{shown(self.pictures)}' exists and is no folder; choose another --out")
+            raise OutputError(f"'{place}' exists and is no folder; choose another --out")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
         page = self.page.read_text(errors="replace") if self.page.is_file() else ""
-        strange = [name for name in there if f"({self.link(name)})" not in page]
-        if strange:
-            message = (
-                f"'{shown(self.pictures)}' holds '{shown(strange[0])}', which is no report's; choose another --out"
-            )
-            raise OutputError(message) from FileExistsError(self.pictures)
-        if not force and (there or (self.together and self.page.exists())):
-            message = f"'{shown(self.pictures)}' exists; use --force to replace the report, or choose another --out"
+        message = ""
+        if strange := [name for name in there if f"({self.link(name)})" not in page]:
+            message = f"'{place}' holds '{shown(strange[0])}', which is no report's; choose another --out"
+        elif not force and (there or (self.together and self.page.exists())):
+            message = f"'{place}' exists; use --force to replace the report, or choose another --out"
+        if message:
             raise OutputError(message) from FileExistsError(self.pictures)
 
     def write(self, page: str, pictures: Mapping[str, bytes], *, force: bool) -> list[Path]:
