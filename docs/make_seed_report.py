@@ -4,7 +4,8 @@
         --reference continuous --reference discrete --reference joint --data-dir MNIST -o docs/seed-report.md
 
 The page is that of `vaegen report` with a section more. The table CONCLUSIONS says what is claimed; whether it holds is
-computed from images and latents, the same way for every model. docs/report.md explains claims, figures and verdicts.
+computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/report.md explains claims,
+figures and verdicts.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from vaegen.errors import RequestError, VaegenError
 from vaegen.spec import CHANNELS, DIGITS, KINDS, SIDE, Kind
 from vaegen_cli.evaluate import as_bundle, is_run
 from vaegen_training.evaluate import Figure, evaluation_judge, information, samples, statistics
-from vaegen_training.evaluate.samples import Floats, Images, Integers
+from vaegen_training.evaluate.samples import Images, Integers
 from vaegen_training.evaluate.statistics import Counts
 from vaegen_training.evaluate.table import Row
 from vaegen_training.gallery import latent_space, report
@@ -181,16 +182,12 @@ class Conclusions:
 
     def look(self, subject: Subject, entry: Entry) -> None:
         """Measure one model."""
-        half = discrete_half(subject, next(self._runs), self._seed)
-        self.figures[entry.label] = measure(subject, entry, self._seed) | half
+        figures = measure(subject, entry, self._seed)
+        self.figures[entry.label] = figures | discrete_half(subject, next(self._runs), self._seed)
         self._real = statistics.mean(saturation(subject.real.images), self._seed)
 
     def text(self, models: Sequence[Entry], references: Sequence[Entry]) -> str:
-        """Return the Markdown.
-
-        Raises:
-            RequestError: The models under report are not one of each kind.
-        """
+        """Return the Markdown; raise RequestError if the models under report are not one of each kind."""
         names = []
         for group in (models, references):
             found = {entry.spec.kind: self.figures[entry.label] for entry in group}
@@ -312,7 +309,12 @@ def pick(subject: Subject, seed: int) -> Hits:
     get CHECKS new ones, and the best of these is measured on FRESH others, so that the choice does not flatter it.
     """
     random = np.random.default_rng([seed, 3])
-    values = _values(subject)
+    # Every value that a single latent is given: its columns of the latent row, and what they hold.
+    z, (n, k) = subject.spec.continuous, subject.spec.categorical
+    quantiles = np.quantile(subject.latents[:, :z], (np.arange(VALUES) + 0.5) / VALUES, axis=0).astype(np.float32)
+    values = [(slice(at, at + 1), quantiles[row, [at]]) for at in range(z) for row in range(VALUES)]
+    for at in range(z, z + n * k, max(k, 1)):
+        values += [(slice(at, at + k), one_hot) for one_hot in np.eye(k, dtype=np.float32)]
     reader, _ = evaluation_judge.load()
 
     def shown(chosen: Integers, count: int) -> Hits:
@@ -335,21 +337,12 @@ def pick(subject: Subject, seed: int) -> Hits:
     return np.stack(hits)
 
 
-def _values(subject: Subject) -> list[tuple[slice, Floats]]:
-    """Return every value that a single latent is given: its columns of the latent row, and what they hold."""
-    z, (n, k) = subject.spec.continuous, subject.spec.categorical
-    quantiles = np.quantile(subject.latents[:, :z], (np.arange(VALUES) + 0.5) / VALUES, axis=0).astype(np.float32)
-    coordinates = [(slice(at, at + 1), quantiles[row, [at]]) for at in range(z) for row in range(VALUES)]
-    starts = range(z, z + n * k, max(k, 1))
-    return coordinates + [(slice(at, at + k), one_hot) for at in starts for one_hot in np.eye(k, dtype=np.float32)]
-
-
 def discrete_half(subject: Subject, run: Path | None, seed: int) -> dict[str, Figure]:
     """Measure the discrete decoder of a seed joint model by itself; empty for any other model.
 
     Bundles hold the mean of the two decoders' images; only the run has them apart.
     """
-    vae = None if run is None else run_folder.load_run(run)[1]
+    vae = run_folder.load_run(run)[1] if run else None
     if not isinstance(vae, MlpVae) or vae.spec.kind != "joint":
         return {}
     figures = {}

@@ -27,7 +27,7 @@ MOST_ROWS = 12  # latents that a traversal shows
 GRID = 16  # decoded latents a side
 SPREAD = 2.33  # standard deviations that the grid reaches, 1% to 99% of a Gaussian
 PAIRS = 16  # test digits beside their reconstructions
-ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"  # the image around which latents are changed one at a time
+ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +49,8 @@ class Subject:
     """What scatter and grid are drawn in."""
     places: Floats
     """(n, 2), of the digits in that plane: of their means, or without coordinates of their classes' probabilities."""
+    anchor: Floats
+    """(L,), the latent of the image around which latents are changed one at a time."""
     rates: npt.NDArray[np.float64]
     """(Z + N,), mean KL divergence of each latent, nats: coordinates first, then categoricals."""
 
@@ -73,13 +75,8 @@ class Subject:
         return np.argsort(-self.rates[self.spec.continuous :], kind="stable")
 
 
-def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
-    """Send real digits through a model.
-
-    Args:
-        model: The model.
-        real: Painted digits.
-        seed: Of the latents drawn from the posterior.
+def look(model: vaegen.Model, real: Painted, seed: int, number: int = 1) -> Subject:
+    """Send real digits through a model, the `number`-th of its preset and name.
 
     Raises:
         BundleError: The bundle cannot be used.
@@ -90,7 +87,7 @@ def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
     plane = latent_space.plane(points, "class" if means is None else "coordinate")
     drawn = model.sample_posterior(rebuilt.posterior, seed)
     return Subject(
-        label=f"{model.spec.preset} {model.spec.name}",
+        label=f"{model.spec.preset} {model.spec.name}" + (f" {number}" if number > 1 else ""),
         model=model,
         real=real,
         rebuilt=rebuilt,
@@ -98,6 +95,7 @@ def look(model: vaegen.Model, real: Painted, seed: int) -> Subject:
         sampled=samples.decoded(model, drawn),
         plane=plane,
         places=plane.project(points),
+        anchor=model.draw(ANCHOR_DIGIT, ANCHOR_COLOR, seed=seed).latents[0],
         rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
     )
 
@@ -121,22 +119,21 @@ def everything(subject: Subject, seed: int) -> Iterator[Picture]:
     yield digits_by_color(subject, seed)
     yield walks(subject, seed)
     yield temperatures(subject, seed)
-    yield from essentials(subject, seed)
-    anchor = _anchor(subject, seed)
+    yield from essentials(subject)
     if subject.spec.continuous:
-        yield traversals(subject, anchor)
+        yield traversals(subject)
     if subject.spec.categorical[0]:
-        yield switches(subject, anchor)
+        yield switches(subject)
 
 
-def essentials(subject: Subject, seed: int) -> Iterator[Picture]:
+def essentials(subject: Subject) -> Iterator[Picture]:
     """Draw the report's own pictures: latents by digit, decoded latents, reconstructions, codes."""
     yield reconstructions(subject)
     yield latents(subject)
     if subject.spec.continuous:
         yield grid(subject)
     if subject.spec.categorical[0] > 1:
-        yield codes(subject, _anchor(subject, seed))
+        yield codes(subject)
 
 
 def wheel(subject: Subject, seed: int) -> Picture:
@@ -248,11 +245,11 @@ def grid(subject: Subject) -> Picture:
     return Picture("grid", "Decoded latents", caption, canvas.png(picture))
 
 
-def codes(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def codes(subject: Subject) -> Picture:
     """Decode every pair of classes of the two categoricals with the highest rates."""
     n, k = subject.spec.categorical
     down, across = subject.variables[:2]
-    coordinates, classes = latent_space.split(anchor[None], subject.spec)
+    coordinates, classes = latent_space.split(subject.anchor[None], subject.spec)
     cells = np.repeat(classes, k * k, 0)
     cells[:, down], cells[:, across] = np.divmod(np.arange(k * k), k)
     images = subject.model.decode(latent_space.join(np.repeat(coordinates, k * k, 0), cells, subject.spec))
@@ -265,10 +262,10 @@ def codes(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("codes", "The grid of codes", caption, canvas.png(picture))
 
 
-def traversals(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def traversals(subject: Subject) -> Picture:
     """Draw what each continuous coordinate does."""
     chosen = subject.coordinates[:MOST_ROWS]
-    rows = latent_space.traversals(anchor, subject.latents, chosen, STEPS)
+    rows = latent_space.traversals(subject.anchor, subject.latents, chosen, STEPS)
     images = subject.model.decode(rows.reshape(-1, rows.shape[-1])).reshape(len(chosen), STEPS, SIDE, SIDE, 3)
     picture = canvas.sheet(
         images,
@@ -280,10 +277,10 @@ def traversals(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("coordinates", "What each coordinate does", caption, canvas.png(picture))
 
 
-def switches(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def switches(subject: Subject) -> Picture:
     """Draw what each class of each categorical does."""
     chosen = subject.variables[:MOST_ROWS]
-    rows = latent_space.switches(anchor, chosen, subject.spec)
+    rows = latent_space.switches(subject.anchor, chosen, subject.spec)
     k = subject.spec.categorical[1]
     images = subject.model.decode(rows.reshape(-1, rows.shape[-1])).reshape(len(chosen), k, SIDE, SIDE, 3)
     z = subject.spec.continuous
@@ -307,8 +304,3 @@ def hues(count: int, saturation: float = 1.0) -> list[canvas.RGB]:
 def _which(shown: int, there: int, what: str) -> str:
     some = f"All {there} {what}" if shown == there else f"The {shown} of {there} {what} with the highest rates"
     return f"{some}, in the order of their rates"
-
-
-def _anchor(subject: Subject, seed: int) -> latent_space.Floats:
-    latent: latent_space.Floats = subject.model.draw(ANCHOR_DIGIT, ANCHOR_COLOR, seed=seed).latents[0]
-    return latent

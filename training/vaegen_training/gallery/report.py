@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -116,7 +116,7 @@ def report(
     names = [*models, *references]
     several = len(names) > 1
     entries: list[Entry] = []
-    taken: Counter[str] = Counter()
+    taken: Counter[tuple[str, str]] = Counter()
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
         stack.enter_context(one_thread())
@@ -124,14 +124,12 @@ def report(
         real = evaluator.real.test
         loaded = [stack.enter_context(vaegen.load(name)) for name in names]
         for model in loaded:
-            subject = drawings.look(model, real, seed)
-            taken[subject.label] += 1
-            if taken[subject.label] > 1:  # models of the same preset and name are told apart by a number
-                subject = replace(subject, label=f"{subject.label} {taken[subject.label]}")
-            bar.set_description(f"{subject.label}: pictures")
-            draw = drawings.essentials if several else drawings.everything
+            bar.set_description(f"{model.spec.name}: pictures")
+            taken[model.spec.preset, model.spec.name] += 1
+            subject = drawings.look(model, real, seed, taken[model.spec.preset, model.spec.name])
             prefix = f"{_slug(subject.label)}-" if several else ""
-            pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in draw(subject, seed)}
+            drawn = drawings.essentials(subject) if several else drawings.everything(subject, seed)
+            pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in drawn}
             bar.update()
             excess = information.excess_bce(subject.sampled.unrounded, real.images)
             entry = Entry(
