@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from vaegen_cli.console import Console, common_options, pass_console
-from vaegen_cli.evaluate import as_bundle, is_run
+from vaegen_cli.evaluate import as_bundle
 from vaegen_cli.options import complete_models, data_options, force_option, json_option, seed_option
 from vaegen_cli.train import training_extra
 
@@ -58,25 +58,20 @@ def report(
 
     Of one model: a wheel of colors, every digit in every color, walks from digit to digit, temperatures,
     reconstructions, the latent space as points and decoded, and what each latent does. Of several: the latent spaces
-    and reconstructions of each, their figures and their rates and distortions side by side; of one of each kind also
-    a verdict, by numbers, on the five conclusions of the student report that vaegen grew out of.
+    and reconstructions of each, their figures and their rates and distortions side by side.
 
     Prints the files written, the page first; a report that is there is replaced with --force only. Half a minute a
     model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
     """
     with training_extra("report"):
-        from vaegen_training.gallery import Source
         from vaegen_training.gallery import report as write
 
         with ExitStack() as stack:
-            sources = [
-                Source(stack.enter_context(as_bundle(name)), Path(name) if is_run(name) else None)
-                for name in (*models, *references)
-            ]
+            bundles = [stack.enter_context(as_bundle(name)) for name in (*models, *references)]
             done = write(
-                sources[: len(models)],
+                bundles[: len(models)],
                 out,
-                references=sources[len(models) :],
+                references=bundles[len(models) :],
                 command=_command(models, references, out, data_dir, no_verify=no_verify, n=n, seed=seed),
                 data_dir=data_dir,
                 n=n,
@@ -86,7 +81,8 @@ def report(
                 progress=console.live,
             )
     files = [str(file) for file in done.files]
-    click.echo(json.dumps({"files": files, **done.figures}) if as_json else "\n".join(files))
+    figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
+    click.echo(json.dumps({"files": files, "models": figures}) if as_json else "\n".join(files))
 
 
 def _command(

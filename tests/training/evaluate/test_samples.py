@@ -41,7 +41,7 @@ def test_full_gray_takes_the_exact_paint() -> None:
 def test_no_figure_compares_a_digit_with_itself(real: Real) -> None:
     size = len(real.reference.images)
     assert size == len(real.training.images) == 60
-    assert not rows(real.test.first(size).images) & rows(real.reference.images)
+    assert not rows(real.test.images[:size]) & rows(real.reference.images)
 
 
 def test_digits_keep_their_labels(digits: Mnist, real: Real) -> None:

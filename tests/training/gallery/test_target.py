@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     ],
 )
 def test_page_and_pictures_find_each_other(tmp_path: Path, out: str, files: list[str]) -> None:
-    target = Target.at(tmp_path / out)
+    target = Target(tmp_path / out)
     written = target.write(page(target), PICTURES, force=False)
     assert [str(path.relative_to(tmp_path / "new")) for path in written] == files
     assert sorted(contents(tmp_path / "new")) == sorted(files)
@@ -33,7 +33,7 @@ def test_page_and_pictures_find_each_other(tmp_path: Path, out: str, files: list
 
 @pytest.mark.parametrize("out", ["report", "x.md"])
 def test_a_report_is_replaced_with_force_only(tmp_path: Path, out: str) -> None:
-    target = Target.at(tmp_path / out)
+    target = Target(tmp_path / out)
     target.write(page(target), PICTURES, force=False)
     before = contents(tmp_path)
     with pytest.raises(OutputError, match="--force") as refusal:
@@ -48,7 +48,7 @@ def test_a_report_is_replaced_with_force_only(tmp_path: Path, out: str) -> None:
 @pytest.mark.parametrize("out", ["photos", "photos.md"])
 @pytest.mark.parametrize("name", ["holiday.png", "notes.txt", ".git"])
 def test_files_of_somebody_else_are_never_replaced(tmp_path: Path, out: str, name: str) -> None:
-    target = Target.at(tmp_path / out)
+    target = Target(tmp_path / out)
     target.write(page(target), PICTURES, force=False)
     (tmp_path / "photos" / name).write_bytes(b"mine")
     before = contents(tmp_path)
@@ -59,8 +59,8 @@ def test_files_of_somebody_else_are_never_replaced(tmp_path: Path, out: str, nam
 
 def test_an_empty_folder_is_taken_and_a_file_is_not(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    target = Target.at(tmp_path / "empty")
+    target = Target(tmp_path / "empty")
     assert len(target.write(page(target), PICTURES, force=False)) == 3
     (tmp_path / "file").write_bytes(b"mine")
     with pytest.raises(OutputError, match="not a folder"):
-        Target.at(tmp_path / "file").check(force=True)
+        Target(tmp_path / "file").check(force=True)

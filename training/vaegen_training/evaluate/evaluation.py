@@ -17,7 +17,7 @@ from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
-from vaegen_training.evaluate import color_figures, evaluation_judge, fidelity, information, samples, statistics
+from vaegen_training.evaluate import evaluation_judge, fidelity, information, samples, statistics
 from vaegen_training.evaluate.samples import Painted, Reconstructions
 from vaegen_training.evaluate.statistics import Figure
 
@@ -82,6 +82,7 @@ def evaluate(
     with ExitStack() as stack:
         total = 1 + STAGES * len(names_or_paths)
         bar = stack.enter_context(tqdm(total=total, disable=None if progress else True))
+        stack.enter_context(one_thread())
         n, seed = check_numbers(n, seed)
         models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
@@ -112,7 +113,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Evaluator:
-    """Measures models against real digits, which are read and judged once.
+    """Measures models against real digits, which are read and judged once; to be used in `one_thread`.
 
     Args:
         data_dir: As for `evaluate`, like all others.
@@ -131,26 +132,19 @@ class Evaluator:
         self.judge, self.digest = evaluation_judge.load()
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         self.real = samples.real_digits(mnist, n, REFERENCE, seed)
-        with one_thread():
-            test = self.real.test
-            seen, _ = self.judge.read(test.images)
-            self._reference = self.judge.read(self.real.reference.images)[1]
-            distances = self._distances(test)
-            self._near = np.quantile(distances, NEAR)
-            # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
-            excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
-            self._column = self._of_images(test, seen) | {
-                "excess_bce": statistics.mean(excess, seed),
-                **self._of_distribution(self.judge.read(self.real.training.images)[1]),
-                **self._of_copies(distances),
-            }
+        test = self.real.test
+        seen, _ = self.judge.read(test.images)
+        self._reference = self.judge.read(self.real.reference.images)[1]
+        distances = self._distances(test)
+        self._near = np.quantile(distances, NEAR)
+        # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
+        excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
+        self._column = self._of_images(test, seen) | {
+            "excess_bce": statistics.mean(excess, seed),
+            **self._of_distribution(self.judge.read(self.real.training.images)[1]),
+            **self._of_copies(distances),
+        }
         bar.update()
-
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        self._bar.set_description(name)
-        yield
-        self._bar.update()
 
     def measure(self, model: vaegen.Model, rebuilt: Reconstructions | None = None) -> Evaluation:
         """Measure one model.
@@ -163,25 +157,25 @@ class Evaluator:
             BundleError: The bundle cannot be used.
         """
         test = self.real.test
-        with one_thread():
-            with self._stage("samples, raw"):
-                raw, _ = samples.samples(model, self.n, self.seed, tries=1)
-            with self._stage("samples, verified"):
-                verified, tries = samples.samples(model, self.n, self.seed, tries=None)
-            with self._stage("reconstructions"):
-                rebuilt = rebuilt or samples.reconstructions(model, test.images)
-            with self._stage("figures"):
-                columns: dict[str, Column] = {}
-                after = Painted(rebuilt.hard.images, test.digits, test.colors)
-                for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
-                    seen, features = self.judge.read(painted.images)
-                    columns[name] = {
-                        **self._of_images(painted, seen),
-                        **self._of_distribution(features[: len(self._reference)]),
-                        **self._of_copies(self._distances(painted)),
-                    }
-                columns["verified"]["tries"] = statistics.mean(tries, self.seed)
-                columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        self._bar.set_description("samples, raw")
+        raw, _ = samples.samples(model, self.n, self.seed, tries=1)
+        self._advance("samples, verified")
+        verified, tries = samples.samples(model, self.n, self.seed, tries=None)
+        self._advance("reconstructions")
+        rebuilt = rebuilt or samples.reconstructions(model, test.images)
+        self._advance("figures")
+        columns: dict[str, Column] = {}
+        after = Painted(rebuilt.hard.images, test.digits, test.colors)
+        for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
+            seen, features = self.judge.read(painted.images)
+            columns[name] = {
+                **self._of_images(painted, seen),
+                **self._of_distribution(features[: len(self._reference)]),
+                **self._of_copies(self._distances(painted)),
+            }
+        columns["verified"]["tries"] = statistics.mean(tries, self.seed)
+        columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        self._bar.update()
         rates = information.rates(rebuilt.posterior).mean(0, dtype=np.float64)
         return Evaluation(
             model=model.spec,
@@ -193,16 +187,21 @@ class Evaluator:
             rate_per_latent=tuple(map(float, rates)),
         )
 
+    def _advance(self, stage: str) -> None:
+        """Count the stage before, and show which one begins."""
+        self._bar.update()
+        self._bar.set_description(stage)
+
     def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
         """Measure images one by one: digit, color, hue, bleeding."""
         errors = color_error(stroke_color(painted.images), painted.colors)
-        hues = color_figures.hue_errors(painted.images, painted.colors)
+        hues = fidelity.hue_errors(painted.images, painted.colors)
         return {
             "digit_accuracy": statistics.share(seen == painted.digits),
             "color_error_median": statistics.quantile(errors, 0.5, self.seed),
             "color_error_p95": statistics.quantile(errors, 0.95, self.seed),
             "hue_error_median": statistics.quantile(hues, 0.5, self.seed),
-            "bleeding_median": statistics.quantile(color_figures.bleeding(painted.images), 0.5, self.seed),
+            "bleeding_median": statistics.quantile(fidelity.bleeding(painted.images), 0.5, self.seed),
         }
 
     def _of_information(self, rebuilt: Reconstructions, seen: samples.Integers) -> Column:

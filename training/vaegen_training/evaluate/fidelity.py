@@ -1,4 +1,4 @@
-"""How the distribution of some images compares with that of real digits, in features or in pixels.
+"""How close images come to what they should be: each to the color asked for, all of them to real digits.
 
 Density and coverage are a few lines here because the authors' package `prdc` needs scikit-learn for one function.
 """
@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from vaegen.color import color_error, lab, stroke_color
 
 from vaegen_training.evaluate import evaluation_judge, statistics
 from vaegen_training.evaluate.statistics import Figure
@@ -14,30 +15,75 @@ from vaegen_training.evaluate.statistics import Figure
 K = 5  # nearest neighbours whose distance is a ball's radius
 FRECHET_RESAMPLES = 100
 CHUNK = 10_000  # training digits that distances are compared at a time
+STROKE = 0.5  # of the brightest pixel; a darker pixel is the soft edge of a stroke
+STROKES = 500  # images whose strokes are looked at in one go
+LEAST_CHROMA = 20.0  # C*ab; below it a color is near gray, and its hue says little
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]  # (n, 28, 28, 3)
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
-def density_and_coverage(features: Floats, real: Floats, seed: int, k: int = K) -> tuple[Figure, Figure]:
+def hue_errors(images: Images, colors: npt.NDArray[np.uint8]) -> Doubles:
+    """Return the angles between the hues of n images and of the colors (n, 3) asked for, in CIE L*a*b*.
+
+    Returns:
+        float64 (m,), degrees from 0 to 180, of the m images whose request has a chroma of LEAST_CHROMA or more.
+    """
+    wanted = lab(colors)
+    vivid = np.hypot(wanted[:, 1], wanted[:, 2]) >= LEAST_CHROMA
+    found = lab(stroke_color(images[vivid]))
+    turn = np.arctan2(found[:, 2], found[:, 1]) - np.arctan2(wanted[vivid, 2], wanted[vivid, 1])
+    degrees: Doubles = np.abs((np.degrees(turn) + 180) % 360 - 180)
+    return degrees
+
+
+def bleeding(images: Images) -> Doubles:
+    """Return how much the color varies within the stroke of each image, (n,): 0 where all pixels are shades of one.
+
+    Each pixel of the stroke, brought to full brightness, is compared with the stroke's mean color, brought to full
+    brightness too; the mean of the CIEDE2000 differences counts.
+    """
+    parts = [_bleeding(images[start : start + STROKES]) for start in range(0, len(images), STROKES)]
+    return np.concatenate(parts)
+
+
+def _bleeding(images: Images) -> Doubles:
+    n = len(images)
+    brightness = images.max(3)  # (n, 28, 28)
+    stroke = brightness >= np.maximum(STROKE * brightness.max((1, 2), keepdims=True), 1)
+    owner = np.nonzero(stroke)[0]  # (p,), the image that each stroke pixel belongs to
+    pixels = images[stroke].astype(np.float64)  # (p, 3)
+    sums: Doubles = np.stack([np.bincount(owner, pixels[:, channel], n) for channel in range(3)], axis=1)
+    differences = color_error(_full(pixels), _full(sums)[owner])
+    mean: Doubles = np.bincount(owner, differences, n) / np.maximum(np.bincount(owner, minlength=n), 1)
+    return mean
+
+
+def _full(rgb: Doubles) -> Doubles:
+    """Return colors (..., 3) at full brightness: the largest channel becomes 255."""
+    full: Doubles = rgb * (255 / np.maximum(rgb.max(-1, keepdims=True), 1))
+    return full
+
+
+def density_and_coverage(features: Floats, real: Floats, seed: int) -> tuple[Figure, Figure]:
     """Return density and coverage.
 
     Naeem, Oh, Uh, Choi, Yoo, "Reliable fidelity and diversity metrics for generative models", ICML 2020, equations
-    4 and 5. Around each real item lies a ball that reaches to its k-th nearest other real item. Density is the
-    number of balls that an item lies in, over k, on average; coverage the share of balls that hold an item.
+    4 and 5. Around each real item lies a ball that reaches to its K-th nearest other real item. Density is the
+    number of balls that an item lies in, over K, on average; coverage the share of balls that hold an item.
     The coverage's interval takes the balls as independent.
 
     Args:
         features: float32 (m, F), of the images to measure.
-        real: float32 (n, F), n > k, of real images. m = n makes figures comparable.
+        real: float32 (n, F), n > K, of real images. m = n makes figures comparable.
         seed: Of the density's bootstrap.
-        k: Which neighbour a ball reaches to.
     """
     balls = torch.from_numpy(real)
     within = _distances(balls, balls)
-    radius = within.kthvalue(k + 1, dim=1).values  # the nearest is the item itself
+    radius = within.kthvalue(K + 1, dim=1).values  # the nearest is the item itself
     inside = _distances(balls, torch.from_numpy(features)) <= radius[:, None]  # (n, m)
-    density = statistics.mean((inside.sum(0) / k).numpy(), seed)
+    density = statistics.mean((inside.sum(0) / K).numpy(), seed)
     return density, statistics.share(inside.any(1).numpy())
 
 

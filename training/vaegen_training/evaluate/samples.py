@@ -28,10 +28,6 @@ class Painted:
     colors: npt.NDArray[np.uint8]
     """(n, 3), as painted or asked for."""
 
-    def first(self, n: int) -> "Painted":
-        """Return the first n."""
-        return Painted(self.images[:n], self.digits[:n], self.colors[:n])
-
 
 def random_colors(n: int, random: np.random.Generator) -> npt.NDArray[np.uint8]:
     """Draw colors uniform over RGB with the brightest channel at least DARKEST_DRAWN, uint8 (n, 3)."""

@@ -1,6 +1,6 @@
 """The figures as plain text, and as a bundle's manifest holds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -115,33 +115,29 @@ def to_comparison(evaluations: Sequence[Evaluation]) -> str:
         figures = [evaluation.figures[key].get(column) for evaluation in evaluations]
         real = first.figures[key].get("real")
         lines.append([f"{row.title}: {COLUMNS[column]}", *(_cell(figure, row) for figure in (*figures, real))])
-    return "\n".join(
-        [
-            f"{first.n} samples a model, seed {first.seed}; value [95% confidence interval] number of items",
-            f"judge sha256 {first.judge}",
-            "",
-            *_aligned(lines),
-        ]
-    )
+    title = f"{first.n} samples a model, seed {first.seed}; value [95% confidence interval] number of items"
+    return "\n".join([title, f"judge sha256 {first.judge}", "", *_aligned(lines)])
 
 
 def to_text(evaluation: Evaluation) -> str:
     """Return the figures as a table, each with its 95% confidence interval and its number of items."""
     model = evaluation.model
-    lines = [["", *COLUMNS.values()]]
-    for key, row in ROWS.items():
-        figures = evaluation.figures.get(key)
-        if figures:
-            lines.append([row.title, *(_cell(figures.get(column), row) for column in COLUMNS)])
-    return "\n".join(
-        [
-            f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
-            f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval] number of items",
-            f"judge sha256 {evaluation.judge}",
-            "",
-            *_aligned(lines),
-        ]
-    )
+    lines = [
+        f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
+        f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval] number of items",
+        f"judge sha256 {evaluation.judge}",
+        "",
+    ]
+    return "\n".join(lines + _aligned([["", *COLUMNS.values()], *rows(evaluation, _cell)]))
+
+
+def rows(evaluation: Evaluation, cell: Callable[[Figure | None, Row], str]) -> list[list[str]]:
+    """Return the title and the cells of each row that an evaluation has figures of."""
+    return [
+        [row.title, *(cell(evaluation.figures[key].get(column), row) for column in COLUMNS)]
+        for key, row in ROWS.items()
+        if key in evaluation.figures
+    ]
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:

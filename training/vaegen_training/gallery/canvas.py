@@ -28,8 +28,7 @@ DPI = 80
 POINTS = 3000  # of a scatter, at most; more hide each other
 
 Images = npt.NDArray[np.uint8]
-Label = str | tuple[int, int, int]
-"""A word, or a color shown as a bar."""
+RGB = tuple[int, int, int]
 
 
 @functools.cache
@@ -42,8 +41,8 @@ def sheet(
     images: Images,
     *,
     title: str,
-    rows: Sequence[Label] = (),
-    columns: Sequence[Label] = (),
+    rows: Sequence[str] = (),
+    columns: Sequence[str | RGB] = (),
     scale: int = 2,
     gap: int = 3,
 ) -> Image.Image:
@@ -53,15 +52,14 @@ def sheet(
         images: uint8 (rows, columns, height, width, 3).
         title: A line above everything.
         rows: A label for each row, or none.
-        columns: A label for each column, or none.
+        columns: A label for each column, or a color shown as a bar, or none.
         scale: Pixels that each pixel becomes, in both directions.
         gap: Pixels between images.
     """
     down, across, height, width = images.shape[:4]
     cell_h, cell_w = height * scale + gap, width * scale + gap
     text = font(TEXT)
-    left = MARGIN + max((_width(label, text) for label in rows), default=0)
-    left += 10 if rows else 0
+    left = MARGIN + max((math.ceil(text.getlength(label)) + 10 for label in rows), default=0)
     top = MARGIN + TITLE + 12 + (TEXT + 7 if columns else 0)
     body = across * cell_w - gap
     heading = _wrap(title, font(TITLE), left + body - MARGIN)
@@ -80,7 +78,7 @@ def sheet(
     y = top
     for row in range(down):
         if rows:
-            _label(draw, rows[row], (left - 10, y + height * scale // 2), text)
+            draw.text((left - 10, y + height * scale // 2), rows[row], FAINT, text, anchor="rm")
         for column in range(across):
             tile = images[row, column].repeat(scale, axis=0).repeat(scale, axis=1)
             canvas.paste(Image.fromarray(tile), (left + column * cell_w, y))
@@ -183,18 +181,6 @@ def _encode(picture: Image.Image) -> bytes:
     return stream.getvalue()
 
 
-def _label(draw: ImageDraw.ImageDraw, label: Label, place: tuple[int, int], text: ImageFont.FreeTypeFont) -> None:
-    if isinstance(label, str):
-        draw.text(place, label, FAINT, text, anchor="rm")
-    else:
-        x, y = place
-        draw.rounded_rectangle((x - 5, y - 18, x, y + 18), 2, label)
-
-
-def _width(label: Label, text: ImageFont.FreeTypeFont) -> int:
-    return math.ceil(text.getlength(label)) if isinstance(label, str) else 6
-
-
 def _wrap(title: str, text: ImageFont.FreeTypeFont, width: int) -> list[str]:
     """Break a title into lines that fit a width, in pixels."""
     lines: list[str] = []
@@ -206,5 +192,5 @@ def _wrap(title: str, text: ImageFont.FreeTypeFont, width: int) -> list[str]:
     return lines
 
 
-def _hex(rgb: tuple[int, int, int]) -> str:
+def _hex(rgb: RGB) -> str:
     return "#{:02x}{:02x}{:02x}".format(*rgb)

@@ -1,17 +1,21 @@
-"""The pictures of one model. Each function draws one; `everything` and `essentials` are those that reports show."""
+"""The pictures of one model, drawn from what it makes of test digits, its `Subject`.
+
+Each function draws one picture; `everything` and `essentials` are those that reports show.
+"""
 
 import colorsys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
+import vaegen
 from vaegen.color import parse_color
-from vaegen.spec import DIGITS, SIDE
+from vaegen.spec import DIGITS, SIDE, LatentSpec
 
+from vaegen_training.evaluate import information, samples
+from vaegen_training.evaluate.samples import Decoded, Floats, Integers, Painted, Reconstructions
 from vaegen_training.gallery import canvas, latent_space
-from vaegen_training.gallery.subject import Subject
-
-RGB = tuple[int, int, int]
 
 SHEET = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "magenta", "pink", "white")
 WHEEL = ((1, 0.0), (6, 0.33), (12, 0.67), (18, 1.0))  # images on each ring, and the saturation of their colors
@@ -23,7 +27,77 @@ MOST_ROWS = 12  # latents that a traversal shows
 GRID = 16  # decoded latents a side
 SPREAD = 2.33  # standard deviations that the grid reaches, 1% to 99% of a Gaussian
 PAIRS = 16  # test digits beside their reconstructions
-ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"  # the image around which latents are changed one at a time
+ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model, and painted test digits after it."""
+
+    label: str
+    """Preset and name, "seed joint"."""
+    model: vaegen.Model
+    real: Painted
+    """The digits, n of them."""
+    rebuilt: Reconstructions
+    """After the model, by the deterministic path, which the product takes."""
+    drawn: Floats
+    """(n, L), latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
+    sampled: Decoded
+    """The images of those."""
+    plane: latent_space.Plane
+    """What scatter and grid are drawn in."""
+    places: Floats
+    """(n, 2), of the digits in that plane: of their means, or without coordinates of their classes' probabilities."""
+    anchor: Floats
+    """(L,), the latent of the image around which latents are changed one at a time."""
+    rates: npt.NDArray[np.float64]
+    """(Z + N,), mean KL divergence of each latent, nats: coordinates first, then categoricals."""
+
+    @property
+    def spec(self) -> LatentSpec:
+        """Z, N and K."""
+        return self.model.spec.latent
+
+    @property
+    def latents(self) -> Floats:
+        """Of the digits, by the deterministic path: means and one-hots, (n, L)."""
+        return self.rebuilt.posterior.latent
+
+    @property
+    def coordinates(self) -> Integers:
+        """All Z coordinates, those with the highest rate first, int64 (Z,)."""
+        return np.argsort(-self.rates[: self.spec.continuous], kind="stable")
+
+    @property
+    def variables(self) -> Integers:
+        """All N categoricals, those with the highest rate first, int64 (N,)."""
+        return np.argsort(-self.rates[self.spec.continuous :], kind="stable")
+
+
+def look(model: vaegen.Model, real: Painted, seed: int, number: int = 1) -> Subject:
+    """Send real digits through a model, the `number`-th of its preset and name.
+
+    Raises:
+        BundleError: The bundle cannot be used.
+    """
+    rebuilt = samples.reconstructions(model, real.images)
+    means = rebuilt.posterior.mean
+    points = information.soft_codes(rebuilt.posterior, 1.0) if means is None else means
+    plane = latent_space.plane(points, "class" if means is None else "coordinate")
+    drawn = model.sample_posterior(rebuilt.posterior, seed)
+    return Subject(
+        label=f"{model.spec.preset} {model.spec.name}" + (f" {number}" if number > 1 else ""),
+        model=model,
+        real=real,
+        rebuilt=rebuilt,
+        drawn=drawn,
+        sampled=samples.decoded(model, drawn),
+        plane=plane,
+        places=plane.project(points),
+        anchor=model.draw(ANCHOR_DIGIT, ANCHOR_COLOR, seed=seed).latents[0],
+        rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
+    )
 
 
 @dataclass(frozen=True)
@@ -42,25 +116,24 @@ class Picture:
 def everything(subject: Subject, seed: int) -> Iterator[Picture]:
     """Draw all pictures of one model."""
     yield wheel(subject, seed)
-    yield samples(subject, seed)
+    yield digits_by_color(subject, seed)
     yield walks(subject, seed)
     yield temperatures(subject, seed)
-    yield from essentials(subject, seed)
-    anchor = _anchor(subject, seed)
+    yield from essentials(subject)
     if subject.spec.continuous:
-        yield traversals(subject, anchor)
+        yield traversals(subject)
     if subject.spec.categorical[0]:
-        yield switches(subject, anchor)
+        yield switches(subject)
 
 
-def essentials(subject: Subject, seed: int) -> Iterator[Picture]:
+def essentials(subject: Subject) -> Iterator[Picture]:
     """Draw the report's own pictures: latents by digit, decoded latents, reconstructions, codes."""
     yield reconstructions(subject)
     yield latents(subject)
     if subject.spec.continuous:
         yield grid(subject)
     if subject.spec.categorical[0] > 1:
-        yield codes(subject, _anchor(subject, seed))
+        yield codes(subject)
 
 
 def wheel(subject: Subject, seed: int) -> Picture:
@@ -76,7 +149,7 @@ def wheel(subject: Subject, seed: int) -> Picture:
     return Picture("wheel", "Any color", caption, canvas.png(canvas.wheel(rings, scale=3)))
 
 
-def samples(subject: Subject, seed: int) -> Picture:
+def digits_by_color(subject: Subject, seed: int) -> Picture:
     """Draw every digit in every color of SHEET."""
     colors = [parse_color(name) for name in SHEET]
     wanted = [(digit, color) for digit in range(DIGITS) for color in colors]
@@ -145,21 +218,19 @@ def reconstructions(subject: Subject) -> Picture:
 
 def latents(subject: Subject) -> Picture:
     """Draw the test digits' latents in a plane, by digit and by paint."""
-    plane = subject.plane()
-    places = plane.project(subject.points[0])
-    data = canvas.scatter(places, subject.real.digits, subject.real.colors, plane.names, subject.label)
+    places, names = subject.places, subject.plane.names
+    data = canvas.scatter(places, subject.real.digits, subject.real.colors, names, subject.label)
     what = "Means of the posterior" if subject.rebuilt.posterior.mean is not None else "Probabilities of all classes"
-    caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(plane.names)}."
+    caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(names)}."
     return Picture("latents", "Where the digits lie", caption, data)
 
 
 def grid(subject: Subject) -> Picture:
     """Decode a grid of latents in the plane of the scatter."""
-    plane = subject.plane()
-    places = plane.project(subject.points[0])
+    plane = subject.plane
     lines = [
         np.linspace(values.mean() - SPREAD * values.std(), values.mean() + SPREAD * values.std(), GRID)
-        for values in places.T
+        for values in subject.places.T
     ]
     across, up = np.meshgrid(lines[0], lines[1][::-1])
     points = plane.lift(np.stack([across.ravel(), up.ravel()], 1).astype(np.float32)).astype(np.float32)
@@ -174,11 +245,11 @@ def grid(subject: Subject) -> Picture:
     return Picture("grid", "Decoded latents", caption, canvas.png(picture))
 
 
-def codes(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def codes(subject: Subject) -> Picture:
     """Decode every pair of classes of the two categoricals with the highest rates."""
     n, k = subject.spec.categorical
     down, across = subject.variables[:2]
-    coordinates, classes = latent_space.split(anchor[None], subject.spec)
+    coordinates, classes = latent_space.split(subject.anchor[None], subject.spec)
     cells = np.repeat(classes, k * k, 0)
     cells[:, down], cells[:, across] = np.divmod(np.arange(k * k), k)
     images = subject.model.decode(latent_space.join(np.repeat(coordinates, k * k, 0), cells, subject.spec))
@@ -191,10 +262,10 @@ def codes(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("codes", "The grid of codes", caption, canvas.png(picture))
 
 
-def traversals(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def traversals(subject: Subject) -> Picture:
     """Draw what each continuous coordinate does."""
     chosen = subject.coordinates[:MOST_ROWS]
-    rows = latent_space.traversals(anchor, subject.latents, chosen, STEPS)
+    rows = latent_space.traversals(subject.anchor, subject.latents, chosen, STEPS)
     images = subject.model.decode(rows.reshape(-1, rows.shape[-1])).reshape(len(chosen), STEPS, SIDE, SIDE, 3)
     picture = canvas.sheet(
         images,
@@ -206,10 +277,10 @@ def traversals(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("coordinates", "What each coordinate does", caption, canvas.png(picture))
 
 
-def switches(subject: Subject, anchor: latent_space.Floats) -> Picture:
+def switches(subject: Subject) -> Picture:
     """Draw what each class of each categorical does."""
     chosen = subject.variables[:MOST_ROWS]
-    rows = latent_space.switches(anchor, chosen, subject.spec)
+    rows = latent_space.switches(subject.anchor, chosen, subject.spec)
     k = subject.spec.categorical[1]
     images = subject.model.decode(rows.reshape(-1, rows.shape[-1])).reshape(len(chosen), k, SIDE, SIDE, 3)
     z = subject.spec.continuous
@@ -224,7 +295,7 @@ def switches(subject: Subject, anchor: latent_space.Floats) -> Picture:
     return Picture("classes", "What each categorical does", caption, canvas.png(picture))
 
 
-def hues(count: int, saturation: float = 1.0) -> list[RGB]:
+def hues(count: int, saturation: float = 1.0) -> list[canvas.RGB]:
     """Return bright colors evenly spaced around the hue circle, red first."""
     turns = (colorsys.hsv_to_rgb(index / count, saturation, 1) for index in range(count))
     return [(round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in turns]
@@ -233,8 +304,3 @@ def hues(count: int, saturation: float = 1.0) -> list[RGB]:
 def _which(shown: int, there: int, what: str) -> str:
     some = f"All {there} {what}" if shown == there else f"The {shown} of {there} {what} with the highest rates"
     return f"{some}, in the order of their rates"
-
-
-def _anchor(subject: Subject, seed: int) -> latent_space.Floats:
-    latent: latent_space.Floats = subject.model.draw(ANCHOR_DIGIT, ANCHOR_COLOR, seed=seed).latents[0]
-    return latent

@@ -74,8 +74,8 @@ def walk(start: Floats, end: Floats, steps: int, spec: LatentSpec, seed: int) ->
     Coordinates turn from one to the other along an arc, as Gaussian draws in many dimensions all have about the same
     length, which a straight line does not keep: spherical interpolation (Shoemake, "Animating rotation with quaternion
     curves", SIGGRAPH 1985; for latents White, "Sampling generative networks", 2016). Categoricals that differ are
-    switched one after the other, evenly spread over the walk and in random order: the decoder is
-    never asked for a mixture of two classes elsewhere.
+    switched one after the other, evenly spread over the walk and in random order: the decoder is never asked for a
+    mixture of two classes elsewhere.
 
     Args:
         start: float32 (L,).
@@ -100,10 +100,8 @@ def walk(start: Floats, end: Floats, steps: int, spec: LatentSpec, seed: int) ->
 
 
 def _slerp(first: Floats, last: Floats, t: float) -> Floats:
-    lengths = np.linalg.norm(first), np.linalg.norm(last)
-    if min(lengths) == 0:
-        return (1 - t) * first + t * last
-    angle = np.arccos(np.clip(first @ last / (lengths[0] * lengths[1]), -1, 1))
+    lengths = np.linalg.norm(first) * np.linalg.norm(last)
+    angle = np.arccos(np.clip(first @ last / lengths, -1, 1)) if lengths else 0.0
     if np.sin(angle) < 1e-4:  # the arc is a line, or undecided
         return (1 - t) * first + t * last
     arc: Floats = (np.sin((1 - t) * angle) * first + np.sin(t * angle) * last) / np.sin(angle)
@@ -111,16 +109,9 @@ def _slerp(first: Floats, last: Floats, t: float) -> Floats:
 
 
 def traversals(anchor: Floats, latents: Floats, coordinates: Integers, steps: int) -> Floats:
-    """Move one coordinate at a time through the values it takes, from the 1% to the 99% quantile of real latents.
+    """Return latents (m, steps, L): an anchor (L,) with one of m coordinates moved at a time.
 
-    Args:
-        anchor: float32 (L,), what stays as it is.
-        latents: float32 (n, L), of real digits.
-        coordinates: int64 (m,), which to move.
-        steps: Values of each.
-
-    Returns:
-        float32 (m, steps, L).
+    A coordinate goes through the values it takes, from the 1% to the 99% quantile of real latents (n, L).
     """
     found = np.tile(anchor, (len(coordinates), steps, 1))
     for row, coordinate in enumerate(coordinates):
@@ -130,16 +121,7 @@ def traversals(anchor: Floats, latents: Floats, coordinates: Integers, steps: in
 
 
 def switches(anchor: Floats, variables: Integers, spec: LatentSpec) -> Floats:
-    """Set one categorical at a time to each of its K classes.
-
-    Args:
-        anchor: float32 (L,), what stays as it is.
-        variables: int64 (m,), which to switch.
-        spec: The latent space.
-
-    Returns:
-        float32 (m, K, L).
-    """
+    """Return latents (m, K, L): an anchor (L,) with one of m categoricals at a time set to each of its K classes."""
     k = spec.categorical[1]
     found = np.tile(anchor, (len(variables), k, 1))
     for row, variable in enumerate(variables):

@@ -1,46 +1,82 @@
-"""`vaegen report`: look at one model or several, draw, measure, write; read it top to bottom."""
+"""`vaegen report`: what it does, top to bottom; the Markdown of its page; the files it writes."""
 
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import vaegen
 from tqdm import tqdm
 from vaegen.errors import OutputError, RequestError
 from vaegen.files import check_free, shown, write_file, write_folder
-from vaegen.spec import KINDS
+from vaegen.spec import ModelSpec
 
-from vaegen_training.evaluate import color_figures, statistics
-from vaegen_training.evaluate.evaluation import STAGES, Evaluator, check_numbers, one_thread
-from vaegen_training.gallery import conclusion_figures, drawings, pages
-from vaegen_training.gallery.conclusions import WAYS, Judgement, judge
-from vaegen_training.gallery.pages import Entry
-from vaegen_training.gallery.subject import Source, look
+from vaegen_training.evaluate import information, statistics
+from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers, one_thread
+from vaegen_training.evaluate.statistics import Figure
+from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
+from vaegen_training.gallery import drawings
+from vaegen_training.gallery.drawings import Picture, Subject
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
+FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
+RATE_DISTORTION = (
+    "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
+    "latents. Their sum with sampled latents is the negative ELBO less the entropy of the images. Lower is better in "
+    "all four; accuracy and coverage are of reconstructions and of verified samples, higher is better."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All that a page says of one model."""
+
+    label: str
+    size: int
+    """Bytes of the graphs."""
+    evaluation: Evaluation
+    excess_bce_sampled: Figure
+    """Of reconstructions whose latents are drawn from the posterior, nats."""
+    pictures: Mapping[str, Picture]
+    """By their link on the page."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the model is."""
+        return self.evaluation.model
+
+
+class Section(Protocol):
+    """A section that a caller adds to the page of several models, before the figures of all."""
+
+    def look(self, subject: Subject, entry: Entry) -> None:
+        """Take what the section needs of one model; called for each in the order of the page."""
+
+    def text(self, models: Sequence[Entry], references: Sequence[Entry]) -> str:
+        """Return the Markdown, once all models were looked at."""
 
 
 @dataclass(frozen=True)
 class Report:
     """What was written, and the figures in it."""
 
-    files: tuple[Path, ...]
+    files: Sequence[Path]
     """The page, then its pictures."""
-    figures: Mapping[str, Any]
-    """JSON: by model, "evaluation" and, where several were compared, "measures"; and the "verdicts"."""
+    evaluations: Mapping[str, Evaluation]
+    """By the label of the model."""
 
 
 def report(
-    models: Sequence[Source],
+    models: Sequence[str | Path],
     out: str | Path,
     *,
-    references: Sequence[Source] = (),
+    references: Sequence[str | Path] = (),
+    section: Section | None = None,
     command: str = "vaegen.report",
     data_dir: str | Path | None = None,
     n: int = IMAGES,
@@ -51,13 +87,13 @@ def report(
 ) -> Report:
     """Write a report: of one model all pictures and figures, of several the main ones side by side.
 
-    With one model of each kind, the student report's five conclusions are judged too. The same call gives the same
-    bytes on one machine.
+    The same call gives the same bytes on one machine.
 
     Args:
-        models: One or more.
+        models: One or more, as for `vaegen.load`.
         out: A folder, for `report.md` and its pictures, or FILE.md, whose pictures go to the folder FILE.
         references: Models beside them.
+        section: One more for the page of several models.
         command: The command line that the page names.
         data_dir: Folder with MNIST's idx files; None downloads them.
         n: Images of each kind: samples, reconstructions, real digits.
@@ -75,81 +111,160 @@ def report(
     if not models:
         raise RequestError("a report needs at least one model")
     n, seed = check_numbers(n, seed)
-    target = Target.at(Path(out))
+    target = Target(Path(out))
     target.check(force=force)
-    sources = [*models, *references]
-    several = len(sources) > 1
+    names = [*models, *references]
+    several = len(names) > 1
+    entries: list[Entry] = []
+    taken: Counter[tuple[str, str]] = Counter()
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=1 + (2 + STAGES) * len(sources), disable=None if progress else True))
+        bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
         stack.enter_context(one_thread())
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         real = evaluator.real.test
-        loaded = [stack.enter_context(vaegen.load(source.bundle)) for source in sources]
-        entries: list[Entry] = []
-        taken: Counter[str] = Counter()
-        for source, model in zip(sources, loaded, strict=True):
-            subject = look(model, source.run, real, seed)
-            taken[subject.label] += 1
-            if taken[subject.label] > 1:  # models of the same preset and name are told apart by a number
-                subject = replace(subject, label=f"{subject.label} {taken[subject.label]}")
-            bar.set_description(f"{subject.label}: pictures")
-            draw = drawings.essentials if several else drawings.everything
+        loaded = [stack.enter_context(vaegen.load(name)) for name in names]
+        for model in loaded:
+            bar.set_description(f"{model.spec.name}: pictures")
+            taken[model.spec.preset, model.spec.name] += 1
+            subject = drawings.look(model, real, seed, taken[model.spec.preset, model.spec.name])
             prefix = f"{_slug(subject.label)}-" if several else ""
-            pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in draw(subject, seed)}
+            drawn = drawings.essentials(subject) if several else drawings.everything(subject, seed)
+            pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in drawn}
             bar.update()
-            bar.set_description(f"{subject.label}: figures")
-            figures = conclusion_figures.measure(subject, evaluator.judge, seed) if several else {}
-            bar.update()
-            evaluation = evaluator.measure(model, subject.rebuilt)
-            entries.append(Entry(subject.label, model.manifest, evaluation, pictures, figures))
-        saturation = statistics.mean(color_figures.saturation(real.images), seed)
-    groups = entries[: len(models)], entries[len(models) :]
-    judged, judged_references = (_judge(group, saturation) for group in groups)
-    page = (
-        pages.comparison(*groups, judged, judged_references, command) if several else pages.single(entries[0], command)
-    )
+            excess = information.excess_bce(subject.sampled.unrounded, real.images)
+            entry = Entry(
+                label=subject.label,
+                size=sum(graph.bytes for graph in model.manifest.graphs.values()),
+                evaluation=evaluator.measure(model, subject.rebuilt),
+                excess_bce_sampled=statistics.mean(excess, seed),
+                pictures=pictures,
+            )
+            entries.append(entry)
+            if section:
+                section.look(subject, entry)
+    if several:
+        parts = _several(entries[: len(models)], entries[len(models) :], section, command)
+    else:
+        parts = _single(entries[0], command)
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
-    return Report(tuple(target.write(page, written, force=force)), _json(entries, judged))
-
-
-def _judge(group: Sequence[Entry], saturation: statistics.Figure) -> list[Judgement]:
-    """Judge the five conclusions where there is one model of each kind."""
-    found = {entry.spec.kind: entry.figures for entry in group}
-    return judge(found, saturation) if len(group) == len(found) == len(KINDS) else []
+    files = target.write("\n\n".join(parts) + "\n", written, force=force)
+    return Report(files, {entry.label: entry.evaluation for entry in entries})
 
 
 def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", label).strip("-").lower()
 
 
-def _json(entries: Sequence[Entry], judged: Sequence[Judgement]) -> dict[str, Any]:
-    models = {}
+def _single(entry: Entry, command: str) -> list[str]:
+    """Return the parts of the page of one model: pictures, then figures."""
+    spec = entry.spec
+    parts = [
+        f"# {entry.label}",
+        f"A {spec.kind} model, preset {spec.preset}: {_latent(spec)}. {_made(command, entry.evaluation)}",
+    ]
+    for link, picture in entry.pictures.items():
+        parts += [f"## {picture.title}", picture.caption, _image(entry, link)]
+    return [*parts, "## Figures", FIGURES, evaluation_table(entry.evaluation)]
+
+
+def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
+    """Return the parts of the page of several models, and of those they are compared with."""
+    entries = [*models, *references]
+    against = f", beside {_list([entry.label for entry in references])}" if references else ""
+    parts = [
+        f"# Report: {presets(models)}",
+        f"{_list([entry.label for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
+    ]
+    if section:
+        parts.append(section.text(models, references))
+    parts += ["## Rate and distortion", RATE_DISTORTION, _rate_distortion(entries), "## Pictures"]
+    for title in dict.fromkeys(picture.title for entry in entries for picture in entry.pictures.values()):
+        parts.append(f"### {title}")
+        for entry in entries:
+            for link, picture in entry.pictures.items():
+                if picture.title == title:
+                    parts += [f"**{entry.label}.** {picture.caption}", _image(entry, link)]
+    parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        models[entry.label] = {"evaluation": entry.evaluation.to_dict()}
-        if entry.figures:
-            models[entry.label]["measures"] = {name: vars(figure) for name, figure in entry.figures.items()}
-    verdicts = {each.title: {way: each.verdict(way) for way in WAYS} for each in judged}
-    return {"models": models, "verdicts": verdicts}
+        parts += [f"### {entry.label}", evaluation_table(entry.evaluation)]
+    return parts
 
 
-@dataclass(frozen=True)
+def evaluation_table(evaluation: Evaluation) -> str:
+    """Return the figures of `vaegen evaluate` as a table."""
+    return table(["", *COLUMNS.values()], rows(evaluation, cell))
+
+
+def _rate_distortion(entries: Sequence[Entry]) -> str:
+    nats = Row("", 1)
+    lines: dict[str, list[str]] = {}
+    for entry in entries:
+        figures, sampled = entry.evaluation.figures, entry.excess_bce_sampled
+        rate = figures["kl"]["reconstruction"]
+        cells = {
+            "latents": _latent(entry.spec),
+            "size of the graphs, MB": f"{entry.size / 1e6:.2f}",
+            "rate, nats": cell(rate, nats),
+            "excess BCE, nats": cell(figures["excess_bce"]["reconstruction"], nats),
+            "excess BCE, nats, sampled": cell(sampled, nats),
+            "rate + excess BCE, sampled": f"{sampled.value + rate.value:.1f}",
+            "accuracy of reconstructions, %": cell(figures["digit_accuracy"]["reconstruction"], ROWS["digit_accuracy"]),
+            "coverage, verified samples": cell(figures["coverage"]["verified"], ROWS["coverage"]),
+        }
+        for title, text in cells.items():
+            lines.setdefault(title, [title]).append(text)
+    return table(["", *(entry.label for entry in entries)], lines.values())
+
+
+def _made(command: str, evaluation: Evaluation) -> str:
+    return (
+        f"Made by\n\n```sh\n{command}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, and the "
+        f"evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
+    )
+
+
+def _latent(spec: ModelSpec) -> str:
+    z, (n, k) = spec.latent.continuous, spec.latent.categorical
+    parts = ([f"{z} Gaussian coordinates"] if z else []) + ([f"{n} categoricals of {k} classes"] if n else [])
+    return " and ".join(parts)
+
+
+def _image(entry: Entry, link: str) -> str:
+    return f"![{entry.label}: {entry.pictures[link].title.lower()}]({link})"
+
+
+def presets(entries: Sequence[Entry]) -> str:
+    """Return the presets of some models."""
+    return " and ".join(dict.fromkeys(entry.spec.preset for entry in entries))
+
+
+def cell(figure: Figure | None, row: Row) -> str:
+    """Return a figure as a row's cell shows it, with its interval if that is wider than a digit."""
+    if figure is None:
+        return NONE
+    value, low, high = rounded(figure, row)
+    return value if low == high == value else f"{value} [{low}, {high}]"
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *lines])
+
+
+def _list(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+
+
 class Target:
-    """The two places of a report, which is there whole or not at all and never takes anything else's place."""
+    """The two places of a report, which is there whole or not at all and never takes anything else's place.
 
-    page: Path
-    """The Markdown file."""
-    pictures: Path
-    """The folder of the PNGs."""
+    Args:
+        out: FILE.md, whose pictures lie in a folder FILE beside it; or a folder of both, with the page as PAGE.
+    """
 
-    @classmethod
-    def at(cls, out: Path) -> "Target":
-        """Read `--out`: FILE.md has its pictures in a folder FILE beside it; a folder holds both, the page as PAGE."""
-        return cls(out, out.with_suffix("")) if out.suffix == ".md" else cls(out / PAGE, out)
-
-    @property
-    def together(self) -> bool:
-        """Whether the page lies in the folder of the pictures."""
-        return self.page.parent == self.pictures
+    def __init__(self, out: Path) -> None:
+        self.together = out.suffix != ".md"
+        self.page, self.pictures = (out / PAGE, out) if self.together else (out, out.with_suffix(""))
 
     def link(self, name: str) -> str:
         """Return the path of a picture as the page has it."""
@@ -166,19 +281,18 @@ class Target:
             check_free(self.page, force=force)
         if not os.path.lexists(self.pictures):
             return
+        place = shown(self.pictures)
         if not self.pictures.is_dir():
-            raise OutputError(f"'{shown(self.pictures)}' exists and is not a folder; choose another --out")
+            raise OutputError(f"'{place}' exists and is not a folder; choose another --out")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
         page = self.page.read_text(errors="replace") if self.page.is_file() else ""
-        strange = [name for name in there if f"({self.link(name)})" not in page]
-        if strange:
-            message = (
-                f"'{shown(self.pictures)}' holds '{shown(strange[0])}', which no report wrote; choose another --out"
-            )
-            raise OutputError(message) from FileExistsError(self.pictures)
-        if not force and (there or (self.together and self.page.exists())):
-            message = f"'{shown(self.pictures)}' exists; use --force to replace the report, or choose another --out"
+        message = ""
+        if strange := [name for name in there if f"({self.link(name)})" not in page]:
+            message = f"'{place}' holds '{shown(strange[0])}', which no report wrote; choose another --out"
+        elif not force and (there or (self.together and self.page.exists())):
+            message = f"'{place}' exists; use --force to replace the report, or choose another --out"
+        if message:
             raise OutputError(message) from FileExistsError(self.pictures)
 
     def write(self, page: str, pictures: Mapping[str, bytes], *, force: bool) -> list[Path]:
