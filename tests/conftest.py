@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Give a file system of a size such as "100k", where mounting is allowed; one a test."""
+    """Yield a file system of a size such as "100k", where mounting is allowed; one a test."""
     disk = tmp_path / "disk"
 
     def mount(size: str) -> Path:

@@ -20,13 +20,13 @@ TARGET = Path(__file__).with_name("digits")
 
 
 def first_of_each(labels: Tensor, count: int) -> Tensor:
-    """Give the indices of the first `count` items of each class, in rising order: int64 (10 * count,)."""
+    """Return the indices of the first `count` items of each class, in rising order: int64 (10 * count,)."""
     chosen = [(labels == digit).nonzero().flatten()[:count] for digit in range(DIGITS)]
     return torch.cat(chosen).sort().values
 
 
 def idx(values: Tensor) -> bytes:
-    """Give the idx form of a uint8 tensor."""
+    """Return the idx form of a uint8 tensor."""
     header = [0x0800 + values.ndim, *values.shape]
     return b"".join(number.to_bytes(4, "big") for number in header) + values.contiguous().numpy().tobytes()
 

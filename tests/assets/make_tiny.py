@@ -117,7 +117,7 @@ class Graph:
         return self("OneHot", index, K, [0.0, 1.0], axis=-1)
 
     def model(self, name: str, outputs: dict[str, TensorSpec]) -> bytes:
-        """Give the file's bytes."""
+        """Return the file's bytes."""
         graph = helper.make_graph(
             self.nodes,
             name,
@@ -237,7 +237,7 @@ def make_judge() -> Made:
 def record(
     name: str, data: bytes, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec]
 ) -> dict[str, list[float]]:
-    """Give the golden outputs of a graph, by onnx's reference implementation in place of torch."""
+    """Return the golden outputs of a graph, by onnx's reference implementation in place of torch."""
     results = ReferenceEvaluator(onnx.load_from_string(data)).run(list(outputs), golden.inputs(inputs, MODEL))
     return {f"{name}.{output}": golden.summarise(value) for output, value in zip(outputs, results, strict=True)}
 

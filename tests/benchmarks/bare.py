@@ -28,7 +28,7 @@ class Bare:
         }
 
     def request(self, n: int, generator: np.random.Generator) -> dict[str, Array]:
-        """Give the prior's inputs for n images of all digits in teal."""
+        """Return the prior's inputs for n images of all digits in teal."""
         return {
             "digit": np.arange(n, dtype=np.int64) % 10,
             "rgb": np.full((n, 3), (0, 128 / 255, 128 / 255), np.float32),
@@ -42,7 +42,7 @@ class Bare:
         return output
 
     def call(self, graph: str, n: int) -> Callable[[], object]:
-        """Give a call that runs a graph on n rows that lie ready."""
+        """Return a call that runs a graph on n rows that lie ready."""
         inputs = self.request(n, np.random.default_rng(0))
         if graph != "prior":
             inputs = {"latent": self.run("prior", inputs)}
@@ -52,7 +52,7 @@ class Bare:
 
 
 def by_hand(model: str, threads: int) -> Callable[[int], npt.NDArray[np.uint8]]:
-    """Give the same job as a user would write it with onnxruntime: default options, NumPy's noise, no batches."""
+    """Return the same job as a user would write it with onnxruntime: default options, NumPy's noise, no batches."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     bare = Bare(model, threads, options)

@@ -173,7 +173,7 @@ def _rows(times: Mapping[str, Sequence[float]], files: int, what: str = "") -> t
 
 
 def _further(times: Mapping[int, Mapping[str, Sequence[float]]], sizes: Sequence[int]) -> tuple[Row, ...]:
-    """Give the rows of the files that the largest folder has more than the smallest."""
+    """Return the rows of the files that the largest folder has more than the smallest."""
     few, many = sizes[0], sizes[-1]
     more = {
         name: [large - small for large, small in zip(each, times[few][name], strict=True)]

@@ -135,7 +135,7 @@ def take_turns(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def repeat(call: Call, times: int) -> Call:
-    """Give a call that makes another one many times, where one alone is too short to be timed."""
+    """Return a call that makes another one many times, where one alone is too short to be timed."""
 
     def calls() -> None:
         for _ in range(times):
@@ -152,7 +152,7 @@ def compare(what: str, unit: str, value: float, times: Sequence[float], floor: S
 
 
 def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """Give the quartiles; of a single value, that value three times."""
+    """Return the quartiles; of a single value, that value three times."""
     if len(values) == 1:
         return values[0], values[0], values[0]
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")

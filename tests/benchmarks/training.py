@@ -57,7 +57,7 @@ class Side:
         return int(self._answer()["images"])
 
     def steps(self, job: Job, clock: Clock) -> float:
-        """Give the seconds of a step, a mean over some thousand images."""
+        """Return the seconds of a step, a mean over some thousand images."""
         count = min(MOST, max(LEAST, IMAGES // job.batch))
         lead = LEAD + (READY if self.name == "report-2" else 0)
         assert self._process.stdin is not None

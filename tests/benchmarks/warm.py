@@ -102,7 +102,7 @@ def _throughput(
 
 
 def _torch_decoders(bare: Bare, threads: int, skipped: list[str]) -> dict[str, Callable[[int], Call]]:
-    """Give torch's side: the preset's decoder with fresh weights, which cost what trained ones do."""
+    """Return torch's side: the preset's decoder with fresh weights, which cost what trained ones do."""
     spec = bare.manifest.model
     if importlib.util.find_spec("torch") is None:
         skipped.append("torch is not installed")

@@ -34,7 +34,7 @@ for wrong in ("/digit/3.png?color=gren", "/digit/12.png"):
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Give what each block needs, and its text."""
+    """Return what each block needs, and its text."""
     return [(match[1] or "", match[2]) for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
 
 

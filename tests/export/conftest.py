@@ -43,7 +43,7 @@ def joint_spec() -> ModelSpec:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> GetRun:
-    """Give the folder of a finished small run of (preset, kind), trained when first asked for."""
+    """Return the folder of a finished small run of (preset, kind), trained when first asked for."""
 
     @functools.cache
     def folder(kind: str, preset: str = "default") -> Path:

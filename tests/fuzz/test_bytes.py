@@ -39,7 +39,7 @@ FILES = 25  # in one folder
 
 
 def fuzz(suite: int, full: int) -> Callable[[Any], Any]:
-    """Give the number of examples; what a run of the suite finds must not depend on chance."""
+    """Return the number of examples; what a run of the suite finds must not depend on chance."""
     return settings(
         max_examples=full if FULL else suite,
         deadline=None,
@@ -151,7 +151,7 @@ def changed(data: bytes, changes: list[Any]) -> bytes:
 
 
 def refusal(call: Callable[..., Any], *arguments: Any, error: type[VaegenError] = VaegenError) -> str | None:
-    """Give the message of a refusal, None where there is none; anything else that is raised fails the test."""
+    """Return the message of a refusal, None where there is none; anything else that is raised fails the test."""
     try:
         call(*arguments)
     except error as refused:

@@ -44,7 +44,7 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def png(header: bytes, content: bytes) -> bytes:
-    """Give a PNG of any header and pixels."""
+    """Return a PNG of any header and pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -140,7 +140,7 @@ class Peaks:
                 self.kib[pid] = max(self.kib.get(pid, 0), int(peak[1]))
 
     def megabytes(self) -> list[float]:
-        """Give the peaks in MB (10^6 bytes), the command's own first."""
+        """Return the peaks in MB (10^6 bytes), the command's own first."""
         return [round(kib * 1024 / 1e6, 1) for _, kib in sorted(self.kib.items())]
 
 

@@ -135,7 +135,7 @@ def test_no_operator_on_the_list_is_random_or_controls_the_flow() -> None:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Give one field of protobuf's wire format that holds bytes."""
+    """Return one field of protobuf's wire format that holds bytes."""
     result = b""
     for value in (number << 3 | 2, len(content)):
         while value > 0x7F:

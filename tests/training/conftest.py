@@ -60,7 +60,7 @@ def mnist_dir() -> Path:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> TrainShort:
-    """Give the folder of a finished short run of (preset, kind), trained when first asked for."""
+    """Return the folder of a finished short run of (preset, kind), trained when first asked for."""
 
     @functools.cache
     def folder(preset: str, kind: str) -> Path:

@@ -29,7 +29,7 @@ def walk(root: str, wanted: Callable[[str], bool] = is_image) -> Iterator[Found]
     found as a problem. Of each folder on the way down only an open handle is kept.
 
     Raises:
-        RequestError: The root is no folder, or cannot be listed.
+        RequestError: The root is not a folder, or cannot be listed.
     """
     try:
         stack = [("", os.scandir(root))]

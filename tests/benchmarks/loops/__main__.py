@@ -10,7 +10,7 @@ from tests.benchmarks.loops.gate import Loop, serve
 
 
 def find(name: str) -> Loop:
-    """Give the loop that a request's sender calls so."""
+    """Return the loop that a request's sender calls so."""
     # Imported here: pythae is not installed everywhere, and torchvision alone takes a second.
     if name == "pythae":
         from tests.benchmarks.loops import pythae_trainer

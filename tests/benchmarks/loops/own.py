@@ -30,7 +30,7 @@ Change = Callable[[], contextlib.AbstractContextManager[object]]
 
 
 def loop(preset: str, change: Change = contextlib.nullcontext) -> Loop:
-    """Give vaegen's loop for a preset, with something changed while it runs."""
+    """Return vaegen's loop for a preset, with something changed while it runs."""
 
     def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
         torch.set_flush_denormal(True)  # as `vaegen train` does
@@ -55,7 +55,7 @@ def loop(preset: str, change: Change = contextlib.nullcontext) -> Loop:
 
 
 def products(preset: str) -> Loop:
-    """Give the matrix products of a step alone: what its linear layers cannot do without."""
+    """Return the matrix products of a step alone: what its linear layers cannot do without."""
 
     def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
         layers = [

@@ -47,7 +47,7 @@ class Continuous(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(Z, 512), nn.ReLU(), nn.Linear(512, VALUES), nn.Sigmoid())
 
     def forward(self, image: Tensor) -> Tensor:
-        """Give the loss of a batch."""
+        """Return the loss of a batch."""
         flat = image.flatten(1)
         mean, log_variance = self.encoder(flat).chunk(2, dim=1)
         latent = mean + torch.exp(log_variance / 2) * torch.randn_like(mean)
@@ -68,7 +68,7 @@ class Discrete(nn.Module):
         )
 
     def forward(self, image: Tensor) -> Tensor:
-        """Give the loss of a batch."""
+        """Return the loss of a batch."""
         flat = image.flatten(1)
         logits = self.encoder(flat).reshape(-1, N, K)
         gumbel = -torch.log(1e-20 - torch.log(torch.rand(logits.shape) + 1e-20))
@@ -86,7 +86,7 @@ class Both(nn.Module):
         self.continuous, self.discrete = Continuous(), Discrete()
 
     def forward(self, image: Tensor) -> Tensor:
-        """Give the loss of a batch."""
+        """Return the loss of a batch."""
         loss: Tensor = self.continuous(image) + self.discrete(image)
         return loss
 
@@ -95,7 +95,7 @@ MODELS: dict[str, type[nn.Module]] = {"continuous": Continuous, "discrete": Disc
 
 
 def loop(workers: Literal[0, 2]) -> Loop:
-    """Give the report's loop, with as many processes that load."""
+    """Return the report's loop, with as many processes that load."""
 
     def train(job: Job, images: Tensor, gate: Callable[[], None]) -> NoReturn:
         vae = MODELS[job.kind]()

@@ -33,7 +33,7 @@ def settings() -> TrainConfig:
 
 
 def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Objective, nn.Module]:
-    """Give a stage's objective and its module, always with the same starting weights."""
+    """Return a stage's objective and its module, always with the same starting weights."""
     config, data = settings(), digits.to(device)
     vae, field, network = build_networks(config)
     for module in (vae, field, network):
