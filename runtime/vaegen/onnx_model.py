@@ -183,8 +183,7 @@ def read(data: bytes, where: str) -> Model:
         raise BundleError(f"{where}: not an ONNX file: a name is not UTF-8 text") from None
     if "graph" not in model.message:
         raise BundleError(f"{where}: not an ONNX file: it has no graph")
-    for entries in (model.opsets, model.metadata):
-        field = "opset_import" if entries is model.opsets else "metadata_props"
+    for field, entries in (("opset_import", model.opsets), ("metadata_props", model.metadata)):
         if len(entries) != len(model.message.get(field, ())):
             raise BundleError(f"{where}: not an ONNX file: {field} names something twice")
     return model
