@@ -62,7 +62,7 @@ class Bundle:
     graphs: dict[str, bytes]
     """The checked bytes of each graph; whoever opens a graph takes them out, so that memory holds them once."""
 
-    def take(self, name: str) -> onnx_model.Model:
+    def take(self, name: str) -> onnx_model.Message:
         """Take a graph out and read it, its file again where it was taken before.
 
         Raises:

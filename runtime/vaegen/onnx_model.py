@@ -7,98 +7,62 @@ makes a runtime read a path of the model's choosing (CVE-2024-27318 and its succ
 contain themselves, so nothing nests deeply. Wire format: https://protobuf.dev/programming-guides/encoding/
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from vaegen.errors import BundleError
 
 MAX_ITEMS = 2**16  # in all repeated fields together; shipped graphs have up to 600
-MAX_NAME = 2**16  # bytes of one name
+MAX_NAME = 2**16  # bytes
 
 Message = dict[str, Any]
-"""The fields of one message by name: integers, `str` for names, `bytes` for floats, a view of the file for raw data."""
+"""The fields of one message by name: `int`, `str` for names, `bytes` for floats, a view of the file for raw data."""
 
-# Kinds of fields; in their place, the name of a message means that message. A list means a repeated field.
-_NAME, _MESSAGE, _BYTES, _NOTE, _PACKED, _INT, _INT32, _FLOAT = range(8)
+# All of onnx/onnx-ml.proto that a bundle may use: field, number, kind. A "*" stands for a repeated field, a "+" for one
+# that is written packed. A name is printable text; a note, which is for people, is skipped and written empty.
+_SCHEMA = """
+    Model: ir_version 1 int, producer_name 2 name, producer_version 3 name, domain 4 name, model_version 5 int,
+        doc_string 6 note, graph 7 Graph, opset_import 8 OperatorSet*, metadata_props 14 Entry*;
+    OperatorSet: domain 1 name, version 2 int;
+    Entry: key 1 name, value 2 name;
+    Graph: node 1 Node*, name 2 name, initializer 5 Tensor*, doc_string 10 note, input 11 ValueInfo*,
+        output 12 ValueInfo*, value_info 13 ValueInfo*;
+    Node: input 1 name*, output 2 name*, name 3 name, op_type 4 name, attribute 5 Attribute*, doc_string 6 note,
+        domain 7 name;
+    Attribute: name 1 name, f 2 float, i 3 int, s 4 bytes, t 5 Tensor, floats 7 float*, ints 8 int*, doc_string 13 note,
+        type 20 int32;
+    Tensor: dims 1 int*, data_type 2 int32, float_data 4 float+, int32_data 5 int32+, int64_data 7 int+, name 8 name,
+        raw_data 9 bytes, doc_string 12 note, data_location 14 int32;
+    ValueInfo: name 1 name, type 2 Type, doc_string 3 note;
+    Type: tensor_type 1 TensorType;
+    TensorType: elem_type 1 int32, shape 2 Shape;
+    Shape: dim 1 Dimension*;
+    Dimension: dim_value 1 int, dim_param 2 name
+"""
+_REFUSED = {"Model 20": "training part", "Model 25": "function", "Graph 15": "sparse tensor"} | {
+    f"Attribute {field}": what
+    for field, what in ((6, "subgraph"), (11, "subgraph"), (22, "sparse tensor"), (23, "sparse tensor"))
+}
+_VALUES = {
+    1: "f",
+    2: "i",
+    3: "s",
+    4: "t",
+    6: "floats",
+    7: "ints",
+}  # AttributeProto.type and the field that it goes with
+
+_KINDS = ("name", "bytes", "note", "message", "packed", "int", "int32", "float")
+_NAME, _BYTES, _NOTE, _MESSAGE, _PACKED, _INT, _INT32, _FLOAT = range(len(_KINDS))
 _WIRE = {_INT: 0, _INT32: 0, _FLOAT: 5}  # the wire type, where it is not 2
 
-# From onnx/onnx-ml.proto: all that a bundle may use. Notes, which are for people, are skipped and written empty.
-_FIELDS: dict[str, dict[int, tuple[str, Any]]] = {
-    "Model": {
-        1: ("ir_version", _INT),
-        2: ("producer_name", _NAME),
-        3: ("producer_version", _NAME),
-        4: ("domain", _NAME),
-        5: ("model_version", _INT),
-        6: ("doc_string", _NOTE),
-        7: ("graph", "Graph"),
-        8: ("opset_import", ["OperatorSet"]),
-        14: ("metadata_props", ["Entry"]),
-    },
-    "OperatorSet": {1: ("domain", _NAME), 2: ("version", _INT)},
-    "Entry": {1: ("key", _NAME), 2: ("value", _NAME)},
-    "Graph": {
-        1: ("node", ["Node"]),
-        2: ("name", _NAME),
-        5: ("initializer", ["Tensor"]),
-        10: ("doc_string", _NOTE),
-        11: ("input", ["ValueInfo"]),
-        12: ("output", ["ValueInfo"]),
-        13: ("value_info", ["ValueInfo"]),
-    },
-    "Node": {
-        1: ("input", [_NAME]),
-        2: ("output", [_NAME]),
-        3: ("name", _NAME),
-        4: ("op_type", _NAME),
-        5: ("attribute", ["Attribute"]),
-        6: ("doc_string", _NOTE),
-        7: ("domain", _NAME),
-    },
-    "Attribute": {
-        1: ("name", _NAME),
-        2: ("f", _FLOAT),
-        3: ("i", _INT),
-        4: ("s", _BYTES),
-        5: ("t", "Tensor"),
-        7: ("floats", [_FLOAT]),
-        8: ("ints", [_INT]),
-        13: ("doc_string", _NOTE),
-        20: ("type", _INT32),
-    },
-    "Tensor": {
-        1: ("dims", [_INT]),
-        2: ("data_type", _INT32),
-        4: ("float_data", [_FLOAT]),
-        5: ("int32_data", [_INT32]),
-        7: ("int64_data", [_INT]),
-        8: ("name", _NAME),
-        9: ("raw_data", _BYTES),
-        12: ("doc_string", _NOTE),
-        14: ("data_location", _INT32),
-    },
-    "ValueInfo": {1: ("name", _NAME), 2: ("type", "Type"), 3: ("doc_string", _NOTE)},
-    "Type": {1: ("tensor_type", "TensorType")},
-    "TensorType": {1: ("elem_type", _INT32), 2: ("shape", "Shape")},
-    "Shape": {1: ("dim", ["Dimension"])},
-    "Dimension": {1: ("dim_value", _INT), 2: ("dim_param", _NAME)},
-}
-_REFUSED = {
-    ("Model", 20): "a training part",
-    ("Model", 25): "a function",
-    ("Graph", 15): "a sparse tensor",
-    ("Attribute", 6): "a subgraph",
-    ("Attribute", 11): "a subgraph",
-    ("Attribute", 22): "a sparse tensor",
-    ("Attribute", 23): "a sparse tensor",
-}
-_EXTERNAL_DATA = 13  # field of Tensor
+# By message: what a tag means (field, kind, repeated, message or kind within), and how a field is written.
+_READ: dict[str, dict[int, tuple[str, int, bool, Any]]] = {}
+_WRITE: dict[str, dict[str, tuple[bytes, int, bool, Any]]] = {}
 
-# AttributeProto.type and the one field that it goes with.
-_VALUES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints"}
-_PACK = {"float_data", "int32_data", "int64_data"}  # written as one run, as onnx.proto declares; either form is read
+_BYTE = [bytes([value]) for value in range(256)]
 
 
-def _number(value: int) -> bytes:
+def _varint(value: int) -> bytes:
     """Return an integer of 64 bits as a varint."""
     value %= 2**64
     result = b""
@@ -108,91 +72,54 @@ def _number(value: int) -> bytes:
     return result + _BYTE[value]
 
 
-_BYTE = [bytes([value]) for value in range(256)]
-
-# Message by message: what a tag means, and how a field is written.
-_READ: dict[str, dict[int, tuple[str, int, bool, Any]]] = {message: {} for message in _FIELDS}
-_WRITE: dict[str, dict[str, tuple[bytes, int, bool, Any]]] = {message: {} for message in _FIELDS}
-for _message, _fields in _FIELDS.items():
-    for _field, (_name, _kind) in _fields.items():
-        _many = isinstance(_kind, list)
-        _kind = _kind[0] if _many else _kind
-        _inner = _kind if isinstance(_kind, str) else None
-        _kind = _MESSAGE if _inner else _kind
-        _wire = _WIRE.get(_kind, 2)
-        _READ[_message][_field << 3 | _wire] = (_name, _kind, _many, _inner)
-        if _many and _wire != 2:
-            _READ[_message][_field << 3 | 2] = (_name, _PACKED, True, _kind)
-        _pack = _name in _PACK
-        _tag = _number(_field << 3 | (2 if _pack else _wire))
-        _WRITE[_message][_name] = (_tag, _PACKED if _pack else _kind, _many, _kind if _pack else _inner)
+def _compile(schema: str) -> None:
+    for line in schema.split(";"):
+        message, fields = line.strip().split(":")
+        tags, names = _READ.setdefault(message, {}), _WRITE.setdefault(message, {})
+        for name, number, text in map(str.split, fields.split(",")):
+            word, many = text.rstrip("*+"), text[-1] in "*+"
+            kind = _KINDS.index(word) if word in _KINDS else _MESSAGE
+            wire, field = _WIRE.get(kind, 2), int(number) << 3
+            tags[field | wire] = (name, kind, many, word)
+            if many and wire != 2:  # either form is read
+                tags[field | 2] = (name, _PACKED, True, kind)
+            packed = text.endswith("+")
+            names[name] = (
+                (_varint(field | 2), _PACKED, True, kind) if packed else (_varint(field | wire), kind, many, word)
+            )
 
 
-class Model(NamedTuple):
-    """One ONNX model that was read."""
-
-    message: Message
-    """The whole ModelProto."""
-
-    @property
-    def ir_version(self) -> int:
-        """The version of ONNX's format."""
-        version: int = self.message.get("ir_version", 0)
-        return version
-
-    @property
-    def opsets(self) -> dict[str, int]:
-        """The opset version of each operator domain; "" is ONNX's own."""
-        return {entry.get("domain", ""): entry.get("version", 0) for entry in self.message.get("opset_import", ())}
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The metadata_props."""
-        return {entry.get("key", ""): entry.get("value", "") for entry in self.message.get("metadata_props", ())}
-
-    @property
-    def graph(self) -> Message:
-        """The one graph."""
-        graph: Message = self.message["graph"]
-        return graph
-
-    @property
-    def operators(self) -> frozenset[str]:
-        """Operator types, "domain:type" where the domain is not ONNX's own."""
-        return frozenset(
-            ":".join(filter(None, (node.get("domain"), node.get("op_type")))) for node in self.graph.get("node", ())
-        )
+_compile(_SCHEMA)
 
 
-def read(data: bytes, where: str) -> Model:
+def read(data: bytes, where: str) -> Message:
     """Read an ONNX model.
 
     Args:
         data: The bytes of a ModelProto.
         where: What to call the file in an error.
 
+    Returns:
+        The ModelProto; it has a graph.
+
     Raises:
         BundleError: The bytes are no ModelProto, or hold what a bundle may not use.
     """
-    reader = _Reader(data, where)
     try:
-        model = Model(reader.message(0, len(data), "Model"))
+        model = _Reader(data, where).message(0, len(data), "Model")
     except IndexError:
         raise BundleError(f"{where}: not an ONNX file: it ends in the middle of a field") from None
     except UnicodeDecodeError:
         raise BundleError(f"{where}: not an ONNX file: a name is not UTF-8 text") from None
-    if "graph" not in model.message:
+    if "graph" not in model:
         raise BundleError(f"{where}: not an ONNX file: it has no graph")
-    for field, entries in (("opset_import", model.opsets), ("metadata_props", model.metadata)):
-        if len(entries) != len(model.message.get(field, ())):
-            raise BundleError(f"{where}: not an ONNX file: {field} names something twice")
     return model
 
 
-def write(model: Model) -> bytes:
-    """Return the bytes of an ONNX model: what `read` found in the order found, notes empty."""
+def write(model: Message) -> bytes:
+    """Return the bytes of an ONNX model: what `read` found, in the order in which it was found, notes empty."""
     parts: list[bytes | memoryview] = []
-    _write(model.message, "Model", parts)
+    _write(model, "Model", parts)
     return b"".join(parts)
 
 
@@ -205,9 +132,9 @@ class _Reader:
         self._where = where
         self._left = MAX_ITEMS
 
-    def message(self, at: int, end: int, kind_of: str) -> Message:
+    def message(self, at: int, end: int, message: str) -> Message:
         """Read one message; an IndexError means that the file ends within it."""
-        data, fields = self._data, _READ[kind_of]
+        data, fields = self._data, _READ[message]
         found: Message = {}
         while at < end:
             tag = data[at]
@@ -215,7 +142,7 @@ class _Reader:
             if tag > 0x7F:
                 tag, at = self._number(at - 1)
             if tag not in fields:
-                raise self._refusal(kind_of, tag)
+                raise self._unknown(message, tag)
             name, kind, many, inner = fields[tag]
             value: Any
             if kind == _FLOAT:
@@ -244,51 +171,45 @@ class _Reader:
                         found.setdefault(name, []).extend(self._packed(start, at, inner))
                         continue
             if many:
-                self._left -= 1
-                if self._left < 0:
-                    raise self._too_many()
+                self._count(1)
                 if name in found:
                     found[name].append(value)
                 else:
                     found[name] = [value]
             elif name in found:
-                raise self._error(f"a {kind_of} has its field {name} twice")
+                raise self._error(f"a {message} has its field {name} twice")
             else:
                 found[name] = value
         if at > end:
-            raise self._error(f"a field of a {kind_of} is longer than what holds it")
-        if kind_of in _CHECKS:
-            _CHECKS[kind_of](self, found)
+            raise self._error(f"a field of a {message} is longer than what holds it")
+        if message in ("Attribute", "Tensor", "Dimension"):
+            self._check(message, found)
         return found
 
     def _packed(self, at: int, end: int, kind: int) -> list[Any]:
         """Read numbers that stand in one run."""
         values: list[Any] = []
         while at < end:
+            self._count(1)
             if kind == _FLOAT:
                 values.append(self._data[at : at + 4])
                 at += 4
             else:
                 number, at = self._number(at)
                 values.append(self._signed(number, kind))
-            if len(values) > self._left:
-                raise self._too_many()
         if at > end:
             raise self._error("a number is longer than what holds it")
-        self._left -= len(values)
         return values
 
     def _number(self, at: int) -> tuple[int, int]:
         """Read a varint; return it and the place after it."""
-        value, start = 0, at
-        while True:
+        value, start, byte = 0, at, 0x80
+        while byte > 0x7F:
+            if at == start + 10:
+                raise self._error(f"the number at byte {start} does not end")
             byte = self._data[at]
             value |= (byte & 0x7F) << 7 * (at - start)
             at += 1
-            if byte < 0x80:
-                break
-            if at - start == 10:
-                raise self._error(f"the number at byte {start} does not end")
         if (byte == 0 and at > start + 1) or value >= 2**64:
             raise self._error(f"the number at byte {start} is not in its shortest form")
         return value, at
@@ -299,44 +220,37 @@ class _Reader:
             raise self._error(f"{value} is no number of 32 bits")
         return value
 
-    def _attribute(self, found: Message) -> None:
-        """Check that an attribute holds what it says and nothing beside."""
-        values = found.keys() - {"name", "type", "doc_string"}
-        wanted = _VALUES.get(found.get("type", 0))
-        if wanted is None or values - {wanted}:
-            raise self._error(f"attribute {found.get('name', '')} is not of the type that it names")
+    def _count(self, items: int) -> None:
+        self._left -= items
+        if self._left < 0:
+            raise self._error(f"more than {MAX_ITEMS:,} parts; large tensors belong in raw_data")
 
-    def _tensor(self, found: Message) -> None:
-        if found.get("data_location"):
+    def _check(self, message: str, found: Message) -> None:
+        """Check what goes together in a message."""
+        if message == "Attribute":
+            wanted = _VALUES.get(found.get("type", 0))
+            if wanted is None or found.keys() - {"name", "type", "doc_string", wanted}:
+                raise self._error(f"attribute {found.get('name', '')} is not of the type that it names")
+        elif message == "Tensor" and found.get("data_location"):
             raise self._external()
-
-    def _dimension(self, found: Message) -> None:
-        if len(found) > 1:
+        elif message == "Dimension" and len(found) > 1:
             raise self._error("a dimension has two sizes")
 
-    def _refusal(self, message: str, tag: int) -> BundleError:
-        """Return what to say of a field that is not known."""
-        field, wire = tag >> 3, tag & 7
-        if (message, field) in _REFUSED:
-            return BundleError(f"{self._where} has {_REFUSED[message, field]}; a bundle's graphs have none")
-        if (message, field) == ("Tensor", _EXTERNAL_DATA):
+    def _unknown(self, message: str, tag: int) -> BundleError:
+        """Return what to say of a field that is not in the schema."""
+        field = f"{message} {tag >> 3}"
+        if field in _REFUSED:
+            return BundleError(f"{self._where} has a {_REFUSED[field]}; a bundle's graphs have none")
+        if field == "Tensor 13":  # external_data
             return self._external()
-        return self._error(f"a {message} has a field {field} of wire type {wire}")
+        return self._error(f"a {message} has a field {tag >> 3} of wire type {tag & 7}")
 
     def _external(self) -> BundleError:
-        return BundleError(
-            f"{self._where} keeps tensors in another file, which is refused; "
-            "export the model again with all data inside"
-        )
-
-    def _too_many(self) -> BundleError:
-        return self._error(f"more than {MAX_ITEMS:,} parts; large tensors belong in raw_data")
+        what = "keeps tensors in another file, which is refused; export the model again with all data inside"
+        return BundleError(f"{self._where} {what}")
 
     def _error(self, problem: str) -> BundleError:
         return BundleError(f"{self._where}: not an ONNX file that a bundle may hold: {problem}")
-
-
-_CHECKS = {"Attribute": _Reader._attribute, "Tensor": _Reader._tensor, "Dimension": _Reader._dimension}
 
 
 def _write(message: Message, kind_of: str, parts: list[bytes | memoryview]) -> int:
@@ -345,21 +259,21 @@ def _write(message: Message, kind_of: str, parts: list[bytes | memoryview]) -> i
     for name, found in message.items():
         tag, kind, many, inner = fields[name]
         if kind == _PACKED:
-            found = (b"".join(found if inner == _FLOAT else map(_number, found)),)
+            found = (b"".join(found if inner == _FLOAT else map(_varint, found)),)
         for value in found if many else (found,):
             if kind == _MESSAGE:
                 place = len(parts)
-                parts.append(b"")
+                parts.append(b"")  # its length is known after it
                 length = _write(value, inner, parts)
-                head = parts[place] = tag + (_BYTE[length] if length < 0x80 else _number(length))
+                head = parts[place] = tag + (_BYTE[length] if length < 0x80 else _varint(length))
             elif kind >= _INT:
-                head = tag + (value if kind == _FLOAT else _number(value))
                 length = 0
+                head = tag + (value if kind == _FLOAT else _varint(value))
                 parts.append(head)
             else:
                 content = value.encode() if kind == _NAME else value
                 length = len(content)
-                head = tag + (_BYTE[length] if length < 0x80 else _number(length))
+                head = tag + (_BYTE[length] if length < 0x80 else _varint(length))
                 parts += (head, content)
             size += len(head) + length
     return size

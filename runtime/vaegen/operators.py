@@ -8,7 +8,7 @@ happen. Types are followed from the inputs and tensors through the nodes, and wh
 from typing import Any
 
 from vaegen.errors import BundleError
-from vaegen.onnx_model import Message, Model
+from vaegen.onnx_model import Message
 
 # Deterministic, side-effect-free operators of ONNX's own domain. No random ones, no control flow, no loops, no
 # sequences, no strings, nothing that reads a file: a graph of these does a bounded amount of plain arithmetic.
@@ -39,18 +39,19 @@ _DIVIDES = {"Div", "Mod", "ReduceMean"}
 _POSITIVE = {"strides", "dilations", "kernel_shape", "group", "num_outputs"}
 
 
-def check_operators(model: Model) -> None:
+def check_operators(model: Message) -> None:
     """Check that a graph has no operators but those of OPERATORS.
 
     Raises:
         BundleError: It has; the message names them.
     """
-    refused = sorted(model.operators - OPERATORS)
+    used = {(node.get("domain", ""), node.get("op_type", "")) for node in model["graph"].get("node", ())}
+    refused = sorted(f"{domain}:{kind}" if domain else kind for domain, kind in used if domain or kind not in OPERATORS)
     if refused:
         raise BundleError(f"operators {', '.join(refused)} are not on the list of those a bundle may use")
 
 
-def check_divisions(model: Model, where: str) -> None:
+def check_divisions(model: Message, where: str) -> None:
     """Check that no division of a graph can end the process.
 
     Args:
@@ -60,7 +61,7 @@ def check_divisions(model: Model, where: str) -> None:
     Raises:
         BundleError: One can, or it cannot be told.
     """
-    graph = model.graph
+    graph = model["graph"]
     tensors: dict[str, Message] = {tensor.get("name", ""): tensor for tensor in graph.get("initializer", ())}
     types: dict[str, int] = {name: tensor.get("data_type", 0) for name, tensor in tensors.items()}
     for value in graph.get("input", ()):

@@ -115,12 +115,14 @@ def _look_inside(bundle: bundles.Bundle, name: str) -> Iterator[str]:
 
     yield "format"
     found, manifest = bundle.take(name), bundle.manifest
-    if found.opsets != {"": manifest.opset} or found.ir_version != manifest.ir_version:
+    opsets = [(entry.get("domain", ""), entry.get("version", 0)) for entry in found.get("opset_import", ())]
+    if opsets != [("", manifest.opset)] or found.get("ir_version") != manifest.ir_version:
         raise BundleError(
-            f"opsets {found.opsets} and IR {found.ir_version}; "
+            f"opsets {opsets} and IR {found.get('ir_version')}; "
             f"the manifest says opset {manifest.opset} and IR {manifest.ir_version}"
         )
-    if _metadata(found.metadata.get(METADATA_KEY, "")) != manifest.model.to_dict():
+    notes = [entry.get("value", "") for entry in found.get("metadata_props", ()) if entry.get("key") == METADATA_KEY]
+    if [_metadata(text) for text in notes] != [manifest.model.to_dict()]:
         raise BundleError("its metadata names another model than the manifest; the files do not belong together")
 
     yield "operators"

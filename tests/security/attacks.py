@@ -35,7 +35,9 @@ class Attack(NamedTuple):
     refused: str
     """What is said of it."""
     step: str = "format"
-    """The check of `vaegen verify` that finds it; what "format" finds, loading refuses too."""
+    """The check of `vaegen verify` that finds it."""
+    loads: bool = False
+    """Whether it is harmless enough to be loaded without that check; the rest of what "format" finds is refused."""
 
 
 def varint(value: int) -> bytes:
@@ -302,8 +304,24 @@ def attacks() -> Iterator[Attack]:
         inside(field(5, tensor().SerializeToString() + field(9, b"abcd"))),
         twice,
     )
-    yield Attack("duplicated fields", "an opset", "judge", append(field(8, field(1, b"") + integer(2, 17))), twice)
-    yield Attack("duplicated fields", "a metadata key", "judge", append(field(14, field(1, b"vaegen"))), twice)
+    yield Attack(
+        "duplicated fields",
+        "an opset",
+        "judge",
+        append(field(8, field(1, b"") + integer(2, 17))),
+        "opsets [",
+        "format",
+        True,
+    )
+    yield Attack(
+        "duplicated fields",
+        "a metadata key",
+        "judge",
+        append(field(14, field(1, b"vaegen"))),
+        "names another model",
+        "format",
+        True,
+    )
     yield Attack(
         "duplicated fields",
         "a dimension's two sizes",

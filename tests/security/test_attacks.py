@@ -29,7 +29,7 @@ def test_it_is_refused(attack: Attack, tmp_path: Path, monkeypatch: pytest.Monke
     assert (check.file.partition(".")[0], check.name) == (attack.graph, attack.step)
     assert check.problem.isprintable()
     assert len(check.problem) < 1000
-    if attack.step in ("format", "schema"):
+    if attack.step in ("format", "schema") and not attack.loads:
         with pytest.raises(BundleError) as refusal:
             vaegen.load(bundle, warm_up=GRAPHS)
         assert str(refusal.value).isprintable()
