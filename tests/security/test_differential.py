@@ -8,6 +8,7 @@ twenty times as many, other ones each time.
 
 import os
 import random
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 from onnx.onnx_cpp2py_export.inliner import inline_local_functions
 from vaegen import BundleError, onnx_model
 
-from tests.security.attacks import MANY, TINY, attacks, field, overlong, varint
+from tests.security.attacks import TINY, attacks, field, overlong, varint
 
 FULL = os.environ.get("VAEGEN_FUZZ") == "full"
-CASES = 16_000 * (20 if FULL else 1)
+CASES = 10_000 * (20 if FULL else 1)
 SEED = random.SystemRandom().randrange(2**32) if FULL else 0
 
 _OUR_NAMES = {"TensorType": onnx.TypeProto.Tensor, "Dimension": onnx.TensorShapeProto.Dimension}
@@ -57,9 +58,10 @@ class Maker:
 
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
+        self.oddness = chance.choice([0.001, 0.005, 0.02])
 
     def seldom(self) -> bool:
-        return self.chance.random() < 0.003
+        return self.chance.random() < self.oddness
 
     def message(self, kind: Any, depth: int = 0) -> bytes:
         known = KNOWN.get(kind.full_name, set())
@@ -97,6 +99,7 @@ class Maker:
             return 2, varint(len(text)) + text
         if one.is_repeated and self.chance.random() < 0.5:
             run = b"".join(self.scalar(one)[1] for _ in range(self.chance.randrange(4)))
+            run = run[:-1] if self.seldom() else run
             return 2, varint(len(run)) + run
         return self.scalar(one)
 
@@ -148,6 +151,27 @@ def parsed(data: bytes) -> bytes:
     return bytes(emptied(onnx.ModelProto.FromString(data)).SerializeToString(deterministic=True))
 
 
+def same(found: dict[str, Any], message: Any) -> bool:
+    """Whether our fields of a message are those that the onnx package sees."""
+    theirs = {one.name: value for one, value in message.ListFields()}
+    if {name for name, value in found.items() if value != []} != theirs.keys():
+        return False
+    for name, value in theirs.items():
+        ours = found[name] if isinstance(found[name], list) else [found[name]]
+        others = value if isinstance(found[name], list) else [value]
+        if len(ours) != len(others) or not all(map(same_value, ours, others)):
+            return False
+    return True
+
+
+def same_value(ours: Any, theirs: Any) -> bool:
+    if isinstance(ours, dict):
+        return same(ours, theirs)
+    if isinstance(theirs, float):  # ours are the bytes; NaN has many
+        return bool(struct.pack("<f", theirs) == ours or theirs != theirs)
+    return bool(ours == theirs or (ours == b"" and theirs == ""))  # an emptied note
+
+
 def compare(data: bytes) -> bool:
     """Hold our reader against the reference; return whether it accepted the model."""
     try:
@@ -158,6 +182,7 @@ def compare(data: bytes) -> bool:
     written = onnx_model.write(model)
     assert onnx_model.write(onnx_model.read(written, "it")) == written
     assert parsed(written) == parsed(data)
+    assert same(model, emptied(onnx.ModelProto.FromString(data)))
     assert parsed(inline_local_functions(written, False)) == parsed(inline_local_functions(data, False))
     return True
 
@@ -209,9 +234,3 @@ def test_both_forms_of_repeated_numbers_are_read_alike() -> None:
     packed = field(7, b"".join(bytes([n, 0, 0, 1]) for n in range(3)))
     for content in (floats, packed, packed + floats):
         assert compare(field(7, field(1, field(5, b"\xa0\x01\x06" + content))))
-
-
-def test_time_grows_with_size_and_no_faster() -> None:
-    """Sixteen times the parts of the largest model that is read are refused as fast as they can be counted."""
-    with pytest.raises(BundleError, match="more than 65,536 parts"):
-        onnx_model.read(field(7, b"\x0a\x00" * (16 * MANY)), "it")
