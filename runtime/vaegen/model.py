@@ -58,8 +58,8 @@ class Model:
     """One loaded model; made by `vaegen.load`.
 
     All calls are stateless and may be made from many threads at once. After a fork the child opens its own
-    sessions; pickled, a model travels as its folder's path, and must be the same bundle where it arrives. The same call gives
-    the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
+    sessions; pickled, a model travels as the path of its folder, which must hold the same graphs where it arrives. The
+    same call gives the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
     """
 
     def __init__(self, sessions: Sessions) -> None:
