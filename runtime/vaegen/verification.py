@@ -167,7 +167,7 @@ def _try_out(path: Path, manifest: Manifest, graphs: list[str]) -> dict[str, dic
             if graph:
                 found[graph][step] = None if problem is None else str(BundleError(problem))
     except (ValueError, TypeError, LookupError):
-        end = "gave no answer that can be read"
+        graph, step, end = graphs[0], "tensors", "gave no answer that can be read"
     if step != "done":
         found[graph if graph in found else graphs[0]][step] = f"the process that ran it {end}"
     return found
