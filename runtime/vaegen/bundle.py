@@ -138,10 +138,12 @@ def _read_file(file: Path, most: int) -> bytes:
     """Read a plain file of at most `most` bytes."""
     try:
         # Asked first, because opening a named pipe would wait for a writer.
-        if not stat.S_ISREG(file.stat().st_mode):
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise BundleError(f"'{file}' is not a plain file")
         with file.open("rb") as stream:
-            data = stream.read(most + 1)
+            # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
+            data = stream.read(min(found.st_size, most) + 1)
     except FileNotFoundError as error:
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error
     except OSError as error:

@@ -18,7 +18,7 @@ Message = dict[str, Any]
 """The fields of one message by name: `int`, `str` for names, `bytes` for floats, a view of the file for raw data."""
 
 # All of onnx/onnx-ml.proto that a bundle may use: field, number, kind. A "*" stands for a repeated field, a "+" for one
-# that is written packed. A name is printable text; a note, which is for people, is skipped and written empty.
+# that is written packed. A name is printable text; a note, which is for people, is skipped and not written.
 _SCHEMA = """
     Model: ir_version 1 int, producer_name 2 name, producer_version 3 name, domain 4 name, model_version 5 int,
         doc_string 6 note, graph 7 Graph, opset_import 8 OperatorSet*, metadata_props 14 Entry*;
@@ -51,6 +51,8 @@ _VALUES = {
     7: "ints",
 }  # AttributeProto.type and the field that it goes with
 
+_CHECKED = {"Attribute", "Tensor", "Dimension"}  # messages whose fields must go together
+
 _KINDS = ("name", "bytes", "note", "message", "packed", "int", "int32", "float")
 _NAME, _BYTES, _NOTE, _MESSAGE, _PACKED, _INT, _INT32, _FLOAT = range(len(_KINDS))
 _WIRE = {_INT: 0, _INT32: 0, _FLOAT: 5}  # the wire type, where it is not 2
@@ -64,6 +66,8 @@ _BYTE = [bytes([value]) for value in range(256)]
 
 def _varint(value: int) -> bytes:
     """Return an integer of 64 bits as a varint."""
+    if 0 <= value <= 0x7F:
+        return _BYTE[value]
     value %= 2**64
     result = b""
     while value > 0x7F:
@@ -117,7 +121,7 @@ def read(data: bytes, where: str) -> Message:
 
 
 def write(model: Message) -> bytes:
-    """Return the bytes of an ONNX model: what `read` found, in the order in which it was found, notes empty."""
+    """Return the bytes of an ONNX model: what `read` found, in the order in which it was found, without notes."""
     parts: list[bytes | memoryview] = []
     _write(model, "Model", parts)
     return b"".join(parts)
@@ -144,34 +148,36 @@ class _Reader:
             if tag not in fields:
                 raise self._unknown(message, tag)
             name, kind, many, inner = fields[tag]
-            value: Any
-            if kind == _FLOAT:
-                value = data[at : at + 4]
-                at += 4
-            else:
+            if kind != _FLOAT:
                 number = data[at]
                 at += 1
                 if number > 0x7F:
                     number, at = self._number(at - 1)
-                if kind >= _INT:
-                    value = number if number < 2**31 else self._signed(number, kind)
-                else:
-                    start, at = at, at + number
-                    if kind == _NAME:
-                        value = str(data[start:at], "utf-8")
-                        if not value.isprintable() or number > MAX_NAME:
-                            raise self._error(f"{name} is no name but {value[:40]!r}")
-                    elif kind == _MESSAGE:
-                        value = self.message(start, at, inner)
-                    elif kind == _BYTES:
-                        value = self._view[start:at]
-                    elif kind == _NOTE:
-                        value = b""
-                    else:
-                        found.setdefault(name, []).extend(self._packed(start, at, inner))
-                        continue
+            value: Any
+            if kind == _NAME:
+                start, at = at, at + number
+                value = data[start:at].decode()
+                if number > MAX_NAME or not value.isprintable():
+                    raise self._error(f"{name} is no name but {value[:40]!r}")
+            elif kind == _MESSAGE:
+                start, at = at, at + number
+                value = self.message(start, at, inner)
+            elif kind == _FLOAT:
+                start, at = at, at + 4
+                value = data[start:at]
+            elif kind >= _INT:
+                value = number if number < 2**31 else self._signed(number, kind)
+            elif kind == _PACKED:
+                start, at = at, at + number
+                found.setdefault(name, []).extend(self._packed(start, at, inner))
+                continue
+            else:
+                start, at = at, at + number
+                value = self._view[start:at] if kind == _BYTES else b""
             if many:
-                self._count(1)
+                self._left -= 1
+                if self._left < 0:
+                    raise self._too_many()
                 if name in found:
                     found[name].append(value)
                 else:
@@ -182,7 +188,7 @@ class _Reader:
                 found[name] = value
         if at > end:
             raise self._error(f"a field of a {message} is longer than what holds it")
-        if message in ("Attribute", "Tensor", "Dimension"):
+        if message in _CHECKED:
             self._check(message, found)
         return found
 
@@ -190,7 +196,9 @@ class _Reader:
         """Read numbers that stand in one run."""
         values: list[Any] = []
         while at < end:
-            self._count(1)
+            self._left -= 1
+            if self._left < 0:
+                raise self._too_many()
             if kind == _FLOAT:
                 values.append(self._data[at : at + 4])
                 at += 4
@@ -220,10 +228,8 @@ class _Reader:
             raise self._error(f"{value} is no number of 32 bits")
         return value
 
-    def _count(self, items: int) -> None:
-        self._left -= items
-        if self._left < 0:
-            raise self._error(f"more than {MAX_ITEMS:,} parts; large tensors belong in raw_data")
+    def _too_many(self) -> BundleError:
+        return self._error(f"more than {MAX_ITEMS:,} parts; large tensors belong in raw_data")
 
     def _check(self, message: str, found: Message) -> None:
         """Check what goes together in a message."""
@@ -258,22 +264,28 @@ def _write(message: Message, kind_of: str, parts: list[bytes | memoryview]) -> i
     size, fields = 0, _WRITE[kind_of]
     for name, found in message.items():
         tag, kind, many, inner = fields[name]
+        if kind == _NOTE:
+            continue
         if kind == _PACKED:
             found = (b"".join(found if inner == _FLOAT else map(_varint, found)),)
         for value in found if many else (found,):
-            if kind == _MESSAGE:
+            if kind == _NAME:
+                content = value.encode()
+                part = tag + _varint(len(content)) + content
+            elif kind == _MESSAGE:
                 place = len(parts)
                 parts.append(b"")  # its length is known after it
                 length = _write(value, inner, parts)
-                head = parts[place] = tag + (_BYTE[length] if length < 0x80 else _varint(length))
+                part = parts[place] = tag + _varint(length)
+                size += len(part) + length
+                continue
             elif kind >= _INT:
-                length = 0
-                head = tag + (value if kind == _FLOAT else _varint(value))
-                parts.append(head)
-            else:
-                content = value.encode() if kind == _NAME else value
-                length = len(content)
-                head = tag + (_BYTE[length] if length < 0x80 else _varint(length))
-                parts += (head, content)
-            size += len(head) + length
+                part = tag + (value if kind == _FLOAT else _varint(value))
+            else:  # raw data is not copied before all is joined
+                part = tag + _varint(len(value))
+                parts += (part, value)
+                size += len(part) + len(value)
+                continue
+            parts.append(part)
+            size += len(part)
     return size

@@ -71,8 +71,8 @@ def check_divisions(model: Message, where: str) -> None:
         inputs, outputs = node.get("input", ()), node.get("output", ())
         kind = node.get("op_type", "")
         attributes = {attribute.get("name", ""): attribute for attribute in node.get("attribute", ())}
-        for name in _POSITIVE & attributes.keys():
-            if min((*attributes[name].get("ints", ()), attributes[name].get("i", 1)), default=1) < 1:
+        for name, attribute in attributes.items():
+            if name in _POSITIVE and min((*attribute.get("ints", ()), attribute.get("i", 1))) < 1:
                 raise BundleError(f"{where}: {name} of a {kind} is not positive")
         if kind in _DIVIDES and inputs and types.get(inputs[0], 0) not in _FLOATS:
             divisor = tensors.get(inputs[-1]) if kind != "ReduceMean" else None
