@@ -62,8 +62,11 @@ class Bundle:
     graphs: dict[str, bytes]
     """The checked bytes of each graph; whoever opens a graph takes them out, so that memory holds them once."""
 
-    def take(self, name: str) -> onnx_model.Message:
+    def take(self, name: str) -> tuple[onnx_model.Message, bytes]:
         """Take a graph out and read it, its file again where it was taken before.
+
+        Returns:
+            The ModelProto, and the bytes that a runtime may have; see `vaegen.onnx_model`.
 
         Raises:
             BundleError: The file is gone, unreadable or not usable.
@@ -74,9 +77,9 @@ class Bundle:
         if data is None:
             data = read_graph(self.path, graph)
         where = f"'{self.path / graph.file}'"
-        model = onnx_model.read(data, where)
+        model, written = onnx_model.read(data, where)
         check_divisions(model, where)
-        return model
+        return model, written
 
 
 def read(path: Path, digests: tuple[str, ...] | None = None) -> Bundle:

@@ -1,7 +1,7 @@
 """The ONNX models of a bundle, read strictly and written anew, without the onnx package (31 MB that no device needs).
 
 Two readers of one file need not see the same model: a field that one of them skips, another runs. So onnxruntime never
-gets the bytes of a file. It gets bytes that `write` made from what `read` found, and what was checked is what runs.
+gets the bytes of a file. It gets bytes that `read` wrote from what it found, and what was checked is what runs.
 `read` knows the fields of onnx.proto that a bundle may use and refuses all else, external tensors first: such a model
 makes a runtime read a path of the model's choosing (CVE-2024-27318 and its successors). The messages it knows do not
 contain themselves, so nothing nests deeply. Wire format: https://protobuf.dev/programming-guides/encoding/
@@ -17,8 +17,8 @@ MAX_NAME = 2**16  # bytes
 Message = dict[str, Any]
 """The fields of one message by name: `int`, `str` for names, `bytes` for floats, a view of the file for raw data."""
 
-# All of onnx/onnx-ml.proto that a bundle may use: field, number, kind. A "*" stands for a repeated field, a "+" for one
-# that is written packed. A name is printable text; a note, which is for people, is skipped and not written.
+# All of onnx/onnx-ml.proto that a bundle may use: field, number, kind. A "*" stands for a repeated field. A name is
+# printable text; a note, which is for people, is skipped and not written.
 _SCHEMA = """
     Model: ir_version 1 int, producer_name 2 name, producer_version 3 name, domain 4 name, model_version 5 int,
         doc_string 6 note, graph 7 Graph, opset_import 8 OperatorSet*, metadata_props 14 Entry*;
@@ -30,7 +30,7 @@ _SCHEMA = """
         domain 7 name;
     Attribute: name 1 name, f 2 float, i 3 int, s 4 bytes, t 5 Tensor, floats 7 float*, ints 8 int*, doc_string 13 note,
         type 20 int32;
-    Tensor: dims 1 int*, data_type 2 int32, float_data 4 float+, int32_data 5 int32+, int64_data 7 int+, name 8 name,
+    Tensor: dims 1 int*, data_type 2 int32, float_data 4 float*, int32_data 5 int32*, int64_data 7 int*, name 8 name,
         raw_data 9 bytes, doc_string 12 note, data_location 14 int32;
     ValueInfo: name 1 name, type 2 Type, doc_string 3 note;
     Type: tensor_type 1 TensorType;
@@ -53,13 +53,12 @@ _VALUES = {
 
 _CHECKED = {"Attribute", "Tensor", "Dimension"}  # messages whose fields must go together
 
-_KINDS = ("name", "bytes", "note", "message", "packed", "int", "int32", "float")
-_NAME, _BYTES, _NOTE, _MESSAGE, _PACKED, _INT, _INT32, _FLOAT = range(len(_KINDS))
+_KINDS = ("name", "bytes", "note", "message", "run", "int", "int32", "float")
+_NAME, _BYTES, _NOTE, _MESSAGE, _RUN, _INT, _INT32, _FLOAT = range(len(_KINDS))
 _WIRE = {_INT: 0, _INT32: 0, _FLOAT: 5}  # the wire type, where it is not 2
 
-# By message: what a tag means (field, kind, repeated, message or kind within), and how a field is written.
-_READ: dict[str, dict[int, tuple[str, int, bool, Any]]] = {}
-_WRITE: dict[str, dict[str, tuple[bytes, int, bool, Any]]] = {}
+# By message and tag: field, kind, repeated, message or kind within, and the tag by which the field is written.
+_FIELDS: dict[str, dict[int, tuple[str, int, bool, Any, bytes]]] = {}
 
 _BYTE = [bytes([value]) for value in range(256)]
 
@@ -79,67 +78,63 @@ def _varint(value: int) -> bytes:
 def _compile(schema: str) -> None:
     for line in schema.split(";"):
         message, fields = line.strip().split(":")
-        tags, names = _READ.setdefault(message, {}), _WRITE.setdefault(message, {})
+        tags = _FIELDS.setdefault(message, {})
         for name, number, text in map(str.split, fields.split(",")):
-            word, many = text.rstrip("*+"), text[-1] in "*+"
+            word, many = text.rstrip("*"), text.endswith("*")
             kind = _KINDS.index(word) if word in _KINDS else _MESSAGE
-            wire, field = _WIRE.get(kind, 2), int(number) << 3
-            tags[field | wire] = (name, kind, many, word)
-            if many and wire != 2:  # either form is read
-                tags[field | 2] = (name, _PACKED, True, kind)
-            packed = text.endswith("+")
-            names[name] = (
-                (_varint(field | 2), _PACKED, True, kind) if packed else (_varint(field | wire), kind, many, word)
-            )
+            tag = int(number) << 3 | _WIRE.get(kind, 2)
+            tags[tag] = (name, kind, many, word, _varint(tag))
+            if many and kind >= _INT:  # a run of numbers may stand for them, and is written one by one
+                tags[int(number) << 3 | 2] = (name, _RUN, True, kind, _varint(tag))
 
 
 _compile(_SCHEMA)
 
 
-def read(data: bytes, where: str) -> Message:
-    """Read an ONNX model.
+def read(data: bytes, where: str) -> tuple[Message, bytes]:
+    """Read an ONNX model and write it anew.
 
     Args:
         data: The bytes of a ModelProto.
         where: What to call the file in an error.
 
     Returns:
-        The ModelProto; it has a graph.
+        The ModelProto, which has a graph, and new bytes of it: what was read, in that order, without notes.
 
     Raises:
         BundleError: The bytes are no ModelProto, or hold what a bundle may not use.
     """
+    reader = _Reader(data, where)
     try:
-        model = _Reader(data, where).message(0, len(data), "Model")
+        model, _ = reader.message(0, len(data), "Model")
     except IndexError:
         raise BundleError(f"{where}: not an ONNX file: it ends in the middle of a field") from None
     except UnicodeDecodeError:
         raise BundleError(f"{where}: not an ONNX file: a name is not UTF-8 text") from None
     if "graph" not in model:
         raise BundleError(f"{where}: not an ONNX file: it has no graph")
-    return model
-
-
-def write(model: Message) -> bytes:
-    """Return the bytes of an ONNX model: what `read` found, in the order in which it was found, without notes."""
-    parts: list[bytes | memoryview] = []
-    _write(model, "Model", parts)
-    return b"".join(parts)
+    return model, b"".join(reader.parts)
 
 
 class _Reader:
-    """Reads the messages of one file."""
+    """Reads the messages of one file, and writes each value as soon as it is read."""
 
     def __init__(self, data: bytes, where: str) -> None:
+        self.parts: list[bytes | memoryview] = []
         self._data = data
         self._view = memoryview(data)
         self._where = where
         self._left = MAX_ITEMS
 
-    def message(self, at: int, end: int, message: str) -> Message:
-        """Read one message; an IndexError means that the file ends within it."""
-        data, fields = self._data, _READ[message]
+    def message(self, at: int, end: int, message: str) -> tuple[Message, int]:
+        """Read one message; return it and the number of bytes that it was written in.
+
+        Raises:
+            IndexError: The file ends within it.
+        """
+        data, fields, parts = self._data, _FIELDS[message], self.parts
         found: Message = {}
+        size = 0
         while at < end:
             tag = data[at]
             at += 1
@@ -147,33 +142,53 @@ class _Reader:
                 tag, at = self._number(at - 1)
             if tag not in fields:
                 raise self._unknown(message, tag)
-            name, kind, many, inner = fields[tag]
+            name, kind, many, inner, head = fields[tag]
             if kind != _FLOAT:
                 number = data[at]
                 at += 1
                 if number > 0x7F:
                     number, at = self._number(at - 1)
             value: Any
+            part: bytes | memoryview = b""
             if kind == _NAME:
                 start, at = at, at + number
                 value = data[start:at].decode()
                 if number > MAX_NAME or not value.isprintable():
                     raise self._error(f"{name} is no name but {value[:40]!r}")
+                part = head + _varint(number) + value.encode()
             elif kind == _MESSAGE:
                 start, at = at, at + number
-                value = self.message(start, at, inner)
+                place = len(parts)
+                parts.append(b"")  # its length is known after it
+                value, length = self.message(start, at, inner)
+                head = parts[place] = head + _varint(length)
+                size += len(head) + length
             elif kind == _FLOAT:
                 start, at = at, at + 4
                 value = data[start:at]
+                part = head + value
             elif kind >= _INT:
                 value = number if number < 2**31 else self._signed(number, kind)
-            elif kind == _PACKED:
+                part = head + _varint(value)
+            elif kind == _BYTES:
                 start, at = at, at + number
-                found.setdefault(name, []).extend(self._packed(start, at, inner))
+                head += _varint(number)
+                parts.append(head)
+                size += len(head)
+                value = part = self._view[start:at]  # not copied before all is joined
+            elif kind == _RUN:
+                start, at = at, at + number
+                values = self._run(start, at, inner)
+                found.setdefault(name, []).extend(values)
+                part = b"".join(head + (value if inner == _FLOAT else _varint(value)) for value in values)
+            else:  # a note
+                at += number
+                value = ""
+            if part:
+                parts.append(part)
+                size += len(part)
+            if kind == _RUN:
                 continue
-            else:
-                start, at = at, at + number
-                value = self._view[start:at] if kind == _BYTES else b""
             if many:
                 self._left -= 1
                 if self._left < 0:
@@ -190,9 +205,9 @@ class _Reader:
             raise self._error(f"a field of a {message} is longer than what holds it")
         if message in _CHECKED:
             self._check(message, found)
-        return found
+        return found, size
 
-    def _packed(self, at: int, end: int, kind: int) -> list[Any]:
+    def _run(self, at: int, end: int, kind: int) -> list[Any]:
         """Read numbers that stand in one run."""
         values: list[Any] = []
         while at < end:
@@ -257,35 +272,3 @@ class _Reader:
 
     def _error(self, problem: str) -> BundleError:
         return BundleError(f"{self._where}: not an ONNX file that a bundle may hold: {problem}")
-
-
-def _write(message: Message, kind_of: str, parts: list[bytes | memoryview]) -> int:
-    """Append a message to the parts; return its size in bytes."""
-    size, fields = 0, _WRITE[kind_of]
-    for name, found in message.items():
-        tag, kind, many, inner = fields[name]
-        if kind == _NOTE:
-            continue
-        if kind == _PACKED:
-            found = (b"".join(found if inner == _FLOAT else map(_varint, found)),)
-        for value in found if many else (found,):
-            if kind == _NAME:
-                content = value.encode()
-                part = tag + _varint(len(content)) + content
-            elif kind == _MESSAGE:
-                place = len(parts)
-                parts.append(b"")  # its length is known after it
-                length = _write(value, inner, parts)
-                part = parts[place] = tag + _varint(length)
-                size += len(part) + length
-                continue
-            elif kind >= _INT:
-                part = tag + (value if kind == _FLOAT else _varint(value))
-            else:  # raw data is not copied before all is joined
-                part = tag + _varint(len(value))
-                parts += (part, value)
-                size += len(part) + len(value)
-                continue
-            parts.append(part)
-            size += len(part)
-    return size

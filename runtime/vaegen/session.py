@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from vaegen import onnx_model
 from vaegen.bundle import Bundle
 from vaegen.errors import BundleError, RequestError
 from vaegen.process import ProcessLock
@@ -128,7 +127,7 @@ class Sessions:
 
         options = self.session_options or default_options(self.threads)
         _force_onnx(options)
-        data = onnx_model.write(self.bundle.take(graph))
+        _, data = self.bundle.take(graph)
         try:
             # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
             session = onnxruntime.InferenceSession(

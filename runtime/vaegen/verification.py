@@ -114,7 +114,7 @@ def _look_inside(bundle: bundles.Bundle, name: str) -> Iterator[str]:
     bundle.graphs[name] = bundles.read_graph(bundle.path, bundle.manifest.graphs[name])
 
     yield "format"
-    found, manifest = bundle.take(name), bundle.manifest
+    (found, _), manifest = bundle.take(name), bundle.manifest
     opsets = [(entry.get("domain", ""), entry.get("version", 0)) for entry in found.get("opset_import", ())]
     if opsets != [("", manifest.opset)] or found.get("ir_version") != manifest.ir_version:
         raise BundleError(

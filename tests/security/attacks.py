@@ -667,7 +667,7 @@ def main() -> None:
         refused = code == 3 and all(line.startswith("vaegen: ") and line.isprintable() for line in lines)
         row = counts.setdefault(attack.kind, [0, 0])
         row[0] += 1
-        row[1] += refused
+        row[1] += int(refused)
         if not refused:
             print(f"not refused: {attack.kind}: {attack.name}: exit code {code}: {said[-300:]!a}", file=sys.stderr)
     print("| kind | tried | refused |\n|---|---|---|")
