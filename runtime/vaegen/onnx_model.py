@@ -13,12 +13,13 @@ from vaegen.errors import BundleError
 
 MAX_ITEMS = 2**16  # in all repeated fields together; shipped graphs have up to 600
 MAX_NAME = 2**16  # bytes
+_SHORT = 64  # bytes
 
 Message = dict[str, Any]
 """The fields of one message by name: `int`, `str` for names, `bytes` for floats, a view of the file for raw data."""
 
 # All of onnx/onnx-ml.proto that a bundle may use: field, number, kind. A "*" stands for a repeated field. A name is
-# printable text; a note, which is for people, is skipped and not written.
+# printable text; a note, which is for people, is skipped and not written: None.
 _SCHEMA = """
     Model: ir_version 1 int, producer_name 2 name, producer_version 3 name, domain 4 name, model_version 5 int,
         doc_string 6 note, graph 7 Graph, opset_import 8 OperatorSet*, metadata_props 14 Entry*;
@@ -26,7 +27,7 @@ _SCHEMA = """
     Entry: key 1 name, value 2 name;
     Graph: node 1 Node*, name 2 name, initializer 5 Tensor*, doc_string 10 note, input 11 ValueInfo*,
         output 12 ValueInfo*, value_info 13 ValueInfo*;
-    Node: input 1 name*, output 2 name*, name 3 name, op_type 4 name, attribute 5 Attribute*, doc_string 6 note,
+    Node: input 1 name*, output 2 name*, name 3 note, op_type 4 name, attribute 5 Attribute*, doc_string 6 note,
         domain 7 name;
     Attribute: name 1 name, f 2 float, i 3 int, s 4 bytes, t 5 Tensor, floats 7 float*, ints 8 int*, doc_string 13 note,
         type 20 int32;
@@ -125,6 +126,8 @@ class _Reader:
         self._view = memoryview(data)
         self._where = where
         self._left = MAX_ITEMS
+        # Short ones by their bytes, with what was written of them: the same few come again and again.
+        self._attributes: dict[bytes, tuple[Message, bytes]] = {}
 
     def message(self, at: int, end: int, message: str) -> tuple[Message, int]:
         """Read one message; return it and the number of bytes that it was written in.
@@ -140,22 +143,26 @@ class _Reader:
             at += 1
             if tag > 0x7F:
                 tag, at = self._number(at - 1)
-            if tag not in fields:
+            field = fields.get(tag)
+            if field is None:
                 raise self._unknown(message, tag)
-            name, kind, many, inner, head = fields[tag]
+            name, kind, many, inner, head = field
             if kind != _FLOAT:
                 number = data[at]
                 at += 1
                 if number > 0x7F:
                     number, at = self._number(at - 1)
             value: Any
-            part: bytes | memoryview = b""
+            part: bytes | memoryview
             if kind == _NAME:
                 start, at = at, at + number
                 value = data[start:at].decode()
                 if number > MAX_NAME or not value.isprintable():
                     raise self._error(f"{name} is no name but {value[:40]!r}")
-                part = head + _varint(number) + value.encode()
+                part = head + (_BYTE[number] if number <= 0x7F else _varint(number)) + value.encode()
+            elif inner == "Attribute" and (known := self._attributes.get(data[at : at + number])):
+                at += number
+                value, part = known
             elif kind == _MESSAGE:
                 start, at = at, at + number
                 place = len(parts)
@@ -163,6 +170,9 @@ class _Reader:
                 value, length = self.message(start, at, inner)
                 head = parts[place] = head + _varint(length)
                 size += len(head) + length
+                if inner == "Attribute" and number <= _SHORT:
+                    self._attributes[data[start:at]] = value, b"".join(parts[place:])
+                part = b""
             elif kind == _FLOAT:
                 start, at = at, at + 4
                 value = data[start:at]
@@ -181,14 +191,14 @@ class _Reader:
                 values = self._run(start, at, inner)
                 found.setdefault(name, []).extend(values)
                 part = b"".join(head + (value if inner == _FLOAT else _varint(value)) for value in values)
-            else:  # a note
-                at += number
-                value = ""
-            if part:
                 parts.append(part)
                 size += len(part)
-            if kind == _RUN:
                 continue
+            else:  # a note
+                at += number
+                value, part = None, b""
+            parts.append(part)
+            size += len(part)
             if many:
                 self._left -= 1
                 if self._left < 0:

@@ -127,7 +127,7 @@ class Sessions:
 
         options = self.session_options or default_options(self.threads)
         _force_onnx(options)
-        _, data = self.bundle.take(graph)
+        data = self.bundle.take(graph)[1]  # and nothing else of it is kept
         try:
             # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
             session = onnxruntime.InferenceSession(

@@ -141,8 +141,8 @@ def changed(chance: random.Random, data: bytes) -> bytes:
 def noteless(message: Any) -> Any:
     """Take the notes out of a message and of all within it."""
     for one, value in message.ListFields():
-        if one.name == "doc_string":
-            message.ClearField("doc_string")
+        if one.name == "doc_string" or (one.name == "name" and isinstance(message, onnx.NodeProto)):
+            message.ClearField(one.name)
         elif one.message_type is not None:
             for inner in value if one.is_repeated else (value,):
                 noteless(inner)
@@ -157,7 +157,7 @@ def parsed(data: bytes) -> bytes:
 def same(found: dict[str, Any], message: Any) -> bool:
     """Whether our fields of a message are those that the onnx package sees."""
     theirs = {one.name: value for one, value in message.ListFields()}
-    if {name for name, value in found.items() if value != [] and name != "doc_string"} != theirs.keys():
+    if {name for name, value in found.items() if value not in ([], None)} != theirs.keys():
         return False
     for name, value in theirs.items():
         ours = found[name] if isinstance(found[name], list) else [found[name]]
