@@ -321,16 +321,10 @@ def load(
 def load_again(
     path: Path, digests: tuple[str, ...], threads: int = 1, session_options: SessionOptions | None = None
 ) -> Model:
-    """Load in another process the model that was loaded in this one.
-
-    Args:
-        path: The bundle's folder.
-        digests: `Manifest.digests` of the one that was loaded.
-        threads: As `load` takes it.
-        session_options: As `load` takes it.
+    """Load in another process the model of a bundle's folder whose `Manifest.digests` were these.
 
     Raises:
-        IntegrityError: It is not the same bundle any more.
+        IntegrityError: They are not any more.
     """
     return Model(Sessions(bundles.read(path, digests), threads, session_options))
 
