@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vaegen.errors import ConfigError, OutputError
 from vaegen.files import write_folder
-from vaegen.spec import MANIFEST, GraphSpec, Manifest, ModelSpec
+from vaegen.spec import MANIFEST, NAMES, GraphSpec, Manifest, ModelSpec, is_name
 from vaegen_training.models.judge import load_judge
 from vaegen_training.train.run_folder import load_run
 
@@ -74,8 +74,8 @@ def _describe(graph: graphs.Graph, data: bytes) -> GraphSpec:
 
 
 def _checked_name(name: str) -> str:
-    if not name or not name.isprintable() or len(name) > 64:
-        raise ConfigError(f"{name!r} is no model name; use 1 to 64 printable characters")
+    if not is_name(name):
+        raise ConfigError(f"{name!r} is no model name; use {NAMES}")
     return name
 
 

@@ -6,11 +6,18 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from vaegen import onnx_model
 from vaegen.errors import BundleError, IntegrityError, RequestError
-from vaegen.protobuf import has_external_tensors
+from vaegen.operators import check_divisions
 from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
 
 SHIPPED = Path(__file__).with_name("models")  # the bundles in the wheel, a folder each
+# SHA-256 of each shipped manifest, which holds those of its graphs; `python tests/security/pin.py` writes them anew.
+PINNED = {
+    "continuous": "ba88af7d1992bcc43279d476f46c9933971596518c76305506111aa7dc6c13e2",
+    "discrete": "e59106cddb9b7f24aa72ae1f41df20a185eec139dbaf37e837531a6beea6209a",
+    "joint": "1c1e63fcd6699fe2d795d3a8eb2f3e8be08654a3c4b5828440ba9faa39584370",
+}
 MAX_GRAPH = 64 * 2**20  # bytes; sixteen times what a shipped bundle may have in all
 MAX_MANIFEST = 2**20  # bytes
 
@@ -55,38 +62,42 @@ class Bundle:
     graphs: dict[str, bytes]
     """The checked bytes of each graph; whoever opens a graph takes them out, so that memory holds them once."""
 
-    def take(self, name: str) -> bytes:
-        """Take the checked bytes of a graph, reading the file again where they were taken before.
+    def take(self, name: str) -> tuple[onnx_model.Message, bytes]:
+        """Take a graph out and read it, its file again where it was taken before.
+
+        Returns:
+            The ModelProto, and the bytes that a runtime may have; see `vaegen.onnx_model`.
 
         Raises:
             BundleError: The file is gone, unreadable or not usable.
             IntegrityError: The file is not the one the manifest records any more.
         """
+        graph = self.manifest.graphs[name]
         data = self.graphs.pop(name, None)
         if data is None:
-            data = read_graph(self.path, self.manifest.graphs[name])
-        try:
-            external = has_external_tensors(data)
-        except BundleError as error:
-            raise BundleError(f"'{self.path / self.manifest.graphs[name].file}': {error}") from error
-        if external:
-            raise BundleError(
-                f"'{self.path / self.manifest.graphs[name].file}' keeps tensors in another file, which is "
-                "refused; export the model again with all data inside"
-            )
-        return data
+            data = read_graph(self.path, graph)
+        where = f"'{self.path / graph.file}'"
+        model, written = onnx_model.read(data, where)
+        check_divisions(model, where)
+        return model, written
 
 
-def read(path: Path) -> Bundle:
+def read(path: Path, digests: tuple[str, ...] | None = None) -> Bundle:
     """Read a bundle, each file once, and check it as a whole: nothing is computed by half a good model.
 
     Hashing 4 MB takes 3 ms where the processor has SHA instructions.
 
+    Args:
+        path: The folder.
+        digests: What `Manifest.digests` must be, where the bundle was read before.
+
     Raises:
         BundleError: The folder is not a bundle, or not one this version can use.
-        IntegrityError: A graph is not the one the manifest records.
+        IntegrityError: A graph is not the one the manifest records, or the bundle not the one that was read before.
     """
     manifest = read_manifest(path)
+    if digests not in (None, manifest.digests):
+        raise IntegrityError(f"'{path}' holds another bundle than when it was loaded; load it again")
     return Bundle(path, manifest, {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS})
 
 
@@ -95,8 +106,11 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises:
         BundleError: The folder is not a bundle, or not one this version can use.
+        IntegrityError: It is a shipped one, and not as it was shipped.
     """
     text = _read_file(path / MANIFEST, MAX_MANIFEST)
+    if path.parent == SHIPPED and hashlib.sha256(text).hexdigest() != PINNED.get(path.name):
+        raise IntegrityError(f"'{path / MANIFEST}' is not the one that vaegen shipped; install vaegen again")
     try:
         manifest = Manifest.from_json(text.decode("utf-8"))
         check_manifest(manifest)
@@ -127,10 +141,12 @@ def _read_file(file: Path, most: int) -> bytes:
     """Read a plain file of at most `most` bytes."""
     try:
         # Asked first, because opening a named pipe would wait for a writer.
-        if not stat.S_ISREG(file.stat().st_mode):
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise BundleError(f"'{file}' is not a plain file")
         with file.open("rb") as stream:
-            data = stream.read(most + 1)
+            # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
+            data = stream.read(min(found.st_size, most) + 1)
     except FileNotFoundError as error:
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error
     except OSError as error:

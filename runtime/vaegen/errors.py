@@ -22,7 +22,15 @@ class VaegenError(Exception):
 
 
 class BundleError(VaegenError):
-    """A folder is not a model bundle, or one this version of vaegen cannot use."""
+    """A folder is not a model bundle, or one this version of vaegen cannot use.
+
+    Its message quotes names from files that anybody may have made; whatever cannot be printed is escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        from vaegen.files import shown
+
+        super().__init__(shown(message))
 
 
 class IntegrityError(BundleError):

@@ -58,8 +58,8 @@ class Model:
     """One loaded model; made by `vaegen.load`.
 
     All calls are stateless and may be made from many threads at once. After a fork the child opens its own
-    sessions; pickled, a model travels as its folder and is loaded again where it arrives. The same call gives
-    the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
+    sessions; pickled, a model travels as the path of its folder, which must hold the same graphs where it arrives. The
+    same call gives the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -282,10 +282,8 @@ class Model:
 
     def __reduce__(self) -> tuple[Callable[[], "Model"], tuple[()]]:
         sessions = self._sessions
-        again = functools.partial(
-            load, self._path.absolute(), threads=sessions.threads, session_options=sessions.session_options
-        )
-        return again, ()
+        arguments = self._path.absolute(), self._manifest.digests, sessions.threads, sessions.session_options
+        return functools.partial(load_again, *arguments), ()
 
     def __repr__(self) -> str:
         return f"<vaegen.Model {self.spec.name!r}: {self.spec.kind}, latent of {self.spec.latent.size}>"
@@ -318,6 +316,17 @@ def load(
     sessions = Sessions(bundles.read(bundles.find(name_or_path)), threads, session_options)
     sessions.open(warm_up)
     return Model(sessions)
+
+
+def load_again(
+    path: Path, digests: tuple[str, ...], threads: int = 1, session_options: SessionOptions | None = None
+) -> Model:
+    """Load in another process the model of a bundle's folder whose `Manifest.digests` were these.
+
+    Raises:
+        IntegrityError: They are not any more.
+    """
+    return Model(Sessions(bundles.read(path, digests), threads, session_options))
 
 
 def _items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:

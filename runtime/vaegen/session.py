@@ -83,6 +83,13 @@ class Sessions:
             results: list[Array] = session.run(list(outputs), dict(inputs))
         except _backend_errors() as error:
             raise BundleError(f"{self._where(graph)}: onnxruntime failed: {_line(error)}") from error
+        for name, result in zip(outputs, results, strict=True):
+            spec = self.bundle.manifest.graphs[graph].outputs[name]
+            if result.dtype != spec.dtype or result.shape != (n + missing, *spec.shape[1:]):
+                raise BundleError(
+                    f"{self._where(graph)}: output {name} is {result.dtype} {result.shape} for {n + missing} rows; "
+                    f"it must be {spec.dtype} {(n + missing, *spec.shape[1:])}"
+                )
         return [result[:n] for result in results] if missing else results
 
     def open(self, graphs: Sequence[str]) -> None:
@@ -118,12 +125,14 @@ class Sessions:
     def _create(self, graph: str) -> "InferenceSession":
         import onnxruntime
 
-        data = self.bundle.take(graph)
+        options = self.session_options or default_options(self.threads)
+        _force_onnx(options)
+        data = self.bundle.take(graph)[1]  # and nothing else of it is kept
         try:
             # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
             session = onnxruntime.InferenceSession(
                 data,
-                sess_options=self.session_options or default_options(self.threads),
+                sess_options=options,
                 providers=["CPUExecutionProvider"],
                 enable_fallback=0,
             )
@@ -160,6 +169,17 @@ def default_options(threads: int) -> "SessionOptions":
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only
     return options
+
+
+def _force_onnx(options: "SessionOptions") -> None:
+    """Let no model be taken for onnxruntime's own format, which it knows by "ORTM" at bytes 4 to 7 of any model."""
+    key, wanted = "session.load_model_format", "ONNX"
+    try:
+        if options.get_session_config_entry(key) == wanted:  # set once more, it would warn on stderr
+            return
+    except RuntimeError:  # it is not set
+        pass
+    options.add_session_config_entry(key, wanted)
 
 
 def _backend_errors() -> tuple[type[Exception], ...]:

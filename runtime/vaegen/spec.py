@@ -21,6 +21,8 @@ MAX_GOLDEN = 1e12  # far from where float32 arithmetic overflows
 MAX_WIDTH = 2**16  # latent coordinates or uniforms per item; keeps a hostile manifest from asking for terabytes
 GRAPHS = ("encoder", "sampler", "prior", "decoder", "judge")
 
+NAMES = "1 to 64 printable characters"
+
 Kind = Literal["continuous", "discrete", "joint"]
 KINDS: tuple[Kind, ...] = ("continuous", "discrete", "joint")
 
@@ -134,7 +136,9 @@ class ModelSpec(NamedTuple):
         Raises:
             BundleError: A value is missing or of the wrong type.
         """
-        latent = _get(data, "latent", dict, "model")
+        name, latent = _get(data, "name", str, "model"), _get(data, "latent", dict, "model")
+        if not is_name(name):
+            raise BundleError(f"manifest: model.name is {name!r}; it must be {NAMES}")
         categorical = _get(latent, "categorical", list, "model.latent")
         gumbel = data.get("gumbel_temperature")
         if gumbel is not None:
@@ -146,7 +150,7 @@ class ModelSpec(NamedTuple):
         except ValueError as error:
             raise BundleError(f"manifest: {error}") from error
         return cls(
-            name=_get(data, "name", str, "model"),
+            name=name,
             preset=_get(data, "preset", str, "model"),
             latent=spec,
             gumbel_temperature=gumbel,
@@ -173,6 +177,11 @@ class Manifest:
     """Versions of what made the bundle."""
     golden: Mapping[str, list[float]] = field(default_factory=dict)
     """What each output comes to on fixed inputs, by "graph.output"; see `vaegen.golden`. Empty when not recorded."""
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """The SHA-256 of each graph, by which two bundles are told apart."""
+        return tuple(self.graphs[name].sha256 for name in GRAPHS)
 
     def to_json(self) -> str:
         """Return the file's text: keys in a fixed order, one trailing newline."""
@@ -202,6 +211,7 @@ class Manifest:
             raise BundleError(f"manifest: not valid JSON ({error})") from error
         if not isinstance(data, dict):
             raise BundleError("manifest: the top level must be a JSON object")
+        _check_texts(data)
         schema = _get(data, "schema", int, "manifest")
         if schema != SCHEMA:
             raise BundleError(f"manifest: schema {schema} is not readable here; this vaegen reads schema {SCHEMA}")
@@ -218,6 +228,11 @@ class Manifest:
             producer=_get(data, "producer", dict, "manifest"),
             golden=_golden(_get(data, "golden", dict, "manifest")) if "golden" in data else {},
         )
+
+
+def is_name(text: str) -> bool:
+    """Return whether a text may be a model's name: NAMES says which may."""
+    return 0 < len(text) <= 64 and text.isprintable()
 
 
 def interfaces(latent: LatentSpec, sampler_uniforms: int, prior_uniforms: int) -> dict[str, Interface]:
@@ -291,6 +306,19 @@ def compare(where: str, found: Mapping[str, TensorSpec], wanted: Mapping[str, Te
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
             raise BundleError(f"{where} {name} is {_text(found.get(name))}; it must be {_text(wanted.get(name))}")
+
+
+def _check_texts(data: dict[str, Any]) -> None:
+    """Check that every text in a manifest can be printed: people are shown its names, versions and figures."""
+    todo: list[Any] = [data]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str) and not value.isprintable():
+            raise BundleError(f"manifest: it holds {value[:40]!r}, which cannot be printed")
+        if isinstance(value, dict):
+            todo += [*value, *value.values()]
+        if isinstance(value, list):
+            todo += value
 
 
 def _get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:

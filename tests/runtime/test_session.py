@@ -1,5 +1,6 @@
 """Sessions: opened when needed, shared between threads, never across a fork."""
 
+import functools
 import logging
 import os
 import pickle
@@ -235,3 +236,68 @@ def test_what_onnxruntime_raises_while_running_is_translated(bundle: Path, vouch
     assert not isinstance(failure.value, IntegrityError)
     assert failure.value.__cause__ is not None
     assert "\n" not in str(failure.value)
+
+
+def test_what_onnxruntime_raises_while_loading_is_translated(bundle: Path, vouch: Vouch) -> None:
+    onnx = pytest.importorskip("onnx", reason="only used to make the graph")
+    model = onnx.load(bundle / "decoder.onnx")
+    model.graph.node.append(onnx.helper.make_node("Nonsense", ["latent"], ["x"]))
+    vouch(bundle, "decoder", model.SerializeToString())
+    with pytest.raises(BundleError, match=r"decoder\.onnx'.*cannot load.*Nonsense") as failure:
+        vaegen.load(bundle).sample(3, "red")
+    assert failure.value.__cause__ is not None
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize(
+    ("graph", "kind", "constants", "options"),
+    [
+        ("decoder", "Reshape", {"shape": [-1, 3, 56, 14]}, {}),  # as the model itself says
+        ("decoder", "Slice", {"from": [1], "to": [2**31]}, {}),  # the first row is missing
+        ("decoder", "Slice", {"from": [0], "to": [0]}, {}),
+        ("judge", "Concat", None, {"axis": 0}),  # every row twice
+        ("prior", "Concat", None, {"axis": 0}),
+        ("encoder", "Slice", {"from": [0], "to": [1]}, {}),
+        ("encoder", "ReduceMean", {}, {"keepdims": 0}),  # one number, as the model itself says
+    ],
+)
+def test_results_of_another_shape_are_refused(
+    bundle: Path, vouch: Vouch, graph: str, kind: str, constants: dict[str, list[int]] | None, options: dict[str, int]
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="only used to make the graph")
+    model = onnx.load(bundle / f"{graph}.onnx")
+    name = {"decoder": "image", "judge": "logits"}.get(graph, "latent")
+    for node in model.graph.node:
+        for names in (node.input, node.output):
+            names[:] = ["inner" if value == name else value for value in names]
+    for key, values in (constants or {}).items():
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(values), key))
+    inputs = ["inner", "inner"] if constants is None else ["inner", *constants]
+    model.graph.node.append(onnx.helper.make_node(kind, inputs, [name], **options))
+    vouch(bundle, graph, model.SerializeToString())
+    loaded = vaegen.load(bundle)
+    call = functools.partial(loaded.encode, np.zeros((5, 28, 28, 3), np.uint8))
+    with pytest.raises(BundleError, match=rf"{graph}\.onnx': output {name} is float32 \(.*\).*; it must be"):
+        call() if graph == "encoder" else loaded.sample(3, "red", 5)
+
+
+def test_no_model_is_taken_for_onnxruntimes_own_format(bundle: Path, vouch: Vouch) -> None:
+    onnx = pytest.importorskip("onnx", reason="only used to make the graph")
+    expected = vaegen.load(bundle).sample(3, "red", 3).tobytes()
+    model = onnx.load(bundle / "decoder.onnx")
+    model.producer_name = "ORTM"
+    data = model.SerializeToString()
+    assert data[4:8] == b"ORTM"
+    with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.Fail):  # these four bytes are all it looks at
+        onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    vouch(bundle, "decoder", data)
+    code = """
+import onnxruntime, sys, vaegen
+own = onnxruntime.SessionOptions()
+for options in (None, own, own):
+    sys.stdout.buffer.write(vaegen.load(sys.argv[1], session_options=options).sample(3, "red", 3).tobytes())
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout[: len(expected)] == expected
+    assert len(done.stdout) == 3 * len(expected)

@@ -108,7 +108,8 @@ def in_order(
                 while interrupt is None and len(pending) < AHEAD * workers and (chunk := next(chunks, [])):
                     # A worker is started here, and must not hear of Ctrl-C: the whole group of processes gets it.
                     with _without_interrupts(), one_blas_thread():
-                        pending.append((chunk, pool.submit(_work, model.path.absolute(), chunk, settings)))
+                        same = model.path.absolute(), model.manifest.digests
+                        pending.append((chunk, pool.submit(_work, *same, chunk, settings)))
                 if not pending:
                     break
                 results = pending[0][1].result()
@@ -239,15 +240,15 @@ def _chunks(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 
 
 @functools.cache
-def _load(path: Path) -> "Model":
+def _load(path: Path, digests: tuple[str, ...]) -> "Model":
     """Load the model of a worker, once."""
-    from vaegen.model import load
+    from vaegen.model import load_again
 
-    return load(path)
+    return load_again(path, digests)
 
 
-def _work(path: Path, jobs: list[Job], settings: Settings) -> list[Result]:
-    return list(process(_load(path), jobs, settings))
+def _work(path: Path, digests: tuple[str, ...], jobs: list[Job], settings: Settings) -> list[Result]:
+    return list(process(_load(path, digests), jobs, settings))
 
 
 def _begin() -> None:
