@@ -134,11 +134,11 @@ def _jpeg(data: bytes, most: int) -> list[Buffer]:
             raise _damaged(f"marker {marker:02x}")
         at += max(2, int.from_bytes(data[at : at + 2], "big"))
         body = data[start + 4 : at]
-        if marker == 0xE1 and body.startswith(b"Exif\0\0"):
-            exif.append(body[6:])
-        elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
-            xmp = body
         if marker in _LEFT_OUT:
+            if marker == 0xE1 and body.startswith(b"Exif\0\0"):
+                exif.append(body[6:])
+            elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
+                xmp = body
             continue
         parts.append(memoryview(data)[start:at])
         tables += at - start
@@ -159,7 +159,7 @@ def _jpeg(data: bytes, most: int) -> list[Buffer]:
             raise _long(f"{scans} scans of {width} x {height} pixels, {tables} bytes of headers")
     else:
         raise _many()
-    if turned := _orientation(b"".join(exif), xmp):
+    if (exif or xmp) and (turned := _orientation(b"".join(exif), xmp)):
         parts.insert(1, b"\xff\xe1" + struct.pack(">H", len(turned) + 8) + b"Exif\0\0" + turned)
     return parts
 
