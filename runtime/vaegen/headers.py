@@ -121,7 +121,8 @@ def _jpeg(data: bytes, most: int) -> list[Buffer]:
     parts: list[Buffer] = [data[:2]]
     exif: list[bytes] = []
     xmp = b""
-    at, pixels, tables, scans, passes = 2, 0, 0, 0, 0
+    width = height = pixels = tables = scans = passes = 0
+    at = 2
     for _ in range(MAX_PARTS):
         found = _MARKER.search(data, at)
         if found is None or data[found.start() + 1] == _END:
@@ -136,7 +137,7 @@ def _jpeg(data: bytes, most: int) -> list[Buffer]:
         body = data[start + 4 : at]
         if marker in _LEFT_OUT:
             if marker == 0xE1 and body.startswith(b"Exif\0\0"):
-                exif.append(body[6:])
+                exif = [*exif, body[6:]][:4]  # the orientation is in the first
             elif marker == 0xE1 and body.startswith(b"http://ns.adobe.com/xap/1.0/\0"):
                 xmp = body
             continue
