@@ -69,8 +69,8 @@ def segment(marker: int, data: bytes = b"") -> bytes:
     return bytes((255, marker)) + struct.pack(">H", len(data) + 2) + data
 
 
-def jpeg(inserted: bytes, **options: object) -> bytes:
-    data = saved("JPEG", quality=95, **options)
+def jpeg(inserted: bytes, *, progressive: bool = False) -> bytes:
+    data = saved("JPEG", quality=95, progressive=progressive)
     return data[:2] + inserted + data[2:]
 
 
@@ -145,8 +145,18 @@ def bmp(width: int, height: int, method: int = 0, data: bytes = b"") -> bytes:
 
 def tiff(*tags: tuple[int, int | list[int]], data: bytes = bytes(784), loop: bool = False, entries: int = 0) -> bytes:
     """A gray picture of 28x28 with some tags that are others; `data` begins at 8."""
-    usual = {256: 28, 257: 28, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 28, 279: len(data)}
-    given: dict[int, int | list[int]] = usual | dict(tags)
+    usual: dict[int, int | list[int]] = {
+        256: 28,
+        257: 28,
+        258: 8,
+        259: 1,
+        262: 1,
+        273: 8,
+        277: 1,
+        278: 28,
+        279: len(data),
+    }
+    given = usual | dict(tags)
     start = 8 + len(data)
     rest = b""
     table = b""
@@ -349,7 +359,7 @@ def test_everyday_large_pictures_are_read(name: str) -> None:
 
 
 def test_one_slow_picture_does_not_hold_other_threads() -> None:
-    slow, small = jpeg_scans(20, 4096), png()
+    slow, small = jpeg_scans(80, 2048), png()
     thread = threading.Thread(target=decode_image, args=(slow,))
     thread.start()
     read = 0
