@@ -6,19 +6,12 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
 
-from vaegen_cli.settings import Settings, common_options, with_examples
-
-if TYPE_CHECKING:
-    from logging import LogRecord
-
-DONE, SOME_FAILED, WRONG_USAGE, BAD_BUNDLE, NOTHING_DONE = range(5)
-INTERRUPTED = 130  # 128 + SIGINT, what a shell reports for a program that Ctrl-C ended
-PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise for the left side of `vaegen ... | head -1`
+from vaegen_cli.console import Console, ExitCode, common_options
 
 VERBS = {
     "sample": "Draw digits in colors.",
@@ -37,7 +30,15 @@ VERBS = {
 }
 """Each verb with the first sentence of its help, so that `vaegen --help` loads none of them."""
 
-_HOME = {"info": "describe", "models": "describe"}  # the module of a verb that is not named like it
+# The module of a verb that is not named like it.
+_HOME = {
+    "completion": "app",
+    "decode": "codec",
+    "encode": "codec",
+    "export": "train",
+    "info": "describe",
+    "models": "describe",
+}
 
 
 class Verbs(click.Group):
@@ -62,12 +63,12 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
         try:
-            with _log_to_stderr(ctx.ensure_object(Settings)):
+            with _log_to_stderr(ctx.ensure_object(Console)):
                 return super().invoke(ctx)
         except BrokenPipeError:
             # Python flushes stdout once more at exit; nobody is left to read it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(PIPE_CLOSED)
+            ctx.exit(ExitCode.PIPE_CLOSED)
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
@@ -83,7 +84,10 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
     commands={name: click.Command(name, help=summary) for name, summary in VERBS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-@common_options
+@common_options(
+    "vaegen sample --color red --digit 3",
+    "vaegen reconstruct red-3.png again.png",
+)
 @click.option(
     "--version",
     is_flag=True,
@@ -91,10 +95,6 @@ def _show_version(context: click.Context, _parameter: click.Parameter, value: bo
     is_eager=True,
     callback=_show_version,
     help="Show the version and exit.",
-)
-@with_examples(
-    "vaegen sample --color red --digit 3",
-    "vaegen reconstruct red-3.png again.png",
 )
 def cli() -> None:
     """Colored digits from small VAEs: sample, reconstruct, train, export and evaluate them.
@@ -104,41 +104,63 @@ def cli() -> None:
     """
 
 
-def exit_code(error: VaegenError) -> int:
-    """Give the exit code that stands for an error."""
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@common_options(
+    "vaegen completion bash",
+    "vaegen completion fish",
+)
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print a shell's completion script.
+
+    \b
+    To have it in every new shell:
+      bash   vaegen completion bash > ~/.vaegen.bash; echo '. ~/.vaegen.bash' >> ~/.bashrc
+      zsh    vaegen completion zsh > ~/.vaegen.zsh; echo '. ~/.vaegen.zsh' >> ~/.zshrc (after compinit)
+      fish   vaegen completion fish > ~/.config/fish/completions/vaegen.fish
+    The script asks this command for the choices, so it need not be made again after an upgrade. bash 4.4 or newer.
+    """  # noqa: D301, click takes the character itself
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"this version of click has no completion for {shell}")
+    # The name of the variable is click's own convention for a program called vaegen.
+    click.echo(kind(context.find_root().command, {}, "vaegen", "_VAEGEN_COMPLETE").source())
+
+
+def exit_code(error: VaegenError) -> ExitCode:
+    """Return the exit code that stands for an error."""
     if isinstance(error, BundleError):
-        return BAD_BUNDLE
+        return ExitCode.BAD_BUNDLE
     if isinstance(error, RequestError | ConfigError | MissingExtraError):
-        return WRONG_USAGE
+        return ExitCode.WRONG_USAGE
     # Whatever would have been overwritten was named by the user; other output errors are the machine's.
     if isinstance(error.__cause__, FileExistsError):
-        return WRONG_USAGE
-    return NOTHING_DONE
+        return ExitCode.WRONG_USAGE
+    return ExitCode.NOTHING_DONE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line and return its `ExitCode`.
 
     Args:
         argv: The arguments after the program's name; default `sys.argv[1:]`.
-
-    Returns:
-        The exit code: 0 done, 1 some inputs failed, 2 wrong usage, 3 bundle broken or tampered with,
-        4 nothing could be done; 130 after Ctrl-C, 141 when the reader of stdout went away.
     """
-    settings = Settings()
+    console = Console()
     try:
-        result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=settings)
+        result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=console)
     except VaegenError as error:
-        _tell(settings, str(error))
+        _tell(console, str(error))
         return exit_code(error)
     except (OSError, MemoryError) as error:
         # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
-        _tell(settings, str(error) or "not enough memory")
-        return NOTHING_DONE
+        _tell(console, str(error) or "not enough memory")
+        return ExitCode.NOTHING_DONE
     except click.Abort:
         click.echo("vaegen: interrupted", err=True)
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return error.exit_code
@@ -146,12 +168,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         click.echo(_usage_line(error), err=True)
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
-    return result if isinstance(result, int) else DONE
+    return result if isinstance(result, int) else ExitCode.DONE
 
 
-def _tell(settings: Settings, message: str) -> None:
+def _tell(console: Console, message: str) -> None:
     """Say the error that is being handled in one line, with --debug after its traceback."""
-    if settings.debug:
+    if console.debug:
         import traceback
 
         traceback.print_exc()
@@ -185,17 +207,15 @@ def run() -> NoReturn:
 
 
 @contextmanager
-def _log_to_stderr(settings: Settings) -> Iterator[None]:
+def _log_to_stderr(console: Console) -> Iterator[None]:
     """Show what the libraries log, for the time of one run: `main` may be called many times in a process."""
     import logging
 
-    def wanted(record: "LogRecord") -> bool:
-        # Asked at each record, because -v may stand behind the verb, which is read after this was set up.
-        return record.levelno >= {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}[settings.verbosity]
-
+    least = {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("vaegen: %(message)s"))
-    handler.addFilter(wanted)
+    # The verbosity of this moment: -v may stand behind the verb, which is read after this was set up.
+    handler.addFilter(lambda record: record.levelno >= least[console.verbosity])
     logger = logging.getLogger("vaegen")
     level = logger.level
     logger.addHandler(handler)

@@ -8,19 +8,18 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.options import complete_models, json_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 
 
 @click.command()
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen models",
     "vaegen models --json",
 )
-def models(settings: Settings, as_json: bool) -> None:
+@pass_console
+def models(console: Console, as_json: bool) -> None:
     """List the models in this installation."""
     manifests = []
     for name in vaegen.models():
@@ -30,7 +29,7 @@ def models(settings: Settings, as_json: bool) -> None:
         click.echo(json.dumps([_summary(manifest) for manifest in manifests]))
         return
     if not manifests:
-        settings.say("this installation ships no models; give --model a bundle's folder")
+        console.say("this installation ships no models; give --model a bundle's folder")
         return
     lines = [("name", "kind", "latent", "size", "preset")]
     lines += [
@@ -44,8 +43,7 @@ def models(settings: Settings, as_json: bool) -> None:
 @click.command()
 @click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
-@common_options
-@with_examples(
+@common_options(
     "vaegen info joint",
     "vaegen info ./my-bundle --json",
 )

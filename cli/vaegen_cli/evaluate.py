@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import vaegen
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.options import data_options, json_option, seed_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 from vaegen_cli.train import training_extra
 
 
@@ -20,14 +20,13 @@ from vaegen_cli.train import training_extra
 @click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
 @seed_option
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
     "vaegen evaluate runs/discrete-seed --n 3000 --json",
 )
+@pass_console
 def evaluate(
-    settings: Settings,
+    console: Console,
     models: tuple[str, ...],
     data_dir: Path | None,
     no_verify: bool,
@@ -50,7 +49,7 @@ def evaluate(
             with as_bundle(model) as bundle:
                 found.append(
                     evaluation.evaluate(
-                        bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=settings.live
+                        bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
                     )
                 )
         if as_json:

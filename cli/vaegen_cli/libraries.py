@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,66 +10,63 @@ if TYPE_CHECKING:
     from vaegen import Model
 
 
-class Loading(threading.Thread):
-    """A model that another thread loads; `concurrent.futures` alone would take 3 ms to import."""
-
-    def __init__(self, name_or_path: str, threads: int, graphs: Sequence[str]) -> None:
-        super().__init__()
-        self._wanted = name_or_path, threads, graphs
-        self._model: Model | None = None
-        self._error: BaseException | None = None
-
-    def run(self) -> None:
-        """Load it."""
-        from vaegen.model import load
-
-        name_or_path, threads, graphs = self._wanted
-        try:
-            self._model = load(name_or_path, threads=threads, warm_up=graphs)
-        except BaseException as error:  # noqa: BLE001, whatever it is, `result` raises it
-            self._error = error
-
-    def result(self) -> "Model":
-        """Wait for the model.
-
-        Raises:
-            VaegenError: As `vaegen.load` does.
-        """
-        self.join()
-        if self._model is None:
-            assert self._error is not None
-            raise self._error
-        return self._model
-
-
 @contextmanager
-def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[Loading]:
+def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[Callable[[], "Model"]]:
     """Load a model in another thread while this one reads its arguments and images.
 
     Reading, hashing and opening graphs leave Python to other threads, and importing Pillow takes as long.
 
-    Args:
-        name_or_path: As for `vaegen.load`.
-        threads: As for `vaegen.load`.
-        graphs: Those to open right away.
+    Yields:
+        A function that waits for the model and returns it, or raises what `vaegen.load` raises.
     """
-    model = Loading(name_or_path, threads, graphs)
-    with _no_collecting():
-        model.start()
+    done: list[Model | BaseException] = []
+
+    def load() -> None:
         try:
-            _import_libraries()
-            yield model
+            done.append(_load(name_or_path, threads, graphs))
+        except BaseException as error:  # noqa: BLE001, whatever it is, `result` raises it
+            done.append(error)
+
+    def result() -> "Model":
+        thread.join()
+        if isinstance(done[0], BaseException):
+            raise done[0]
+        return done[0]
+
+    thread = threading.Thread(target=load)  # `concurrent.futures` would take 3 ms to import
+    with _no_collecting():
+        thread.start()
+        try:
+            load_libraries()
+            yield result
         finally:
-            model.join()
+            thread.join()
+
+
+def _load(name_or_path: str, threads: int, graphs: Sequence[str]) -> "Model":
+    """Load a model as `vaegen.load` does, but read its files before an import has to wait for numpy."""
+    from vaegen import bundle
+
+    found = bundle.read(bundle.find(name_or_path))
+    from vaegen.session import Sessions
+
+    sessions = Sessions(found, threads)
+    sessions.open(graphs)
+    from vaegen.model import Model
+
+    return Model(sessions)
 
 
 def load_libraries(*, graphs: bool = True) -> None:
     """Import what a model runs on; without `graphs`, what a process needs that has others run it."""
+    from vaegen.process import one_blas_thread
+
     with _no_collecting():
+        with one_blas_thread():
+            import numpy  # noqa: F401, ICN001
         if graphs:
-            _import_libraries()
-        else:
-            _import_numpy()
+            import onnxruntime  # noqa: F401
+            from vaegen import images, model  # noqa: F401
 
 
 @contextmanager
@@ -83,16 +80,3 @@ def _no_collecting() -> Iterator[None]:
         if collects:
             gc.freeze()  # nor is it looked for there later
             gc.enable()
-
-
-def _import_libraries() -> None:
-    _import_numpy()
-    import onnxruntime  # noqa: F401
-    from vaegen import images, model  # noqa: F401
-
-
-def _import_numpy() -> None:
-    from vaegen.process import one_blas_thread
-
-    with one_blas_thread():
-        import numpy  # noqa: F401, ICN001

@@ -1,39 +1,102 @@
 """Where results go: names and checks before any work, whole files, and bytes that are kept off the screen."""
 
 import os
-import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
+import click
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
-Format = Literal["png", "npy"]
-FORMATS: tuple[Format, ...] = ("png", "npy")
+from vaegen_cli.options import FORMATS, Format
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Picture = tuple[NDArray[np.uint8], Mapping[str, Any]]  # what a file shows, and what is known of it
+
+MAX_IMAGES = 100_000  # held at once, 235 MB
 MAX_ENLARGED = 2**30  # bytes of pixels in one file
 PIPE = "-"  # the file name that means stdout
 
 
-def file_stem(color: str, digit: int) -> str:
-    """Name an image by what was asked for.
+class Output:
+    """Where the images of one call go, and how."""
 
-    Args:
-        color: As the user wrote it. The `#` of a hex color is dropped; other characters than letters, digits and
-            dots become `-`, one for a run of them.
-        digit: 0 to 9.
+    def __init__(self, out: str, chosen: Format | None, *, grid: bool, scale: int, force: bool, as_json: bool) -> None:
+        """Read -o, --format, --grid, --scale, --force and --json; raises RequestError where they contradict."""
+        if out == PIPE:
+            if as_json:
+                raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
+            refuse_terminal()
+        self._place, self._is_file = out, out != PIPE and names_file(out)
+        suffix = Path(out).suffix.lower().removeprefix(".") if self._is_file else None
+        if chosen and suffix and suffix != chosen:
+            raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
+        self.format: Format = chosen or ("npy" if suffix == "npy" else "png")
+        self.together = grid or self.format == "npy"
+        """Whether one file holds all images, as a sheet or an array; else each has its own."""
+        self._scale, self._force, self._show = scale, force, not as_json
+        self._targets: list[Path | None] = [None]  # stdout
 
-    Returns:
-        "red-3", "ff8000-3", "hsl-30-100-50-3".
-    """
-    word = re.sub(r"[^A-Za-z0-9.]+", "-", color.removeprefix("#")).strip("-")
-    return f"{word}-{digit}"
+    def plan(self, n: int, names: Callable[[], Sequence[str]], advice: str) -> None:
+        """Decide on the files before any work.
+
+        Args:
+            n: Images in all.
+            names: Returns the files' names, where -o is a folder.
+            advice: What to do when there are too many for one file.
+
+        Raises:
+            RequestError: They do not fit in one file, or in memory once enlarged.
+            OutputError: As `check_targets` says.
+        """
+        if not self.together and n > 1 and (self._is_file or self._place == PIPE):
+            raise RequestError(f"{n} images do not fit in one PNG file; add --grid or --format npy, or {advice}")
+        if self.together and n * SIDE * SIDE * CHANNELS * self._scale**2 > MAX_ENLARGED:
+            raise RequestError(
+                f"{n} images enlarged {self._scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
+            )
+        if self._place != PIPE:
+            place = Path(self._place)
+            targets = [place] if self._is_file else [place / name for name in names()]
+            check_targets(targets, force=self._force)
+            self._targets = [*targets]
+
+    def write(self, pictures: "Iterable[Picture]") -> None:
+        """Write each picture, enlarged, to its file and print the file's name; a PNG has the facts as text chunks."""
+        from vaegen.images import encode_png
+
+        for target, (picture, facts) in zip(self._targets, pictures, strict=True):
+            large = picture.repeat(self._scale, axis=-3).repeat(self._scale, axis=-2)  # each pixel becomes a square
+            if self.format == "npy":
+                data = _encode_npy(large)
+            else:
+                data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
+            write(target, data, force=self._force)
+            if self._show and target is not None:
+                click.echo(target)
+
+    def files(self, n: int) -> list[str]:
+        """Return the file of each of n images."""
+        return [str(target) for target in self._targets] * (n if self.together else 1)
+
+
+def _encode_npy(array: "NDArray[np.uint8]") -> bytes:
+    import numpy as np
+
+    stream = BytesIO()
+    np.save(stream, array, allow_pickle=False)
+    return stream.getvalue()
 
 
 def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:
-    """Tell whether an output path names a file: it ends in one of the formats and is no folder.
+    """Return whether an output path names a file: it ends in one of the formats and is not a folder.
 
     Raises:
         RequestError: It has another suffix, so that neither a file nor a new folder is clearly meant, or is empty, as
@@ -78,72 +141,26 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         check_free(path, force=force)
 
 
-def write(path: Path, data: bytes, *, force: bool) -> None:
-    """Write a file, whole or not at all, and the folders above it.
+def refuse_terminal() -> None:
+    """Keep image bytes off the screen: raise RequestError where stdout is a terminal."""
+    if sys.stdout.isatty():
+        raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
+
+
+def write(target: Path | None, data: bytes, *, force: bool) -> None:
+    """Write a file, whole or not at all, and the folders above it; None for stdout.
 
     Raises:
         OutputError: It exists (and `force` is off) or cannot be written.
     """
+    if target is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
     from vaegen.files import write_file
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"cannot make the folder '{path.parent}': {error.strerror or error}") from error
-    write_file(path, data, force=force)
-
-
-def write_stdout(data: bytes) -> None:
-    """Write image bytes to stdout."""
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
-
-
-def choose_format(out: str | None, chosen: Format | None) -> tuple[bool, Format]:
-    """Tell whether `-o` names a file, and the format that it and `--format` ask for.
-
-    Raises:
-        RequestError: The two contradict each other.
-    """
-    is_file = out is not None and out != PIPE and names_file(out)
-    suffix = Path(out).suffix.lower().removeprefix(".") if out is not None and is_file else None
-    if chosen and suffix and suffix != chosen:
-        raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-    return is_file, chosen or ("npy" if suffix == "npy" else "png")
-
-
-def check_scale(images: int, scale: int) -> None:
-    """Check that images, enlarged, fit in memory, before they are drawn.
-
-    Args:
-        images: In one file.
-        scale: As given to --scale.
-
-    Raises:
-        RequestError: They take more than MAX_ENLARGED.
-    """
-    if images * SIDE * SIDE * CHANNELS * scale**2 > MAX_ENLARGED:
-        raise RequestError(
-            f"{images} images enlarged {scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
-        )
-
-
-def claim_stdout(*, as_json: bool) -> None:
-    """Keep stdout for image bytes alone, for a verb with `-o -`.
-
-    Raises:
-        RequestError: `--json` wants stdout too, or it is a terminal.
-    """
-    if as_json:
-        raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
-    refuse_terminal()
-
-
-def refuse_terminal() -> None:
-    """Keep image bytes off the screen.
-
-    Raises:
-        RequestError: stdout is a terminal.
-    """
-    if sys.stdout.isatty():
-        raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
+        raise OutputError(f"cannot make the folder '{target.parent}': {error.strerror or error}") from error
+    write_file(target, data, force=force)

@@ -2,35 +2,28 @@
 
 import sys
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vaegen_cli.settings import Settings
+from vaegen_cli.console import Console
 
 if TYPE_CHECKING:
     from vaegen import Outcome
 
 EVERY = 5.0  # seconds between two lines
 FRAME = 0.1  # seconds between two drawings of the bar
-SHOWN = 20  # failures that are told one by one without -v, if a report has them all
+SHOWN = 20  # failures shown one by one without -v, if a report has them all
 
 
 class Progress:
     """What a folder's run shows on its way; the sum comes however the run ends."""
 
-    def __init__(self, settings: Settings, *, reported: bool) -> None:
-        """Begin.
-
-        Args:
-            settings: Verbosity.
-            reported: Whether a report has every failure, so that not all need to be told here.
-        """
-        self._settings = settings
-        self._most = SHOWN if reported and settings.verbosity <= 0 else None
+    def __init__(self, console: Console, *, reported: bool) -> None:
+        """Begin; where failures are `reported` in a file, not all of them are shown too."""
+        self._console = console
+        self._most = SHOWN if reported and console.verbosity <= 0 else None
         self._bar: Any = None
-        self._open = ExitStack()
         self._planned: int | None = None
         self.written = self.skipped = self.failed = 0
         self._began = self._shown = time.monotonic()
@@ -43,15 +36,15 @@ class Progress:
         """Open the bar."""
         self._planned = planned
         self._began = self._shown = time.monotonic()
-        if self._settings.live:
-            bar: Any = click.progressbar(
+        if self._console.live:
+            self._bar = click.progressbar(
                 length=planned,
                 label="reconstruct",
                 file=sys.stderr,
                 show_pos=True,
                 item_show_func=lambda _: self._rate(),
             )
-            self._bar = self._open.enter_context(bar)
+            self._bar.render_progress()
 
     def on_outcome(self, outcome: "Outcome") -> None:
         """Count one file."""
@@ -71,18 +64,18 @@ class Progress:
         else:
             left = (self._planned or 0) - self._done
             eta = f", {left / (self.written / (now - self._began)):.0f} s left" if self.written else ""
-            self._settings.say(f"reconstruct: {self._done} of {self._planned}, {self._rate()}{eta}")
+            self._console.say(f"reconstruct: {self._done} of {self._planned}, {self._rate()}{eta}")
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._draw()
-        self._open.close()
+            self._bar.render_finish()
         if self._most is not None and self.failed > self._most:
-            self._settings.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
+            self._console.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
         if self._planned is not None:
             skipped = f", {self.skipped} skipped" if self.skipped else ""
             failed = f", {self.failed} failed" if self.failed else ""
-            self._settings.say(f"{self.written} of {self._planned} images reconstructed{skipped}{failed}")
+            self._console.say(f"{self.written} of {self._planned} images reconstructed{skipped}{failed}")
 
     @property
     def _done(self) -> int:
@@ -101,4 +94,4 @@ class Progress:
         if self._most is None or self.failed <= self._most:
             if self._bar is not None:
                 click.echo("\r\x1b[K", nl=False, err=True)  # the bar is drawn anew below the line
-            self._settings.say(f"vaegen: {failure}", level=-1)
+            self._console.say(f"vaegen: {failure}", level=-1)

@@ -6,28 +6,52 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console
 from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import force_option, json_option, model_options, seed_option
-from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write, write_stdout
-from vaegen_cli.pictures import preview
+from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.sheets import preview
 
 if TYPE_CHECKING:
-    from vaegen import FolderReport
     from vaegen.images import Invert, Written
-
-SOME_FAILED, NOTHING_DONE = 1, 4  # exit codes
 
 # The same as vaegen.images.WRITTEN and INVERT; a test compares them, because importing those loads numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
 INVERT = ("never", "auto", "always")
+
+
+class Options(NamedTuple):
+    """One call, as click reads it."""
+
+    source: Path
+    out: str
+    form: "Written | None"
+    invert: "Invert"
+    stochastic: bool
+    seed: int
+    model: str
+    threads: int
+    force: bool
+    skip_existing: bool
+    on_error: Literal["skip", "fail"]
+    workers: int | Literal["auto"]
+    shard: tuple[int, int]
+    null: bool
+    dry_run: bool
+    report: Path | None
+    as_json: bool
+
+    @property
+    def listed(self) -> bool:
+        """Whether stdin names the images."""
+        return str(self.source) == PIPE
 
 
 def _read_shard(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -37,9 +61,9 @@ def _read_shard(_context: click.Context, _parameter: click.Parameter, value: str
     return int(match[1]), int(match[2])
 
 
-def _read_workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int | str:
+def _read_workers(_context: click.Context, _parameter: click.Parameter, value: str) -> int | Literal["auto"]:
     if value == "auto":
-        return value
+        return "auto"
     if not re.fullmatch(r"[0-9]{1,9}", value, flags=re.ASCII):
         raise RequestError(f"workers {value!r} is neither a number nor auto")
     return int(value)
@@ -92,32 +116,12 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
     help="Note what becomes of each file of a folder, a line of JSON each.",
 )
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen reconstruct red-3.png again.png",
     "vaegen reconstruct digits/ again/ --model discrete --report again.jsonl",
 )
-def reconstruct(
-    settings: Settings,
-    source: Path,
-    out: str,
-    form: "Written | None",
-    invert: "Invert",
-    stochastic: bool,
-    seed: int,
-    model: str,
-    threads: int,
-    force: bool,
-    skip_existing: bool,
-    on_error: Any,
-    workers: Any,
-    shard: tuple[int, int],
-    null: bool,
-    dry_run: bool,
-    report: Path | None,
-    as_json: bool,
-) -> int:
+@pass_console
+def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     """Encode and decode an image, every image of a folder, or those of a list.
 
     IN is an image, a folder, or - for a list of files on stdin, one a line; OUT an image file, a folder, or - for
@@ -126,61 +130,137 @@ def reconstruct(
     (exit code 1, or 4 when it happens to all). Prints the file or folder written. Nothing is overwritten without
     --force, and what is there when the command is stopped or killed is whole; the same command then goes on.
     """
-    if skip_existing and force:
+    options = Options(**given)
+    many = options.listed or os.path.isdir(options.source)  # noqa: PTH112, Path.is_dir raises where a name is too long
+    if options.skip_existing and options.force:
         raise RequestError("--skip-existing and --force contradict each other; choose one")
-    listed = str(source) == PIPE
-    many = listed or os.path.isdir(source)  # noqa: PTH112, Path.is_dir raises where a name is too long
-    if out == PIPE:
-        if as_json or many:
+    if options.out == PIPE:
+        if options.as_json or many:
             raise RequestError("-o - takes one image and no --json; give OUT a file or a folder")
         refuse_terminal()
-    if threads != 1 and workers == "auto":
-        workers = 1
-    elif threads != 1 and workers != 1:
+    if options.threads != 1 and options.workers == "auto":
+        options = options._replace(workers=1)
+    elif options.threads != 1 and options.workers != 1:
         raise RequestError("--threads above 1 is for one process; leave it out, or give --workers 1")
-    if null and not listed:
+    if options.null and not options.listed:
         raise RequestError("-0 is for a list of files on stdin; give - as IN")
-    how: dict[str, Any] = {"invert": invert, "stochastic": stochastic, "seed": seed}
-    if not many:
-        for flag, given in {
-            "--report": report is not None,
-            "--shard": shard != (1, 1),
-            "--skip-existing": skip_existing,
-        }.items():
-            if given:
-                raise RequestError(f"{flag} is for folders, and '{source}' is none")
-        target, form = _file_target(source, out, form, force=force)
-        if dry_run:
-            if not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises where a name is too long
-                raise ImageError(f"cannot read '{source}': there is no such file")
-            _show_plan([(source, target or Path(out))], as_json=as_json)
-        else:
-            _file(settings, source, target, form, model, threads, force=force, as_json=as_json, **how)
-        return 0
-    if not out:
-        raise RequestError("OUT is empty; write '.' for this folder")
-    what: dict[str, Any] = {
-        "source": Path() if listed else source,
-        "target": Path(out),
-        "files": _names(null=null) if listed else None,
-        "format": form or "png",
-        "force": force,
-        "skip_existing": skip_existing,
-        "shard": shard,
-    }
-    if dry_run:
-        from vaegen.folder import dry_run as plan
+    return _folder(console, options) if many else _file(console, options)
 
-        _show_plan(plan(**what), as_json=as_json)
-        return 0
-    return _folder(
-        settings,
-        source,
-        model,
-        threads,
-        as_json=as_json,
-        call={**what, **how, "on_error": on_error, "workers": workers, "report": report},
-    )
+
+def _file(console: Console, options: Options) -> ExitCode:
+    """Reconstruct one image."""
+    source = options.source
+    for flag, is_given in {
+        "--report": options.report is not None,
+        "--shard": options.shard != (1, 1),
+        "--skip-existing": options.skip_existing,
+    }.items():
+        if is_given:
+            raise RequestError(f"{flag} is for folders, and '{source}' is none")
+    target, form = _target(options)
+    if options.dry_run:
+        if not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises where a name is too long
+            raise ImageError(f"cannot read '{source}': there is no such file")
+        _show_plan([(source, target or Path(PIPE))], as_json=options.as_json)
+        return ExitCode.DONE
+    graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
+    with loading(options.model, options.threads, graphs) as loaded_model:
+        image = vaegen.read_image(source, invert=options.invert)
+    with loaded_model() as model:
+        result = model.reconstruct(image[None], options.stochastic, options.seed)[0]
+    import numpy as np
+    from vaegen.images import encode_image
+
+    if console.live and (blocks := preview(np.stack([image, result]))):
+        click.echo(blocks, err=True)
+    write(target, encode_image(result, form), force=options.force)
+    if target is not None:
+        click.echo(json.dumps({"source": str(source), "target": str(target)}) if options.as_json else target)
+    return ExitCode.DONE
+
+
+def _target(options: Options) -> tuple[Path | None, "Written"]:
+    """Decide where one image goes, None for stdout, and in which format."""
+    source, out, form = options.source, options.out, options.form
+    if out == PIPE:
+        return None, form or "png"
+    target = Path(out)
+    if names_file(out, FORMATS):
+        suffix: Any = target.suffix.lower().removeprefix(".")
+        if form not in (None, suffix):
+            raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
+        form = suffix
+    else:
+        target = target / f"{source.stem}.{form or 'png'}"
+    # os.path, because Path.exists raises where a name is too long.
+    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
+        raise RequestError(f"'{target}' is the input itself; choose another name for the result")
+    check_targets([target], force=options.force)
+    return target, form or "png"
+
+
+def _folder(console: Console, options: Options) -> ExitCode:
+    """Reconstruct the images of a folder or a list."""
+    if not options.out:
+        raise RequestError("OUT is empty; write '.' for this folder")
+    source, target = Path() if options.listed else options.source, Path(options.out)
+    files = _read_names(null=options.null) if options.listed else None
+    form = options.form or "png"
+    if options.dry_run:
+        from vaegen.folder import dry_run
+
+        plan = dry_run(
+            source,
+            target,
+            files=files,
+            format=form,
+            force=options.force,
+            skip_existing=options.skip_existing,
+            shard=options.shard,
+        )
+        _show_plan(plan, as_json=options.as_json)
+        return ExitCode.DONE
+    load_libraries(graphs=options.workers in (1, "auto"))
+    reported = options.report is not None
+    with vaegen.load(options.model, threads=options.threads) as model, Progress(console, reported=reported) as progress:
+        try:
+            result = vaegen.reconstruct_folder(
+                model,
+                source,
+                target,
+                files=files,
+                stochastic=options.stochastic,
+                seed=options.seed,
+                format=form,
+                invert=options.invert,
+                force=options.force,
+                skip_existing=options.skip_existing,
+                on_error=options.on_error,
+                workers=options.workers,
+                shard=options.shard,
+                report=options.report,
+                on_plan=progress.on_plan,
+                on_outcome=progress.on_outcome,
+            )
+        except (ImageError, OutputError):
+            # With --on-error fail the failure was reported as it came, and the run is over.
+            if not (options.on_error == "fail" and progress.failed):
+                raise
+            return _exit_code(progress.written + progress.skipped, progress.failed)
+    if options.as_json:
+        counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed")}
+        failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
+        facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
+        click.echo(json.dumps(facts))
+    elif result.written or result.skipped:
+        click.echo(target)
+    return _exit_code(result.written + result.skipped, result.failed)
+
+
+def _exit_code(done: int, failed: int) -> ExitCode:
+    if not failed:
+        return ExitCode.DONE
+    return ExitCode.SOME_FAILED if done else ExitCode.NOTHING_DONE
 
 
 def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
@@ -198,7 +278,7 @@ def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
         click.echo("]" if before != "[" else "[]")
 
 
-def _names(*, null: bool) -> Iterator[str]:
+def _read_names(*, null: bool) -> Iterator[str]:
     """Read the list on stdin, whatever its length."""
     end = b"\0" if null else b"\n"
     rest = b""
@@ -207,78 +287,3 @@ def _names(*, null: bool) -> Iterator[str]:
         yield from (os.fsdecode(line if null else line.removesuffix(b"\r")) for line in lines if line.strip(b"\r"))
     if rest.strip(b"\r"):
         yield os.fsdecode(rest)
-
-
-def _file_target(source: Path, out: str, form: "Written | None", *, force: bool) -> tuple[Path | None, "Written"]:
-    """Decide where one image goes, None for stdout, and in which format."""
-    if out == PIPE:
-        return None, form or "png"
-    target = Path(out)
-    if names_file(out, FORMATS):
-        suffix: Any = target.suffix.lower().removeprefix(".")
-        if form not in (None, suffix):
-            raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
-        form = suffix
-    else:
-        target = target / f"{source.stem}.{form or 'png'}"
-    # os.path, because Path.exists raises where a name is too long.
-    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
-        raise RequestError(f"'{target}' is the input itself; choose another name for the result")
-    check_targets([target], force=force)
-    return target, form or "png"
-
-
-def _file(
-    settings: Settings,
-    source: Path,
-    target: Path | None,
-    form: "Written",
-    model: str,
-    threads: int,
-    *,
-    invert: "Invert",
-    stochastic: bool,
-    seed: int,
-    force: bool,
-    as_json: bool,
-) -> None:
-    with loading(model, threads, ("encoder", "sampler", "decoder") if stochastic else ("encoder", "decoder")) as future:
-        image = vaegen.read_image(source, invert=invert)
-    with future.result() as loaded:
-        result = loaded.reconstruct(image[None], stochastic, seed)[0]
-    import numpy as np
-    from vaegen.images import encode_image
-
-    if settings.live and (blocks := preview(np.stack([image, result]))):
-        click.echo(blocks, err=True)
-    data = encode_image(result, form)
-    if target is None:
-        write_stdout(data)
-        return
-    write(target, data, force=force)
-    click.echo(json.dumps({"source": str(source), "target": str(target)}) if as_json else target)
-
-
-def _folder(settings: Settings, source: Path, model: str, threads: int, *, as_json: bool, call: dict[str, Any]) -> int:
-    load_libraries(graphs=call["workers"] in (1, "auto"))
-    with vaegen.load(model, threads=threads) as loaded, Progress(settings, reported=bool(call["report"])) as progress:
-        try:
-            result = vaegen.reconstruct_folder(loaded, **call, on_plan=progress.on_plan, on_outcome=progress.on_outcome)
-        except (ImageError, OutputError):
-            # With --on-error fail the failure was told as it came, and the run is over.
-            if not (call["on_error"] == "fail" and progress.failed):
-                raise
-            return SOME_FAILED if progress.written or progress.skipped else NOTHING_DONE
-    if as_json:
-        click.echo(json.dumps({"source": str(source), "target": str(call["target"]), **_to_dict(result)}))
-    elif result.written or result.skipped:
-        click.echo(call["target"])
-    if not result.failed:
-        return 0
-    return SOME_FAILED if result.written or result.skipped else NOTHING_DONE
-
-
-def _to_dict(result: "FolderReport") -> dict[str, Any]:
-    failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
-    counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed")}
-    return {**counts, "failures": failures}

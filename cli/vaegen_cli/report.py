@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.evaluate import as_bundle, is_run
 from vaegen_cli.options import complete_models, data_options, force_option, json_option, seed_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
 from vaegen_cli.train import training_extra
 
 
@@ -37,14 +37,13 @@ from vaegen_cli.train import training_extra
 @seed_option
 @force_option
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen report joint --data-dir data/mnist",
     "vaegen report runs/continuous-seed runs/discrete-seed runs/joint-seed --reference joint -o seed.md",
 )
+@pass_console
 def report(
-    settings: Settings,
+    console: Console,
     models: tuple[str, ...],
     references: tuple[str, ...],
     out: Path,
@@ -84,7 +83,7 @@ def report(
                 seed=seed,
                 verify_data=not no_verify,
                 force=force,
-                progress=settings.live,
+                progress=console.live,
             )
     files = [str(file) for file in done.files]
     click.echo(json.dumps({"files": files, **done.figures}) if as_json else "\n".join(files))

@@ -1,37 +1,69 @@
 """`vaegen sample`: digits in colors."""
 
+import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import vaegen
+from vaegen.errors import RequestError
+from vaegen.spec import DIGITS
 
+from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.libraries import loading
-from vaegen_cli.options import (
-    Color,
-    force_option,
-    format_option,
-    json_option,
-    model_options,
-    read_colors,
-    read_digits,
-    scale_option,
-    seed_option,
-)
-from vaegen_cli.output import PIPE, Format, check_scale, check_targets, claim_stdout, write, write_stdout
-from vaegen_cli.pictures import encode_npy, enlarge, preview, sheet
-from vaegen_cli.plan import plan_files, plan_requests
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
+from vaegen_cli.output import MAX_IMAGES, Output
+from vaegen_cli.sheets import preview, sheet
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from vaegen import Draw
 
-    from vaegen_cli.plan import Request
+SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
 
-SHOWN = 5  # colors not reached, and images that did not come out as asked and are told of one by one without -v
+_COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
+
+
+class Color(NamedTuple):
+    """A color as the user wrote it and as the model gets it."""
+
+    text: str
+    """The request: "red", "#ff8000", "hsl(30,100%,50%)"."""
+    rgb: tuple[int, int, int]
+    """0 to 255 each."""
+
+
+class Subject(NamedTuple):
+    """What one image is to show."""
+
+    digit: int
+    """0 to 9."""
+    color: Color
+    number: int
+    """Counts the images of one combination of --digit and --color, from 0."""
+
+
+def read_digits(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[int]:
+    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture."""
+    digits: list[int] = []
+    for part in ",".join(values).split(",") if values else []:
+        match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise RequestError(
+                f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}, such as 3, 0-9 or 1,3,5"
+            )
+        digits.extend(range(first, last + 1))
+    return digits
+
+
+def read_colors(values: Sequence[str]) -> list[Color]:
+    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`."""
+    from vaegen.color import parse_color
+
+    texts = [text.strip() for value in values for text in _COMMA_OUTSIDE_PARENTHESES.split(value)]
+    return [Color(text, parse_color(text)) for text in texts]
 
 
 @click.command()
@@ -77,27 +109,16 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked and a
     help="Draws an image may take until digit and color come out as asked; 1 checks nothing.",
 )
 @model_options
-@click.option(
-    "-o",
-    "--output",
-    "out",
-    type=click.Path(),
-    metavar="FILE|FOLDER|-",
-    help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
-)
-@format_option
-@click.option("--grid", is_flag=True, help="One sheet: a row for each digit, a column for each color.")
-@scale_option
+@image_options(grid="One sheet: a row for each digit, a column for each color.")
 @force_option
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen sample --color red --digit 3",
     "vaegen sample --digit 0-9 --color 'red,#ff8000,hsl(120,100%,50%)' --grid --scale 4 -o sheet.png",
 )
+@pass_console
 def sample(
-    settings: Settings,
+    console: Console,
     digits: list[int],
     color_texts: tuple[str, ...],
     count: int,
@@ -107,7 +128,7 @@ def sample(
     tries: int,
     model: str,
     threads: int,
-    out: str | None,
+    out: str,
     chosen: Format | None,
     grid: bool,
     scale: int,
@@ -127,23 +148,18 @@ def sample(
     An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
     each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
     """
+    output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
-    with loading(model, threads, needed) as future:
+    with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
-        requests = plan_requests(digits, colors, count, seed=seed, start=start)
-        files = plan_files(requests, out, chosen, grid=grid)
-        if out == PIPE:
-            claim_stdout(as_json=as_json)
-        if files.together:
-            check_scale(len(requests), scale)
-        check_targets(files.targets, force=force)
-        from vaegen.images import encode_png
+        subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
+        output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
 
-    with future.result() as loaded:
+    with loaded_model() as loaded:
         spec = loaded.spec
         draw = loaded.draw(
-            [request.digit for request in requests],
-            [request.color.rgb for request in requests],
+            [subject.digit for subject in subjects],
+            [subject.color.rgb for subject in subjects],
             seed=seed,
             start=start,
             temperature=temperature,
@@ -156,58 +172,75 @@ def sample(
         "tries": tries,
         "version": vaegen.__version__,
     }
-    if settings.live and (blocks := preview(draw.images)):
+    if console.live and (blocks := preview(draw.images)):
         click.echo(blocks, err=True)
 
-    # Each file is a picture with the digits and the colors that it shows.
-    pictures: Iterable[tuple[NDArray[np.uint8], Sequence[int], Sequence[Color]]]
-    if files.together:
-        shown = digits or [request.digit for request in requests], colors or [r.color for r in requests]
-        rows, columns = max(len(digits), 1), max(len(colors), 1)
-        pictures = [(sheet(draw.images, rows, columns) if grid else draw.images, *shown)]
-    else:
-        pictures = ((image, [r.digit], [r.color]) for image, r in zip(draw.images, requests, strict=True))
-    for row, (picture, its_digits, its_colors) in enumerate(pictures):
-        large = enlarge(picture, scale)
-        if files.format == "npy":
-            data = encode_npy(large)
-        else:
-            data = encode_png(large, _text_chunks(call, start + row, its_digits, its_colors))
-        if out == PIPE:
-            write_stdout(data)
-            continue
-        write(files.targets[row], data, force=force)
-        if not as_json:
-            click.echo(files.targets[row])
+    def facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:
+        """Return what a picture is of; --digit and --color read its digits and colors."""
+        lists = {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
+        return {**call, "index": index, **lists}
 
-    _tell(settings, draw, requests, start)
+    if output.together:
+        picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
+        its_digits, its_colors = digits or [one.digit for one in subjects], colors or [one.color for one in subjects]
+        output.write([(picture, facts(start, its_digits, its_colors))])
+    else:
+        rows = enumerate(zip(draw.images, subjects, strict=True), start)
+        output.write((image, facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
+
+    _report(console, draw, subjects, start)
     if as_json:
-        # One file holds all, or each image has its own.
-        targets = files.targets * len(requests) if files.together else files.targets
         images = [
-            {"file": str(target), "index": start + row, **_describe(draw, row, request)}
-            for row, (target, request) in enumerate(zip(targets, requests, strict=True))
+            {"file": file, "index": start + row, **_describe(draw, row, subject)}
+            for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
         click.echo(json.dumps({**call, "images": images}))
 
 
-def _text_chunks(call: Mapping[str, Any], index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, str]:
-    """Give the text chunks of a PNG; digits and colors are lists that --digit and --color read."""
-    facts = {
-        **call,
-        "index": index,
-        "digit": ",".join(map(str, digits)),
-        "color": ",".join(color.text for color in colors),
-    }
-    return {f"vaegen:{name}": str(value) for name, value in facts.items()}
+def plan_subjects(
+    digits: Sequence[int], colors: Sequence[Color], count: int, *, seed: int, start: int
+) -> list[Subject]:
+    """Combine every digit with every color, `count` images each: digit by digit, color by color.
+
+    Where no digits or no colors are given, one is drawn for each image, from the seed and the image's item.
+    """
+    total = max(len(digits), 1) * max(len(colors), 1) * count
+    if total > MAX_IMAGES:
+        raise RequestError(f"{total} images at once are too many; ask for at most {MAX_IMAGES}, go on with --start")
+    if digits and colors:
+        return [Subject(*combination) for combination in itertools.product(digits, colors, range(count))]
+    from vaegen.sampling import random_subjects
+
+    subjects = []
+    for item, (digit, rgb) in enumerate(zip(*random_subjects(total, seed, start), strict=True)):
+        combination, number = divmod(item, count)  # only one of the two lists has entries
+        color = colors[combination] if colors else Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb)
+        subjects.append(Subject(digits[combination] if digits else digit, color, number))
+    return subjects
 
 
-def _describe(draw: "Draw", row: int, request: "Request") -> dict[str, Any]:
-    """Give what is known of one image; what was not checked is None."""
+def _names(subjects: Sequence[Subject], output: Output) -> list[str]:
+    """Name the files: red-3, or red-3-000 where a combination has several images; one name for all together."""
+    stems = [_stem(subject) for subject in subjects]
+    if output.together:
+        stems = [stems[0] if len(set(stems)) == 1 else "samples"]
+    elif subjects[-1].number > 0:
+        stems = [f"{stem}-{subject.number:03d}" for stem, subject in zip(stems, subjects, strict=True)]
+    return [f"{stem}.{output.format}" for stem in stems]
+
+
+def _stem(subject: Subject) -> str:
+    """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
+    word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
+    return f"{word}-{subject.digit}"
+
+
+def _describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:
+    """Return what is known of one image; what was not checked is None."""
     return {
-        "digit": request.digit,
-        "color": request.color.text,
-        "rgb": request.color.rgb,
+        "digit": subject.digit,
+        "color": subject.color.text,
+        "rgb": subject.color.rgb,
         "tries_used": int(draw.tries_used[row]),
         "judged": None if draw.judged is None else int(draw.judged[row]),
         "confidence": None if draw.confidence is None else round(float(draw.confidence[row]), 4),
@@ -217,22 +250,22 @@ def _describe(draw: "Draw", row: int, request: "Request") -> dict[str, Any]:
     }
 
 
-def _tell(settings: Settings, draw: "Draw", requests: Sequence["Request"], start: int) -> None:
+def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int) -> None:
     """Say on stderr what did not come out as asked; with -v, what became of each image."""
-    _tell_of_colors(settings, draw, requests)
+    _report_colors(console, draw, subjects)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
-    for row in range(len(requests)) if settings.verbosity > 0 else missed[:SHOWN]:
-        facts = _describe(draw, row, requests[row])
+    for row in range(len(subjects)) if console.verbosity > 0 else missed[:SHOWN]:
+        facts = _describe(draw, row, subjects[row])
         line = f"vaegen: image {start + row}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
         if draw.judged is not None:
             line += f", reads as {facts['judged']}, color off by {facts['color_error']:.1f} (CIEDE2000)"
-        settings.say(line)
+        console.say(line)
     if missed:
         advice = "raise --tries or lower --temperature"
-        settings.say(f"vaegen: {len(missed)} of {len(requests)} images did not come out as asked; {advice}")
+        console.say(f"vaegen: {len(missed)} of {len(subjects)} images did not come out as asked; {advice}")
 
 
-def _tell_of_colors(settings: Settings, draw: "Draw", requests: Sequence["Request"]) -> None:
+def _report_colors(console: Console, draw: "Draw", subjects: Sequence[Subject]) -> None:
     """Warn of each color that the model did not reach, with the one that it drew instead."""
     if draw.reached is None or draw.color_error is None or draw.measured is None or draw.reached.all():
         return
@@ -240,14 +273,14 @@ def _tell_of_colors(settings: Settings, draw: "Draw", requests: Sequence["Reques
 
     wanted: dict[str, list[int]] = {}
     for row in (~draw.reached).nonzero()[0].tolist():
-        wanted.setdefault(requests[row].color.text, []).append(row)
+        wanted.setdefault(subjects[row].color.text, []).append(row)
     for text, rows in list(wanted.items())[:SHOWN]:
         nearest = min(rows, key=draw.color_error.__getitem__)
         red, green, blue = (round(value) for value in draw.measured[nearest].tolist())
         what = "1 image is" if len(rows) == 1 else f"{len(rows)} images are"
-        settings.say(
+        console.say(
             f"vaegen: warning: {text} was not reached: {what} more than {COLOR_REACH:g} CIEDE2000 off, the nearest "
             f"#{red:02x}{green:02x}{blue:02x}, {draw.color_error[nearest]:.1f} off"
         )
     if len(wanted) > SHOWN:
-        settings.say(f"vaegen: warning: {len(wanted) - SHOWN} more colors were not reached; --json has each image's")
+        console.say(f"vaegen: warning: {len(wanted) - SHOWN} more colors were not reached; --json has each image's")

@@ -1,4 +1,4 @@
-"""`vaegen train`: a thin door to vaegen_training."""
+"""`vaegen train` and `vaegen export`: thin doors to vaegen_training and vaegen_export."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,8 +10,8 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.options import data_options, json_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
+from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.options import data_options, force_option, json_option
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
 EXTRA = frozenset({"matplotlib", "onnx", "onnx_ir", "onnxscript", "safetensors", "torch", "torchvision", "tqdm"})
@@ -70,14 +70,13 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, str]:
     "--set", "pairs", multiple=True, metavar="KEY=VALUE", help="Change one setting of the preset; repeatable."
 )
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen train joint --data-dir data/mnist",
     "vaegen train discrete --preset seed --set vae.epochs=5 --out runs/short",
 )
+@pass_console
 def train(
-    settings: Settings,
+    console: Console,
     kind: str,
     preset: str,
     data_dir: Path | None,
@@ -109,11 +108,47 @@ def train(
                 seed=seed,
                 overrides=overrides,
                 verify_data=not no_verify,
-                progress=settings.live,
+                progress=console.live,
             )
     except KeyboardInterrupt:
-        settings.say("vaegen: run the same command again to go on from the last checkpoint")
+        console.say("vaegen: run the same command again to go on from the last checkpoint")
         raise
     if vaegen_training.RANK == 0:  # of several processes the first one speaks
-        settings.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
+        console.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
         click.echo(json.dumps(asdict(summary), default=str) if as_json else run)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Folder of the new bundle."
+)
+@click.option("--name", help="The model's name in its manifest.  [default: the kind of the model]")
+@click.option(
+    "--judge",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Run of `vaegen train judge` to ship along.  [default: the judge of this installation]",
+)
+@force_option
+@json_option
+@common_options(
+    "vaegen export runs/joint-default --out my-joint",
+    "vaegen export runs/discrete-seed --out report --name report-discrete --judge runs/judge-default",
+)
+@pass_console
+def export(
+    console: Console, run: Path, out: Path, name: str | None, judge: Path | None, force: bool, as_json: bool
+) -> None:
+    """Turn a training run into a bundle that runs without torch.
+
+    Compares torch with onnxruntime on every graph and writes nothing when they differ. Prints the bundle's
+    folder, for `vaegen sample --model`. Needs the training extra: pip install 'vaegen[train]'
+    """
+    with training_extra("export"):
+        import vaegen_export
+
+        manifest = vaegen_export.export(run, out, name=name, judge=judge, force=force)
+    size = sum(graph.bytes for graph in manifest.graphs.values())
+    console.say(f"exported {manifest.model.name}: {size / 1e6:.2f} MB, parity within tolerance")
+    click.echo(manifest.to_json() if as_json else str(out), nl=not as_json)

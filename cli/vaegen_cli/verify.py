@@ -5,22 +5,19 @@ from dataclasses import asdict
 
 import click
 
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console
 from vaegen_cli.options import complete_models, json_option
-from vaegen_cli.settings import Settings, common_options, pass_settings, with_examples
-
-BAD_BUNDLE = 3  # exit code
 
 
 @click.command()
 @click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
 @json_option
-@common_options
-@pass_settings
-@with_examples(
+@common_options(
     "vaegen verify continuous",
     "vaegen verify ./my-bundle --json",
 )
-def verify(settings: Settings, model: str, as_json: bool) -> int:
+@pass_console
+def verify(console: Console, model: str, as_json: bool) -> ExitCode:
     """Check a bundle closely: files, operators, tensors and what comes out.
 
     Holds every file against its checksum and size, the manifest against its schema, the operators against a list of
@@ -44,8 +41,8 @@ def verify(settings: Settings, model: str, as_json: bool) -> int:
         for one in result.checks:
             click.echo(f"{'ok  ' if one.problem is None else 'FAIL'}  {one.file:<14}  {one.name}")
     for one in result.problems:
-        settings.say(f"vaegen: {one.file}: {one.problem}", level=-1)
+        console.say(f"vaegen: {one.file}: {one.problem}", level=-1)
     if result.problems:
-        return BAD_BUNDLE
-    settings.say(f"{len(result.checks)} checks passed")
-    return 0
+        return ExitCode.BAD_BUNDLE
+    console.say(f"{len(result.checks)} checks passed")
+    return ExitCode.DONE

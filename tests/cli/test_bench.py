@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vaegen_cli.benchmark import Throughput, Warm, _advise
+from vaegen_cli.bench import Throughput, Warm, _advise
 
 Run = Callable[..., Any]
 

@@ -13,7 +13,7 @@ VERBS = sorted(cli.commands)
 
 
 def load(verb: str) -> click.Command:
-    """Give a verb itself; `cli.commands` holds what `vaegen --help` shows of it."""
+    """Return a verb itself; `cli.commands` holds what `vaegen --help` shows of it."""
     command = cli.get_command(click.Context(cli), verb)
     assert command is not None
     return command
@@ -49,7 +49,7 @@ def test_help_loads_no_verb() -> None:
     program = "import sys; from vaegen_cli import main; main(['--help']); main(['--version']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     own = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("vaegen")}
-    assert own == {"vaegen", "vaegen.errors", "vaegen_cli", "vaegen_cli.app", "vaegen_cli.settings"}
+    assert own == {"vaegen", "vaegen.errors", "vaegen_cli", "vaegen_cli.app", "vaegen_cli.console"}
 
 
 def test_version_of_the_module_run_as_a_program() -> None:

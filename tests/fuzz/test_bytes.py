@@ -30,7 +30,7 @@ from vaegen.images import INVERT, MAX_PIXELS, SUFFIXES, Invert, decode_image
 from vaegen.protobuf import has_external_tensors, outline
 from vaegen.spec import GRAPHS
 from vaegen.verification import verify
-from vaegen_cli.latents import read_latents
+from vaegen_cli.latent_files import read_latents
 
 FULL = os.environ.get("VAEGEN_FUZZ") == "full"
 TINY = Path(__file__).parents[1] / "assets" / "tiny"

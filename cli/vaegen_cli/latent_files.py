@@ -38,10 +38,6 @@ def parse_latent(text: str, spec: LatentSpec) -> list[float]:
     - `;7,0` or `7,0`: the classes alone, for a model without continuous coordinates;
     - all L numbers, one-hots or soft codes written out.
 
-    Args:
-        text: The spelling.
-        spec: Z, N and K of the model.
-
     Returns:
         L numbers.
 
@@ -58,7 +54,7 @@ def parse_latent(text: str, spec: LatentSpec) -> list[float]:
 
 
 def _parse(text: str, spec: LatentSpec) -> list[float]:
-    """Read one latent; gives another number of values than L, or raises ValueError, where the text does not fit."""
+    """Read one latent; where the text does not fit, return another number of values than L or raise ValueError."""
     z, (n, k) = spec.continuous, spec.categorical
     left, semicolon, right = text.partition(";")
     count = len(left.split(","))
@@ -150,9 +146,9 @@ def _read_lines(path: Path) -> Latents:
                 names.append(str(entry.get("name", "")))
             except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
                 raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-    if not rows or len({row.shape for row in rows}) > 1:
-        raise DataError(f"cannot read '{path}': " + ("latents of several lengths" if rows else "it holds no latents"))
-    return _checked(path, np.stack(rows), tuple(names) if all(names) else ())
+    if len({row.shape for row in rows}) > 1:
+        raise DataError(f"cannot read '{path}': latents of several lengths")
+    return _checked(path, np.array(rows), tuple(names) if all(names) else ())
 
 
 def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:
@@ -164,7 +160,7 @@ def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:
 
 
 def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
-    """Give arrays as the bytes of a .npz file, the same bytes for the same arrays."""
+    """Return arrays as the bytes of a .npz file, the same bytes for the same arrays."""
     import numpy as np
 
     stream = BytesIO()
@@ -173,7 +169,7 @@ def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
 
 
 def encode_lines(arrays: "dict[str, NDArray[Any]]") -> str:
-    """Give arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
+    """Return arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
     keys = {"names": "name", "latents": "latent"}
     columns = {keys.get(name, name): array for name, array in arrays.items()}
     n = len(arrays["names"])

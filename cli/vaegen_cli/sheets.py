@@ -1,9 +1,8 @@
-"""What images look like together: arrays, sheets, larger pixels, and the preview on a terminal."""
+"""What images look like together: sheets, and the preview on a terminal."""
 
 import itertools
 import os
 import sys
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from vaegen.spec import SIDE
@@ -11,28 +10,6 @@ from vaegen.spec import SIDE
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-def encode_npy(array: "NDArray[np.uint8]") -> bytes:
-    """Give an array as the bytes of a .npy file."""
-    import numpy as np
-
-    stream = BytesIO()
-    np.save(stream, array, allow_pickle=False)
-    return stream.getvalue()
-
-
-def enlarge(images: "NDArray[np.uint8]", scale: int) -> "NDArray[np.uint8]":
-    """Make every pixel a square of `scale` x `scale`.
-
-    Args:
-        images: uint8 (..., height, width, 3).
-        scale: 1 or more.
-
-    Returns:
-        uint8 (..., scale * height, scale * width, 3).
-    """
-    return images.repeat(scale, axis=-3).repeat(scale, axis=-2)
 
 
 def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.uint8]":

@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from vaegen_cli.pictures import preview, sheet
+from vaegen_cli.sheets import preview, sheet
 
 
 @pytest.fixture

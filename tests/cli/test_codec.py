@@ -12,7 +12,7 @@ import pytest
 import vaegen
 from PIL import Image
 from vaegen import LatentSpec, RequestError
-from vaegen_cli.latents import parse_latent
+from vaegen_cli.latent_files import parse_latent
 
 Run = Callable[..., Any]
 
