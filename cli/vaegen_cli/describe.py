@@ -1,4 +1,4 @@
-"""`vaegen models` and `vaegen info`: what there is, and what is in it. Neither opens a graph."""
+"""`vaegen models` and `vaegen info`: what models there are, and what is in one. Neither opens a graph."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,11 @@ from vaegen_cli.options import complete_models, json_option
 )
 @pass_console
 def models(console: Console, as_json: bool) -> None:
-    """List the models in this installation."""
+    """List the models in this installation.
+
+    Accuracy is the share of verified samples that another judge reads as the digit asked for; color error their
+    median CIEDE2000 from the color asked for.
+    """
     manifests = []
     for name in vaegen.models():
         with vaegen.load(name) as model:
@@ -31,10 +35,12 @@ def models(console: Console, as_json: bool) -> None:
     if not manifests:
         console.say("this installation ships no models; give --model a bundle's folder")
         return
-    lines = [("name", "kind", "latent", "size", "preset")]
-    lines += [
-        (one.model.name, one.model.kind, _latent(one), _megabytes(_size(one)), one.model.preset) for one in manifests
-    ]
+    lines = [("name", "kind", "latent", "size", "preset", "accuracy", "color error")]
+    for one in manifests:
+        accuracy = _figure(one, "digit_accuracy", "verified")
+        error = _figure(one, "color_error_median", "verified")
+        figures = f"{accuracy[0]:.2%}" if accuracy else "-", f"{error[0]:.2f}" if error else "-"
+        lines.append((one.model.name, one.model.kind, _latent(one), _megabytes(_size(one)), one.model.preset, *figures))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -50,7 +56,7 @@ def models(console: Console, as_json: bool) -> None:
 def info(model: str, as_json: bool) -> None:
     """Show the latent space, graphs, checksums and figures of a model.
 
-    All files are read and held against their checksums; a bundle that was damaged or tampered with is refused.
+    All files are read and compared with their checksums; a bundle that was damaged or tampered with is refused.
     --json prints the manifest.
     """
     with vaegen.load(model) as loaded:
@@ -67,14 +73,12 @@ def info(model: str, as_json: bool) -> None:
     click.echo(f"  graphs       {_megabytes(_size(manifest))}, opset {manifest.opset}, IR {manifest.ir_version}")
     for graph in manifest.graphs.values():
         click.echo(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
-    for title, facts in (
-        ("parity", manifest.parity),
-        ("quality", manifest.quality),
-        ("made by", manifest.producer),
-    ):
+    for title, facts in (("parity", manifest.parity), ("quality", _quality(manifest)), ("made by", manifest.producer)):
         click.echo(f"  {title}" if facts else f"  {title:<12} none recorded")
-        for name, value in _flat(facts).items():
-            click.echo(f"    {name:<28} {value}")
+        flat = _flat(facts)
+        width = max(map(len, flat), default=0)
+        for name, value in flat.items():
+            click.echo(f"    {name:<{width}}  {value}")
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:
@@ -86,11 +90,34 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
         "bytes": _size(manifest),
         "preset": model["preset"],
         "default": model["name"] == vaegen.DEFAULT_MODEL,
+        "quality": manifest.quality,
     }
 
 
+def _figure(manifest: Manifest, row: str, column: str) -> tuple[float, float, float] | None:
+    """Return value, low and high of a recorded figure; None where it is not there in the form of docs/bundle.md."""
+    try:
+        figure = manifest.quality["figures"][row][column]
+        return float(figure["value"]), float(figure["low"]), float(figure["high"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _quality(manifest: Manifest) -> dict[str, Any]:
+    """Return the quality figures, each with its interval on one line."""
+    figures = manifest.quality.get("figures")
+    if not isinstance(figures, Mapping):
+        return dict(manifest.quality)
+    shown = {}
+    for row, column in ((row, column) for row, columns in figures.items() for column in columns):
+        figure = _figure(manifest, row, column)
+        if figure:
+            shown[f"{row}, {column}"] = "{:g} [{:g}, {:g}]".format(*figure)
+    return {**{name: value for name, value in manifest.quality.items() if name != "figures"}, **shown}
+
+
 def _latent(manifest: Manifest) -> str:
-    """Name the latent space: "Z=32, N=40 of K=20, L=832"."""
+    """Return the latent space in letters: "Z=32, N=40 of K=20, L=832"."""
     latent = manifest.model.latent
     parts = [f"Z={latent.continuous}"] if latent.continuous else []
     if latent.categorical[0]:
@@ -107,7 +134,7 @@ def _megabytes(size: int) -> str:
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested mappings into one level with dotted names."""
+    """Return nested mappings as one level with dotted names."""
     flat: dict[str, Any] = {}
     for name, value in facts.items():
         if isinstance(value, Mapping):

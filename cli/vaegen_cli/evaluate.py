@@ -1,13 +1,14 @@
-"""`vaegen evaluate`: a thin door to vaegen_training.evaluation."""
+"""`vaegen evaluate`: parse, call `vaegen_training.evaluate`, print."""
 
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import click
 import vaegen
+from vaegen.errors import RequestError
 
 from vaegen_cli.console import Console, common_options, pass_console
 from vaegen_cli.options import data_options, json_option, seed_option
@@ -19,10 +20,11 @@ from vaegen_cli.train import training_extra
 @data_options
 @click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
 @seed_option
+@click.option("--record", is_flag=True, help="Write the headline figures into the manifest of each bundle, too.")
 @json_option
 @common_options(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
-    "vaegen evaluate runs/discrete-seed --n 3000 --json",
+    "vaegen evaluate ./my-bundle --data-dir data/mnist --record",
 )
 @pass_console
 def evaluate(
@@ -32,6 +34,7 @@ def evaluate(
     no_verify: bool,
     n: int,
     seed: int,
+    record: bool,
     as_json: bool,
 ) -> None:
     """Measure shipped models, bundles or finished runs.
@@ -39,35 +42,54 @@ def evaluate(
     Samples as they are first drawn and as the bundle's judge lets them pass, reconstructions of test digits and
     real digits side by side, scored by another judge that never ships, with 95% confidence intervals; of several
     models the headline figures in one table too. A minute a model on 2 CPU cores; the same command gives the same
-    figures. Needs the training extra: pip install 'vaegen[train]'
+    figures. --record keeps the headline figures in the bundle, for `vaegen info` and `vaegen models` to show. Needs
+    the training extra: pip install 'vaegen[train]'
     """
-    with training_extra("evaluate"):
-        from vaegen_training import evaluation
-
-        found = []
+    if record:
         for model in models:
-            with as_bundle(model) as bundle:
-                found.append(
-                    evaluation.evaluate(
-                        bundle, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
-                    )
-                )
+            _check_recordable(model)
+    with training_extra("evaluate"):
+        from vaegen_training import evaluate as evaluation
+
+        with ExitStack() as stack:
+            bundles = [stack.enter_context(as_bundle(model)) for model in models]
+            found = evaluation.evaluate(
+                bundles, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
+            )
         if as_json:
             dicts = [each.to_dict() for each in found]
             click.echo(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
         else:
             texts = [evaluation.to_text(each) for each in found]
             click.echo("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
+        # After the figures are out: a bundle that cannot be written must not cost them.
+        for model, each in zip(models, found, strict=True):
+            if record:
+                settings.say(f"recorded in {evaluation.record(Path(model), each)}")
+
+
+def _check_recordable(model: str) -> None:
+    """Refuse, before any work, to record the figures of anything but a bundle's folder.
+
+    Raises:
+        RequestError: It is a shipped model's name or a run.
+    """
+    if model in vaegen.models():
+        raise RequestError(f"--record writes into a bundle's folder, not a shipped model; give a folder: ./{model}")
+    if is_run(model):
+        raise RequestError(
+            f"--record writes into a bundle and '{model}' is a run; export it first: vaegen export {model} --out BUNDLE"
+        )
 
 
 def is_run(model: str) -> bool:
-    """Tell a run's folder from a bundle's and from a shipped model's name."""
+    """Return whether a model is a run's folder, not a bundle's folder or a shipped model's name."""
     return model not in vaegen.models() and (Path(model) / "config.json").is_file()
 
 
 @contextmanager
 def as_bundle(model: str) -> Iterator[str]:
-    """Export a run to a folder that goes away; a bundle or a shipped model's name stays what it is."""
+    """Export a run to a temporary folder; return the name of any other model unchanged."""
     if not is_run(model):
         yield model
         return

@@ -1,4 +1,4 @@
-"""`vaegen report`: a thin door to vaegen_training.report."""
+"""`vaegen report`: parse, call `vaegen_training.gallery`, print."""
 
 import json
 import shlex
@@ -65,8 +65,8 @@ def report(
     model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
     """
     with training_extra("report"):
-        from vaegen_training.report import Source
-        from vaegen_training.report import report as write
+        from vaegen_training.gallery import Source
+        from vaegen_training.gallery import report as write
 
         with ExitStack() as stack:
             sources = [
@@ -99,7 +99,7 @@ def _command(
     n: int,
     seed: int,
 ) -> str:
-    """Give the command line that makes the same report."""
+    """Return the command line that makes the same report."""
     words = ["vaegen", "report", *models]
     for name in references:
         words += ["--reference", name]

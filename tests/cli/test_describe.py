@@ -18,6 +18,7 @@ def test_models(run: Run) -> None:
     facts = json.loads(run("models", "--json").out)
     assert [one["name"] for one in facts] == list(vaegen.models())
     assert [one["kind"] for one in facts] == list(vaegen.models())
+    assert all(one["quality"]["figures"] for one in facts)
     assert [one["name"] for one in facts if one["default"]] == [
         name for name in vaegen.models() if name == vaegen.DEFAULT_MODEL
     ]
@@ -43,6 +44,31 @@ def test_info_shows_parity_quality_and_versions(run: Run, bundle: Path) -> None:
     assert ["decoder.image", "1e-07"] in lines
     assert ["raw", "0.99"] in lines
     assert ["torch", "2.9"] in lines
+
+
+def test_recorded_figures_are_shown_with_their_intervals(run: Run) -> None:
+    """Those of the shipped models, as `vaegen evaluate --record` wrote them."""
+    table = [line.split("  ") for line in run("models").paths]
+    assert [cell.strip() for cell in table[0]][-2:] == ["accuracy", "color error"]
+    for name in vaegen.models():
+        with vaegen.load(name) as model:
+            figures = model.manifest.quality["figures"]
+        accuracy, error = figures["digit_accuracy"]["verified"], figures["color_error_median"]["verified"]
+        (row,) = (line for line in run("models").paths if line.startswith(f"{name} "))
+        assert row.split()[-2:] == [f"{accuracy['value']:.2%}", f"{error['value']:.2f}"]
+        text = run("info", name).out
+        assert "digit_accuracy, verified" in text
+        for figure in (accuracy, error):
+            assert f"  {figure['value']:g} [{figure['low']:g}, {figure['high']:g}]\n" in text
+        quality = text[text.index("  quality") : text.index("  made by")]
+        assert max(map(len, [*quality.splitlines(), *run("models").paths])) <= 100
+
+
+def test_a_bundle_whose_figures_have_another_form_is_shown_too(run: Run, bundle: Path) -> None:
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    for figures in (3, {"digit_accuracy": {"verified": {"value": "high"}}}, {"digit_accuracy": {"verified": 1}}):
+        (bundle / "manifest.json").write_text(json.dumps(manifest | {"quality": {"figures": figures}}))
+        assert run("info", bundle).code == 0
 
 
 def test_info_as_json_is_the_manifest(run: Run, tiny: Path) -> None:

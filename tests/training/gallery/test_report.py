@@ -1,0 +1,187 @@
+"""`vaegen report` from end to end, on the hand-made bundle and on short runs."""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import vaegen
+from PIL import Image
+from vaegen_cli import main
+from vaegen_training.evaluate import evaluate
+from vaegen_training.gallery import conclusion_figures, drawings, pages
+
+ALL = {
+    "wheel",
+    "samples",
+    "walks",
+    "temperatures",
+    "reconstructions",
+    "latents",
+    "grid",
+    "codes",
+    "coordinates",
+    "classes",
+}
+ESSENTIAL = {"reconstructions", "latents", "grid", "codes"}
+KINDS = ("continuous", "discrete", "joint")
+
+
+def run(*arguments: object) -> int:
+    return main(["report", *map(str, arguments)])
+
+
+def links(page: Path) -> set[str]:
+    return set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", page.read_text()))
+
+
+@pytest.fixture(scope="module")
+def data(digits_dir: Path) -> tuple[object, ...]:
+    return ("--data-dir", digits_dir, "--no-verify", "--n", 100)
+
+
+@pytest.fixture(scope="module")
+def single(tiny: Path, data: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("single") / "report"
+    assert run(tiny, *data, "-o", out) == 0
+    return out
+
+
+@dataclass(frozen=True)
+class Compared:
+    page: Path
+    found: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def compared(
+    tiny: Path,
+    data: tuple[object, ...],
+    trained: Callable[[str, str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Compared:
+    """The three seed runs beside the hand-made bundle, twice."""
+    page = tmp_path_factory.mktemp("compared") / "seed-report.md"
+    runs = [trained("seed", kind) for kind in KINDS]
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setattr(conclusion_figures, "CHECKS", 16)  # images that are looked at, which takes most of the time
+        patch.setattr(conclusion_figures, "FRESH", 20)
+        assert run(*runs, "--reference", tiny, "--reference", tiny, *data, "-o", page, "--json") == 0
+    return Compared(page, json.loads(out.getvalue()))
+
+
+def test_one_model_shows_everything_there_is_to_see(single: Path) -> None:
+    page = single / "report.md"
+    assert links(page) == {f"{name}.png" for name in ALL} == {path.name for path in single.glob("*.png")}
+    for name in ALL:
+        with Image.open(single / f"{name}.png") as picture:
+            assert min(picture.size) > 100
+            assert len(picture.convert("RGB").getcolors(1 << 24) or ()) > 20
+
+
+def test_pictures_show_what_the_model_makes(single: Path, tiny: Path) -> None:
+    with vaegen.load(tiny) as model, Image.open(single / "samples.png") as picture:
+        wanted = model.sample([digit for digit in range(10) for _ in drawings.SHEET], list(drawings.SHEET) * 10)
+        pixels = np.asarray(picture.convert("RGB"))
+    for image in wanted[[0, 37, 99]]:
+        large = image.repeat(2, axis=0).repeat(2, axis=1)
+        places = np.argwhere((pixels == large[0, 0]).all(2)).tolist()
+        assert any(np.array_equal(pixels[y : y + len(large), x : x + len(large)], large) for y, x in places)
+
+
+def test_the_page_has_the_figures_of_evaluate(single: Path, tiny: Path, digits_dir: Path) -> None:
+    text = (single / "report.md").read_text()
+    (figures,) = evaluate([tiny], data_dir=digits_dir, n=100, verify_data=False, progress=False)
+    assert pages.evaluation_table(figures) in text
+    assert figures.judge[:16] in text
+
+
+def test_the_command_on_the_page_makes_the_same_page(
+    single: Path, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (command,) = re.findall(r"```sh\nvaegen (report .+)\n```", (single / "report.md").read_text())
+    before = {path.name: path.read_bytes() for path in single.iterdir()}
+    assert main(command.split()) == 2  # nothing is overwritten
+    assert "--force" in capsys.readouterr().err
+    assert main([*command.split(), "--force"]) == 0
+    assert {path.name: path.read_bytes() for path in single.iterdir()} == before
+
+
+def test_several_models_are_shown_side_by_side(compared: Compared) -> None:
+    shown = {f"seed-{kind}-{name}.png" for kind in KINDS for name in ESSENTIAL}
+    shown -= {"seed-discrete-grid.png", "seed-continuous-codes.png"}
+    shown |= {f"handmade-tiny{number}-{name}.png" for number in ("", "-2") for name in ESSENTIAL}
+    assert links(compared.page) == {f"seed-report/{name}" for name in shown}
+    assert {path.name for path in compared.page.with_suffix("").iterdir()} == shown
+
+
+def test_the_page_judges_the_five_conclusions_by_its_own_figures(compared: Compared) -> None:
+    text = compared.page.read_text()
+    for number, verdicts in enumerate(compared.found["verdicts"].values(), 1):
+        (section,) = re.findall(rf"\n### {number}\. .*?(?=\n###? )", text, re.DOTALL)
+        _, *parts = re.split(r"\*\*(?=(?:Confirmed|Partly confirmed|Undecided|Refuted)\*\* as)", section)
+        assert len(parts) == 2
+        for way, part in zip(("sampled", "deterministic"), parts, strict=True):
+            outcomes = re.findall(r": \*\*(holds|level|fails)\*\* \(", part)
+            held = outcomes.count("holds")
+            failed = "refuted" if "fails" in outcomes else "undecided"
+            expected = "confirmed" if 0 < held == len(outcomes) else "partly confirmed" if held else failed
+            assert verdicts[way] == expected
+            assert part.startswith(f"{expected.capitalize()}**")
+    assert len(compared.found["verdicts"]) == 5
+
+
+def test_rates_distortions_and_halves_are_on_the_page(compared: Compared) -> None:
+    text = compared.page.read_text()
+    for model in compared.found["models"].values():
+        rate = model["measures"]["rate"]
+        value, low, high = (f"{rate[name]:.1f}" for name in ("value", "low", "high"))
+        assert (f"| {value} |" if low == high else f"{value} [{low}, {high}]") in text
+    # The joint model was given as a run, which has its discrete half apart.
+    figures = compared.found["models"]["seed joint"]["measures"]
+    half = figures["excess_bce_discrete_half_deterministic"]
+    assert f"its discrete half alone {half['value']:.1f}" in text
+
+
+def test_json_holds_the_files_and_the_figures(compared: Compared) -> None:
+    files = [Path(file) for file in compared.found["files"]]
+    assert files[0] == compared.page
+    assert all(file.is_file() for file in files)
+    models = compared.found["models"]
+    assert list(models) == [*(f"seed {kind}" for kind in KINDS), "handmade tiny", "handmade tiny 2"]
+    assert models["handmade tiny"] == models["handmade tiny 2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "part"),
+    [
+        (("nosuch",), 2, "nosuch"),
+        (("{tiny}", "--n", "99"), 2, "100 to 1000000"),
+        (("{tiny}", "--seed", "-1"), 2, "seed"),
+        (("{tiny}", "--data-dir", "{tiny}"), 4, "train-images"),
+        (("{digits}",), 3, "manifest.json"),
+    ],
+)
+def test_what_cannot_be_reported_is_one_line_and_leaves_nothing(
+    arguments: tuple[str, ...],
+    code: int,
+    part: str,
+    tiny: Path,
+    digits_dir: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    given = [argument.format(tiny=tiny, digits=digits_dir) for argument in arguments]
+    extra = [] if "--data-dir" in given else ["--data-dir", digits_dir, "--no-verify"]
+    assert run(*given, *extra, "-o", tmp_path / "out") == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert part in captured.err
+    assert captured.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
