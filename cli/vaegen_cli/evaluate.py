@@ -65,7 +65,7 @@ def evaluate(
         # After the figures are out: a bundle that cannot be written must not cost them.
         for model, each in zip(models, found, strict=True):
             if record:
-                settings.say(f"recorded in {evaluation.record(Path(model), each)}")
+                console.say(f"recorded in {evaluation.record(Path(model), each)}")
 
 
 def _check_recordable(model: str) -> None:
