@@ -1,10 +1,9 @@
 """`vaegen report`: look at one model or several, draw, measure, write; read it top to bottom."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import vaegen
 from tqdm import tqdm
 from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, shown, write_file, write_folder
+from vaegen.files import check_free, check_writable, read_file, shown, write_file
 from vaegen.spec import KINDS
+from vaegen.swap import State, check_folder, state, write_folder
 
 from vaegen_training.evaluate import color_figures, statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluator, check_numbers, one_thread
@@ -24,6 +24,7 @@ from vaegen_training.gallery.subject import Source, look
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
+MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def report(
         raise RequestError("a report needs at least one model")
     n, seed = check_numbers(n, seed)
     target = Target.at(Path(out))
-    target.check(force=force)
+    seen = target.check(force=force)
     sources = [*models, *references]
     several = len(sources) > 1
     with ExitStack() as stack:
@@ -109,7 +110,7 @@ def report(
         pages.comparison(*groups, judged, judged_references, command) if several else pages.single(entries[0], command)
     )
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
-    return Report(tuple(target.write(page, written, force=force)), _json(entries, judged))
+    return Report(tuple(target.write(page, written, force=force, seen=seen)), _json(entries, judged))
 
 
 def _judge(group: Sequence[Entry], saturation: statistics.Figure) -> list[Judgement]:
@@ -155,22 +156,26 @@ class Target:
         """Return the path of a picture as the page has it."""
         return name if self.together else f"{self.pictures.name}/{name}"
 
-    def check(self, *, force: bool) -> None:
-        """Refuse, before any work, what could not be written afterwards.
+    def check(self, *, force: bool) -> tuple[State, State]:
+        """Refuse, before any work, what could not be written afterwards; return what the two places hold.
 
         Raises:
             OutputError: Something is there and `force` is off, or something that no report has written (a
-                FileExistsError is then in `__cause__`).
+                FileExistsError is then in `__cause__`), or the places cannot be written.
         """
         if not self.together:
             check_free(self.page, force=force)
-        if not os.path.lexists(self.pictures):
-            return
+            check_writable(self.page.parent)
+        seen = None if self.together else state(self.page), check_folder(self.pictures)
+        if seen[1] is None:
+            return seen
         if not self.pictures.is_dir():
             raise OutputError(f"'{shown(self.pictures)}' exists and is no folder; choose another --out")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
-        page = self.page.read_text(errors="replace") if self.page.is_file() else ""
+        page = ""
+        with suppress(OSError):
+            page = read_file(self.page, MAX_PAGE).decode(errors="replace")
         strange = [name for name in there if f"({self.link(name)})" not in page]
         if strange:
             message = (
@@ -180,25 +185,31 @@ class Target:
         if not force and (there or (self.together and self.page.exists())):
             message = f"'{shown(self.pictures)}' exists; use --force to replace the report, or choose another --out"
             raise OutputError(message) from FileExistsError(self.pictures)
+        return seen
 
-    def write(self, page: str, pictures: Mapping[str, bytes], *, force: bool) -> list[Path]:
+    def write(
+        self, page: str, pictures: Mapping[str, bytes], *, force: bool, seen: tuple[State, State] | None = None
+    ) -> list[Path]:
         """Write a report.
 
         Args:
             page: The Markdown.
             pictures: Bytes of the PNGs by file name.
             force: Replace a report that is there.
+            seen: What `check` returned when the work began; by default it is called now.
 
         Returns:
             The files, the page first.
 
         Raises:
-            OutputError: Something was in the way, or cannot be written.
+            OutputError: Something was in the way or has changed meanwhile, or cannot be written.
         """
-        self.check(force=force)
+        seen = seen or self.check(force=force)
         if self.together:
-            write_folder(self.pictures, {**pictures, PAGE: page.encode()})
+            write_folder(self.pictures, {**pictures, PAGE: page.encode()}, seen[1])
         else:
-            write_folder(self.pictures, pictures)
+            if state(self.page) != seen[0]:
+                raise OutputError(f"'{shown(self.page)}' has changed since the work began; choose another --out")
+            write_folder(self.pictures, pictures, seen[1])
             write_file(self.page, page.encode(), force=force)
         return [self.page, *(self.pictures / name for name in pictures)]
