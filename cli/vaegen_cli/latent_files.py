@@ -1,14 +1,16 @@
 """Latents in files and on the command line: .npz, .npy, JSON lines, and a spelling for people."""
 
 import json
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from vaegen.errors import DataError, RequestError
+from vaegen.files import open_plain
 from vaegen.spec import LatentSpec
 
 if TYPE_CHECKING:
@@ -104,17 +106,19 @@ def read_latents(path: Path) -> Latents:
 
     names: tuple[str, ...] = ()
     try:
-        _check_size(path, path.stat().st_size, "larger")
-        if suffix == ".jsonl":
-            return _read_lines(path)
-        if suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            with zipfile.ZipFile(path) as archive:
-                _check_size(path, sum(entry.file_size for entry in archive.infolist()), "unpacked larger")
-            with np.load(path, allow_pickle=False) as arrays:
-                values = arrays["latents"]
-                names = tuple(str(name) for name in arrays["names"].reshape(-1)) if "names" in arrays else ()
+        with os.fdopen(open_plain(path), "rb") as stream:
+            _check_size(path, os.fstat(stream.fileno()).st_size, "larger")
+            if suffix == ".jsonl":
+                return _read_lines(path, stream)
+            if suffix == ".npy":
+                values = np.load(stream, allow_pickle=False)
+            else:
+                with zipfile.ZipFile(stream) as archive:
+                    _check_size(path, sum(entry.file_size for entry in archive.infolist()), "unpacked larger")
+                stream.seek(0)
+                with np.load(stream, allow_pickle=False) as arrays:
+                    values = arrays["latents"]
+                    names = tuple(str(name) for name in arrays["names"].reshape(-1)) if "names" in arrays else ()
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
     except KeyError as error:
@@ -134,18 +138,17 @@ def _check_size(path: Path, size: int, what: str) -> None:
         raise DataError(f"cannot read '{path}': {what} than {MAX_BYTES // 2**30} GiB")
 
 
-def _read_lines(path: Path) -> Latents:
+def _read_lines(path: Path, stream: BinaryIO) -> Latents:
     import numpy as np
 
     rows, names = [], []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                entry = json.loads(line)
-                rows.append(np.array(entry["latent"], np.float32))
-                names.append(str(entry.get("name", "")))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+    for number, line in enumerate(stream, 1):
+        try:
+            entry = json.loads(line.decode())
+            rows.append(np.array(entry["latent"], np.float32))
+            names.append(str(entry.get("name", "")))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
     if len({row.shape for row in rows}) > 1:
         raise DataError(f"cannot read '{path}': latents of several lengths")
     return _checked(path, np.array(rows), tuple(names) if all(names) else ())

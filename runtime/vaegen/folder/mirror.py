@@ -67,9 +67,11 @@ class Mirror(contextlib.ExitStack):
         Raises:
             OSError: It has not.
         """
-        with contextlib.suppress(OSError):
+        try:
             if self._folder is not None and identity(self._folder) == self._identity:
                 return
+        except OSError:
+            pass  # nothing has its name by now
         if self._handle is not None:
             os.unlink(name, dir_fd=self._handle)
         self._folder = None
