@@ -46,7 +46,7 @@ class Mirror(contextlib.ExitStack):
         Raises:
             OSError: It cannot be made or opened, or has become a link.
         """
-        if folder != self._folder:
+        if folder != self._folder or self._handle is None:  # without handles it is looked at each time
             self.close()
             self._folder = None
             parts = [part for part in folder[len(self._root) :].replace(os.sep, "/").split("/") if part]
