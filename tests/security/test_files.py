@@ -225,7 +225,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a file changed": lambda folder: (folder / "manifest.json").write_text("old, mine"),
     "a file replaced": lambda folder: write_file(folder / "manifest.json", b"old", force=True),
     "deep below": lambda folder: (folder / "deep" / "notes.txt").write_text("mine"),
-    "another folder": lambda folder: (shutil.move(folder, f"{folder}-old"), folder.mkdir()),
+    "another folder": lambda folder: shutil.copytree(folder.rename(f"{folder}-old"), folder),
 }
 
 

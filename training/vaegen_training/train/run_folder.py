@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -95,13 +95,14 @@ def begin(folder: Path, settings: str, digest: str, stack: ExitStack) -> None:
         write_file(folder / CONFIG, settings.encode(), force=True, sync=True)
         write_file(folder / DATA, (json.dumps({"sha256": digest}) + "\n").encode(), force=True, sync=True)
         samples = folder / "samples"
-        samples.mkdir(exist_ok=True)
+        with suppress(FileExistsError):
+            samples.mkdir()
     except BlockingIOError as error:
         raise OutputError(f"another vaegen train is at work in {folder}; wait for its end") from error
     except OSError as error:
         raise _unusable(folder, error) from error
-    if samples.is_symlink():
-        raise DataError(f"{samples} is a link, which no run has made; remove it")
+    if samples.is_symlink() or not samples.is_dir():
+        raise DataError(f"{samples} is a link or a file, and no folder; remove it")
 
 
 def _check_data(path: Path, digest: str) -> None:
@@ -153,7 +154,10 @@ class MetricsLog:
             DataError: There are other lines than a run writes.
         """
         kept = []
-        text = read_file(self.path, MAX_TEXT).decode(errors="replace") if self.path.exists() else ""
+        try:
+            text = read_file(self.path, MAX_TEXT).decode(errors="replace") if self.path.exists() else ""
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {error.strerror}; remove it to go on without") from error
         for number, line in enumerate(text.splitlines(keepends=True), 1):
             try:
                 facts = json.loads(line)
@@ -206,7 +210,7 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
         raise DataError(f"{path} holds no usable settings: {shown(str(error))}") from error
     probe = tensors.pop("probe", torch.empty(0))
-    if probe.dtype != torch.uint8 or probe.shape != (min(len(probe), PROBE), SIDE, SIDE) or not len(probe):
+    if probe.dtype != torch.uint8 or probe.shape[1:] != (SIDE, SIDE) or not 0 < len(probe) <= PROBE:
         raise DataError(f"{path} holds no real digits for an export's gate")
     like = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
     weights.check(path, tensors, like | {f"generator.{name}": each for name, each in network.state_dict().items()})
