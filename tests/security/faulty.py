@@ -1,9 +1,10 @@
 """`vaegen` with a fault: a process that loads the libraries once and forks for each call, so that a call takes 50 ms.
 
-Each line on stdin is a call, in JSON: `argv`, `cwd`, the file for `err`, the `fault` and the number `at` of the system
-call it begins with. Each line on stdout is an exit code, negative for a signal. With an argument, training is loaded too.
+Each line on stdin is a call, in JSON: `argv`, `cwd`, the file for `err`, the `fault`, and a number `at` of calls or bytes
+after which it begins. Each line on stdout is an exit code, negative for a signal. Arguments name more to be imported.
 """
 
+import ctypes
 import errno
 import importlib
 import json
@@ -12,11 +13,13 @@ import resource
 import signal
 import stat
 import sys
+from pathlib import Path
 from typing import Any, NoReturn
 
 NAMING = {"os.rename", "os.link", "os.remove", "os.rmdir", "ctypes.dlsym"}  # what `kill` counts
 GROWING = {"open", "os.mkdir", "os.rename", "os.link", "os.truncate"}  # what `full` counts, with `os.write`
 DESCRIPTORS = 32
+CANNOT = 77  # exit code where this process may not have the fault
 
 
 def arm(fault: str, at: int) -> None:
@@ -59,6 +62,17 @@ def close(names: str) -> None:
             setattr(sys, name, None)
 
 
+def hide_shared_memory() -> None:
+    """Let /dev/shm be read-only for this process and its children."""
+    system, namespace, private, read_only = ctypes.CDLL(None), 0x20000, 0x44000, 1
+    if (
+        system.unshare(namespace)
+        or system.mount(b"none", b"/", None, private, None)
+        or system.mount(b"none", b"/dev/shm", b"tmpfs", read_only, None)
+    ):
+        os._exit(CANNOT)
+
+
 def call(order: dict[str, Any]) -> NoReturn:
     """Be `vaegen`, and end."""
     from vaegen_cli import run
@@ -74,6 +88,11 @@ def call(order: dict[str, Any]) -> NoReturn:
         arm(fault, order["at"])
     elif fault == "descriptors":
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+    elif fault == "no shared memory":
+        hide_shared_memory()
+    elif fault == "memory":
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + order["at"], used + order["at"]))
     elif fault:
         close(fault)
     try:

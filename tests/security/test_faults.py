@@ -19,6 +19,8 @@ import pytest
 from vaegen.images import encode_png
 from vaegen_cli import main
 
+from security.faulty import CANNOT
+
 ASSETS = Path(__file__).parents[1] / "assets"
 TINY, DIGITS = ASSETS / "tiny", ASSETS / "digits"
 SECONDS = 120  # after which a call counts as hanging
@@ -43,6 +45,8 @@ class Verb:
     """Every how many of the calls that change a name the process is killed."""
     fills: int = 1
     """Every how many of the calls that need room the disk becomes full."""
+    pages: int = 1
+    """By how many pages the disk grows until all fits."""
     heavy: bool = False
     """Whether it needs the training extra."""
     varying: tuple[str, ...] = ()
@@ -69,11 +73,17 @@ VERBS = {
     "encode, lines": Verb("encode {inputs}/in -o a.jsonl --model {tiny} --force"),
     "decode": Verb("decode {inputs}/latents.npz -o out/ --model {tiny} --force"),
     "train": Verb(
-        TRAIN, old=None, kills=4, fills=6, heavy=True, varying=("metrics.jsonl", "summary.json", "config.json")
+        TRAIN,
+        old=None,
+        kills=4,
+        fills=6,
+        pages=70,
+        heavy=True,
+        varying=("metrics.jsonl", "summary.json", "config.json"),
     ),
-    "export": Verb("export {inputs}/run --out b --force", old="b tiny", fills=5, heavy=True),
+    "export": Verb("export {inputs}/run --out b --force", old="b tiny", fills=5, pages=20, heavy=True),
     "evaluate": Verb(f"evaluate ./b --record --n 100 {DATA}", old="b tiny", fills=3, heavy=True),
-    "report": Verb(f"report {{tiny}} --n 100 {DATA} -o r", old=None, kills=2, fills=15, heavy=True),
+    "report": Verb(f"report {{tiny}} --n 100 {DATA} -o r", old=None, kills=2, fills=15, pages=60, heavy=True),
 }
 LIGHT = [name for name, verb in VERBS.items() if not verb.heavy]
 torch_here = pytest.mark.skipif(find_spec("torch") is None, reason="needs the training extra")
@@ -105,11 +115,11 @@ class Machine:
         self.inputs = inputs
         self.known: dict[str, Tree] = {}
 
-    def call(self, verb: Verb, here: Path, fault: str = "", at: int = 0) -> tuple[int, str]:
-        """Run a verb; return its exit code and what it said on stderr."""
+    def call(self, verb: Verb, here: Path, fault: str = "", at: int = 0, err: Path | None = None) -> tuple[int, str]:
+        """Run a verb; return its exit code and what it said on stderr, which goes through a file beside `here`."""
         assert self._process.stdin
         assert self._process.stdout
-        err = here.with_name("err")
+        err = err or here.with_name("err")
         order = {"argv": words(verb, self.inputs), "cwd": str(here), "err": str(err), "fault": fault, "at": at}
         print(json.dumps(order), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline()), err.read_text()
@@ -251,6 +261,81 @@ def test_closed_descriptors(machine: Machine, name: str, closed: str, here: Path
     code, err = machine.call(verb, here, closed)
     check_lines(code, err, (0,))
     assert tree(here, verb) == expected
+
+
+@matrix
+def test_a_disk_of_any_size(machine: Machine, name: str, here: Path, mount_disk: Callable[[str], Path]) -> None:
+    verb, expected, disk = VERBS[name], machine.expected(name, here), mount_disk("16m")
+    here = disk / "here"
+    for pages in range(0, 2000, verb.pages):
+        before = prepare(verb, here, expected, machine.inputs)
+        (disk / "mine.txt").write_text("years of work")
+        status = os.statvfs(disk)
+        size = (status.f_blocks - status.f_bfree + pages) * status.f_bsize
+        subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
+        code, err = machine.call(verb, here, err=here.parents[1] / "err")
+        subprocess.run(["mount", "-o", "remount,size=16m", str(disk)], check=True)
+        check_lines(code, err, (0, 1, 4))
+        found = tree(here, verb)
+        check_whole(found, before, expected)
+        assert [name for name in found if is_temporary(name) and "unfinished" not in name] == []
+        assert (disk / "mine.txt").read_text() == "years of work"
+        if code == 0:
+            assert found == expected
+            break
+        assert "No space left on device" in err
+        check_again(machine, name, here, expected)
+    assert pages
+
+
+@matrix
+def test_a_system_without_shared_memory(machine: Machine, name: str, here: Path) -> None:
+    verb, expected = VERBS[name], machine.expected(name, here)
+    prepare(verb, here, expected, machine.inputs)
+    code, err = machine.call(verb, here, "no shared memory")
+    if code == CANNOT:
+        pytest.skip("this process may not change what is mounted")
+    check_lines(code, err, (0,))
+    assert tree(here, verb) == expected
+    assert ("no shared memory for 2 worker processes" in err) == (name == "reconstruct, workers")
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_memory_that_ends_at_any_size(machine: Machine, name: str, here: Path) -> None:
+    verb, expected = VERBS[name], machine.expected(name, here)
+    for more in range(0, 2**30, 2**22):
+        before = prepare(verb, here, expected, machine.inputs)
+        code, err = machine.call(verb, here, "memory", more)
+        check_lines(code, err, (0, 1, 4))
+        check_whole(tree(here, verb), before, expected)
+        if code == 0:
+            break
+        check_again(machine, name, here, expected)
+
+
+@matrix
+def test_little_memory(name: str, inputs: Path, here: Path) -> None:
+    verb = VERBS[name]
+    if "{inputs}/run" in verb.command:
+        pytest.skip("it needs a run, and without memory it does not even see that there is none")
+    before = prepare(verb, here, {}, inputs)
+    command = [sys.executable, "-m", "vaegen_cli", *words(verb, inputs)]
+    limited = ["sh", "-c", f'ulimit -v {MEMORY}; exec "$@"', "sh", *command]
+    done = subprocess.run(limited, cwd=here, capture_output=True, text=True, check=False, timeout=SECONDS)
+    check_lines(done.returncode, done.stderr, (0, 4))
+    if done.returncode:
+        assert tree(here, verb) == before
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_descriptors_that_a_shell_closed(here: Path, closed: str) -> None:
+    here.mkdir()
+    command = [sys.executable, "-m", "vaegen_cli", *words(VERBS["sample, new"], here)]
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {closed}', "sh", *command], cwd=here, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in here.iterdir()] == ["a.png"]
 
 
 @matrix
