@@ -24,7 +24,7 @@ from vaegen.images import decode_image
 
 RED = (200, 40, 20)
 MEMORY = 700  # MiB that reading may add, of addresses too; what is accepted takes 400 and its file
-SECONDS = 20  # of CPU time, on slow machines too; everything here takes at most 3
+SECONDS = 20  # of CPU time, on slow machines too; everything here takes less than 1
 READ = None
 
 
