@@ -6,20 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from vaegen.errors import OutputError
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path, or any text with paths in it, as one line that every terminal can show.
-
-    Line breaks, control characters and bytes that are not UTF-8 become Python's backslash escapes; what is printable
-    stays as it is.
-    """
-    text = os.fspath(path)
-    if text.isprintable():
-        return text
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+from vaegen.errors import OutputError, shown
 
 
 def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:

@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vaegen.errors import ImageError, RequestError
-from vaegen.files import shown
+from vaegen.errors import ImageError, RequestError, shown
 from vaegen.headers import strip, unknown
 from vaegen.spec import CHANNELS, SIDE
 

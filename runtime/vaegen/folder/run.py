@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from vaegen.errors import ImageError, OutputError, RequestError
-from vaegen.files import check_free, shown
+from vaegen.errors import ImageError, OutputError, RequestError, shown
+from vaegen.files import check_free
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
 from vaegen.folder.unfinished import Unfinished
@@ -321,7 +321,7 @@ def _tell(
         if on_outcome is not None:
             on_outcome(outcome)
         if result.status == "failed" and on_error == "fail":
-            raise (ImageError if result.fault == "input" else OutputError)(result.reason)
+            raise (ImageError if result.fault == "input" else OutputError)(result.reason or "")
     return FolderReport(planned, **counts, failures=tuple(failures))
 
 

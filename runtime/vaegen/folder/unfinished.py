@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vaegen.errors import OutputError
-from vaegen.files import shown
+from vaegen.errors import OutputError, shown
 
 if sys.platform != "win32":
     import fcntl

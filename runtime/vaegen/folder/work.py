@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from vaegen.errors import ImageError, OutputError, VaegenError
-from vaegen.files import shown, write_file
+from vaegen.errors import ImageError, OutputError, VaegenError, shown
+from vaegen.files import write_file
 from vaegen.folder.listing import walk
 from vaegen.folder.plan import Job
 from vaegen.images import Invert, Picture, Written, encode_image, read_image

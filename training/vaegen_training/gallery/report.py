@@ -11,8 +11,8 @@ from typing import Protocol
 
 import vaegen
 from tqdm import tqdm
-from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, shown, write_file, write_folder
+from vaegen.errors import OutputError, RequestError, shown
+from vaegen.files import check_free, write_file, write_folder
 from vaegen.spec import ModelSpec
 
 from vaegen_training.evaluate import information, statistics
@@ -49,6 +49,11 @@ class Entry:
     def spec(self) -> ModelSpec:
         """What the model is."""
         return self.evaluation.model
+
+    @property
+    def title(self) -> str:
+        """The label in Markdown, in which no name can make a table, a link or HTML."""
+        return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", self.label)
 
 
 class Section(Protocol):
@@ -159,7 +164,7 @@ def _single(entry: Entry, command: str) -> list[str]:
     """Return the parts of the page of one model: pictures, then figures."""
     spec = entry.spec
     parts = [
-        f"# {entry.label}",
+        f"# {entry.title}",
         f"A {spec.kind} model, preset {spec.preset}: {_latent(spec)}. {_made(command, entry.evaluation)}",
     ]
     for link, picture in entry.pictures.items():
@@ -170,10 +175,10 @@ def _single(entry: Entry, command: str) -> list[str]:
 def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
     """Return the parts of the page of several models, and of those they are compared with."""
     entries = [*models, *references]
-    against = f", beside {_list([entry.label for entry in references])}" if references else ""
+    against = f", beside {_list([entry.title for entry in references])}" if references else ""
     parts = [
         f"# Report: {presets(models)}",
-        f"{_list([entry.label for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
+        f"{_list([entry.title for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
     ]
     if section:
         parts.append(section.text(models, references))
@@ -183,10 +188,10 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
         for entry in entries:
             for link, picture in entry.pictures.items():
                 if picture.title == title:
-                    parts += [f"**{entry.label}.** {picture.caption}", _image(entry, link)]
+                    parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        parts += [f"### {entry.label}", evaluation_table(entry.evaluation)]
+        parts += [f"### {entry.title}", evaluation_table(entry.evaluation)]
     return parts
 
 
@@ -213,13 +218,13 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
         }
         for title, text in cells.items():
             lines.setdefault(title, [title]).append(text)
-    return table(["", *(entry.label for entry in entries)], lines.values())
+    return table(["", *(entry.title for entry in entries)], lines.values())
 
 
 def _made(command: str, evaluation: Evaluation) -> str:
     return (
-        f"Made by\n\n```sh\n{command}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, and the "
-        f"evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
+        f"Made by\n\n```sh\n{shown(command)}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, "
+        f"and the evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
     )
 
 
@@ -230,7 +235,7 @@ def _latent(spec: ModelSpec) -> str:
 
 
 def _image(entry: Entry, link: str) -> str:
-    return f"![{entry.label}: {entry.pictures[link].title.lower()}]({link})"
+    return f"![{entry.title}: {entry.pictures[link].title.lower()}]({link})"
 
 
 def presets(entries: Sequence[Entry]) -> str:
