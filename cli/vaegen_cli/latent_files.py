@@ -3,15 +3,16 @@
 import io
 import json
 import math
+import os
 import re
-import stat
 import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from vaegen.errors import DataError, RequestError
+from vaegen.files import open_plain
 from vaegen.spec import LatentSpec
 
 if TYPE_CHECKING:
@@ -108,13 +109,13 @@ def read_latents(path: Path) -> Latents:
     if suffix not in SUFFIXES:
         raise RequestError(f"'{path}' does not end in {', '.join(SUFFIXES)}")
     try:
-        size = _plain_size(path)
-        _check_size(path, size, "larger")
-        if suffix == ".jsonl":
-            return _read_lines(path)
-        if suffix == ".npz":
-            return _read_archive(path)
-        with path.open("rb") as stream:
+        with os.fdopen(open_plain(path), "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            _check_size(path, size, "larger")
+            if suffix == ".jsonl":
+                return _read_lines(path, stream)
+            if suffix == ".npz":
+                return _read_archive(path, stream)
             return _checked(path, _read_array(path, stream, size))
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
@@ -129,46 +130,37 @@ def read_latents(path: Path) -> Latents:
         raise DataError(f"cannot read '{path}': not a {suffix} file of plain numbers") from error
 
 
-def _plain_size(path: Path) -> int:
-    """Return the size of a file, which is not opened if it is a pipe that might never end."""
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"cannot read '{path}': not a plain file")
-    return status.st_size
-
-
 def _check_size(path: Path, size: int, what: str) -> None:
     if size > MAX_BYTES:
         raise DataError(f"cannot read '{path}': {what} than {MAX_BYTES // 2**30} GiB")
 
 
-def _read_archive(path: Path) -> Latents:
+def _read_archive(path: Path, stream: BinaryIO) -> Latents:
     """Read a .npz, of whose contents nothing is unpacked before it is known how much it is."""
-    with path.open("rb") as stream:
-        # zipfile makes an object for each entry of the directory, however many there are.
-        end = stream.seek(0, io.SEEK_END)
-        stream.seek(max(0, end - DIRECTORY))
-        tail = stream.read()
-        if b"PK\6\7" in tail or any(
-            int.from_bytes(tail[found.end() + 8 : found.end() + 12], "little") > DIRECTORY
-            for found in re.finditer(b"PK\5\6", tail)
-        ):
-            raise DataError(f"cannot read '{path}': its directory is larger than {DIRECTORY // 2**10} KiB")
-        with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-            if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
-                raise DataError(f"cannot read '{path}': compressed in a way that numpy does not write")
-            _check_size(path, sum(entry.file_size for entry in entries), "unpacked larger")
-            found = archive.getinfo("latents.npy")
-            with archive.open(found) as member:
-                values = _read_array(path, member, found.file_size)
-            latents = _checked(path, values)
-            if "names.npy" not in archive.namelist():
-                return latents
-            found = archive.getinfo("names.npy")
-            with archive.open(found) as member:
-                names = _read_array(path, member, found.file_size, names=len(values))
-            return Latents(values, tuple(str(name) for name in names.reshape(-1)))
+    # zipfile makes an object for each entry of the directory, however many there are.
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, end - DIRECTORY))
+    tail = stream.read()
+    if b"PK\6\7" in tail or any(
+        int.from_bytes(tail[found.end() + 8 : found.end() + 12], "little") > DIRECTORY
+        for found in re.finditer(b"PK\5\6", tail)
+    ):
+        raise DataError(f"cannot read '{path}': its directory is larger than {DIRECTORY // 2**10} KiB")
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+            raise DataError(f"cannot read '{path}': compressed in a way that numpy does not write")
+        _check_size(path, sum(entry.file_size for entry in entries), "unpacked larger")
+        found = archive.getinfo("latents.npy")
+        with archive.open(found) as member:
+            values = _read_array(path, member, found.file_size)
+        latents = _checked(path, values)
+        if "names.npy" not in archive.namelist():
+            return latents
+        found = archive.getinfo("names.npy")
+        with archive.open(found) as member:
+            names = _read_array(path, member, found.file_size, names=len(values))
+        return Latents(values, tuple(str(name) for name in names.reshape(-1)))
 
 
 def _read_array(path: Path, stream: IO[bytes], size: int, names: int | None = None) -> "NDArray[Any]":
@@ -191,31 +183,31 @@ def _read_array(path: Path, stream: IO[bytes], size: int, names: int | None = No
     return array
 
 
-def _read_lines(path: Path) -> Latents:
+def _read_lines(path: Path, stream: BinaryIO) -> Latents:
     import numpy as np
 
     values = bytearray()
     names: list[str] = []
     taken = length = number = 0
-    with path.open(encoding="utf-8") as stream:
-        while line := stream.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
-            try:
-                entry = json.loads(line)
-                row = np.array(entry["latent"], np.float32)
-                names.append(str(entry.get("name", "")))
-                length = length or len(row)
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-            if row.shape != (length,):
-                raise DataError(f"cannot read '{path}': latents of several lengths")
-            if len(names[-1]) > MAX_NAME:
-                raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
-            values += row.tobytes()
-            taken += row.nbytes + sys.getsizeof(names[-1])
-            _check_size(path, taken, "unpacked larger")
+    text = io.TextIOWrapper(stream, encoding="utf-8")
+    while line := text.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
+        try:
+            entry = json.loads(line)
+            row = np.array(entry["latent"], np.float32)
+            names.append(str(entry.get("name", "")))
+            length = length or len(row)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+        if row.shape != (length,):
+            raise DataError(f"cannot read '{path}': latents of several lengths")
+        if len(names[-1]) > MAX_NAME:
+            raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
+        values += row.tobytes()
+        taken += row.nbytes + sys.getsizeof(names[-1])
+        _check_size(path, taken, "unpacked larger")
     rows = np.frombuffer(values, np.float32).reshape(len(names), length) if values else np.empty(0)
     return Latents(_checked(path, rows).values, tuple(names) if all(names) else ())
 

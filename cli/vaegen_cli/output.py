@@ -125,18 +125,13 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         OutputError: A target exists and `force` is off (a FileExistsError is then in `__cause__`), or can't be
             written.
     """
-    from vaegen.files import check_free
+    from vaegen.files import check_free, check_writable
 
     for path, times in Counter(targets).items():
         if times > 1:
             raise RequestError(f"{times} images would go to '{path}'; use --count for more images of one kind")
     for folder in dict.fromkeys(path.parent for path in targets):
-        nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
-        # Path.is_dir raises where a name is too long or a folder closed.
-        if not os.path.isdir(nearest):  # noqa: PTH112
-            raise OutputError(f"cannot write to '{folder}': '{nearest}' is not a folder")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise OutputError(f"cannot write to '{folder}': no permission to change '{nearest}'")
+        check_writable(folder)
     for path in targets:
         check_free(path, force=force)
 

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from vaegen.errors import ImageError, OutputError, VaegenError, shown
-from vaegen.files import write_file
+from vaegen.errors import ImageError, OutputError, VaegenError
+from vaegen.files import failure, write_file
 from vaegen.folder.listing import walk
+from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
 from vaegen.images import Invert, Picture, Written, encode_image, read_image
 from vaegen.process import one_blas_thread
@@ -61,6 +62,10 @@ class Settings:
     """Whether a target that is there, and not empty, counts as done."""
     token: str
     """The part of temporary names that tells this run's from others'."""
+    target: str
+    """The folder of the results."""
+    known: Mapping[str, Identity]
+    """As `Mirror` takes it."""
 
 
 class Result(NamedTuple):
@@ -148,11 +153,12 @@ def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Res
             except ImageError as error:
                 results[row] = Result("failed", str(error), fault="input")
     places = _reconstruct(model, images, items, settings) if images else iter(())
-    for job, result in zip(jobs, results, strict=True):
-        if result is None:
-            image, mse, mae = next(places)
-            result = _write(job.target, image, settings) or Result("written", None, mse, mae)
-        yield result
+    with Mirror(settings.target, settings.known) as mirror:
+        for job, result in zip(jobs, results, strict=True):
+            if result is None:
+                image, mse, mae = next(places)
+                result = _write(mirror, job.target, image, settings) or Result("written", None, mse, mae)
+            yield result
 
 
 def _reconstruct(
@@ -204,24 +210,19 @@ def _before(job: Job, settings: Settings) -> Result | None:
     return None
 
 
-def _write(target: str, image: Picture, settings: Settings) -> Result | None:
+def _write(mirror: Mirror, target: str, image: Picture, settings: Settings) -> Result | None:
     """Write one result; return the failure, if there is one."""
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
     data = encode_image(image, settings.form)
-    replace = settings.replace or settings.skip
+    parent, name = os.path.split(target)
     try:
-        try:
-            write_file(target, data, force=replace, temporary=temporary)
-        except OutputError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            write_file(target, data, force=replace, temporary=temporary)
+        folder = mirror.open(parent)
+        write_file(target, data, force=settings.replace or settings.skip, temporary=temporary, folder=folder)
+        mirror.check(name)
     except OutputError as error:
         return Result("failed", str(error), fault=_fault(error.__cause__))
     except OSError as error:
-        reason = f"cannot make the folder '{shown(os.path.dirname(target))}': {error.strerror or error}"
-        return Result("failed", reason, fault=_fault(error))
+        return Result("failed", str(failure(target, error)), fault=_fault(error))
     return None
 
 
