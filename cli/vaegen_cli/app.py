@@ -40,6 +40,9 @@ _HOME = {
     "models": "describe",
 }
 
+# What the loaders of Linux, macOS and Windows say of a library that is there and cannot be loaded.
+_NOT_LOADED = ("shared object", "dlopen(", "DLL load failed")
+
 
 class Verbs(click.Group):
     """A group that loads a verb when it is called, as click's documentation advises for large programs.
@@ -158,6 +161,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
         _tell(console, str(error) or "not enough memory")
         return ExitCode.NOTHING_DONE
+    except ImportError as error:
+        # numpy explains over thirty lines what the error that it met says in one.
+        message = str(error.__cause__ or error)
+        if not any(words in message for words in _NOT_LOADED):
+            raise
+        _tell(console, f"cannot load a library, perhaps for want of memory: {message}")
+        return ExitCode.NOTHING_DONE
     except click.Abort:
         click.echo("vaegen: interrupted", err=True)
         return ExitCode.INTERRUPTED
@@ -190,6 +200,7 @@ def _usage_line(error: click.ClickException) -> str:
 
 def run() -> NoReturn:
     """Run the command line as the program `vaegen`, and end the process."""
+    _open_closed_streams()
     code = main()
     # Freeing all that numpy and onnxruntime hold takes Python a sixth of the time of `vaegen sample`, and the system
     # does it anyway. Only other threads and processes have something left to do.
@@ -200,6 +211,19 @@ def run() -> NoReturn:
                     stream.flush()
             os._exit(code)
     sys.exit(code)
+
+
+def _open_closed_streams() -> None:
+    """Open on the null device what a shell closed with `2>&-`, so that no file of ours gets one of these three numbers.
+
+    Libraries write messages to number 2 without asking what it is. `sys.stdout` stays None, which stands for lost.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(handle, handle == number)  # worker processes need them as well
+            if name != "stdout":
+                setattr(sys, name, os.fdopen(handle, "r" if name == "stdin" else "w"))
 
 
 @contextmanager

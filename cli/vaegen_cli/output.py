@@ -137,7 +137,9 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError where stdout is a terminal."""
+    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout is closed."""
+    if sys.stdout is None:  # as it is where a shell closed it, whatever type checkers say
+        raise OutputError("'-' means stdout, which is closed; open it or name a file")
     if sys.stdout.isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import functools
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
@@ -42,6 +43,7 @@ PER_WORKER = 2000  # files that are worth a process, which takes half a second t
 # What says that no other file can be written either.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
+_log = logging.getLogger("vaegen")
 _serial = itertools.count()
 
 Status = Literal["written", "skipped", "failed"]
@@ -99,11 +101,11 @@ def in_order(
         VaegenError: A worker was killed.
         KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
     """
-    if workers == 1:
+    pool = _open_pool(workers)
+    if pool is None:
         for chunk in _chunks(jobs, CHUNK):
             yield from zip(chunk, process(model, chunk, settings), strict=False)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     interrupt: KeyboardInterrupt | None = None
     chunks = _chunks(jobs, max(1, min(CHUNK, planned // (SHARES * workers))))
@@ -135,6 +137,18 @@ def in_order(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _open_pool(workers: int) -> ProcessPoolExecutor | None:
+    """Return the processes; None where this one does the work, as one of one and where the system cannot have more."""
+    if workers == 1:
+        return None
+    try:
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    except (OSError, NotImplementedError) as error:  # they share semaphores, which Linux keeps in /dev/shm
+        reason = getattr(error, "strerror", None) or error
+        _log.warning("no shared memory for %d worker processes (%s), one process does the work", workers, reason)
+        return None
 
 
 def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Result]:
