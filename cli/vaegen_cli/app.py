@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
-from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
+from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError, shown
 
-from vaegen_cli.console import Console, ExitCode, common_options
+from vaegen_cli.console import Console, ExitCode, common_options, echo
 
 VERBS = {
     "sample": "Draw digits in colors.",
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        click.echo(_usage_line(error), err=True)
+        echo(_usage_line(error), err=True)
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     return result if isinstance(result, int) else ExitCode.DONE
@@ -187,17 +187,13 @@ def _tell(console: Console, message: str) -> None:
         import traceback
 
         traceback.print_exc()
-    from vaegen.files import shown
-
-    click.echo(f"vaegen: {shown(message)}", err=True)
+    echo(f"vaegen: {message}", err=True)
 
 
 def _usage_line(error: click.ClickException) -> str:
     """Say in one line, as for all other errors, what click says in four."""
-    from vaegen.files import shown
-
     context = getattr(error, "ctx", None)
-    text = shown(error.format_message())
+    text = error.format_message()
     stop = "" if text.endswith((".", "?", "?)")) else "."
     return f"vaegen: {text}{stop} Try '{context.command_path if context else 'vaegen'} -h'."
 
@@ -235,9 +231,13 @@ def _log_to_stderr(console: Console) -> Iterator[None]:
     """Show what the libraries log, for the time of one run: `main` may be called many times in a process."""
     import logging
 
+    class OneLine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return shown(super().format(record))
+
     least = {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("vaegen: %(message)s"))
+    handler.setFormatter(OneLine("vaegen: %(message)s"))
     # The verbosity of this moment: -v may stand behind the verb, which is read after this was set up.
     handler.addFilter(lambda record: record.levelno >= least[console.verbosity])
     logger = logging.getLogger("vaegen")

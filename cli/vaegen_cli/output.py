@@ -8,10 +8,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
+from vaegen_cli.console import echo
 from vaegen_cli.options import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Output:
                 data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
             write(target, data, force=self._force)
             if self._show and target is not None:
-                click.echo(target)
+                echo(target)
 
     def files(self, n: int) -> list[str]:
         """Return the file of each of n images."""
@@ -137,7 +137,7 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError where stdout is a terminal, OutputError where it is closed."""
+    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout is closed."""
     if sys.stdout is None:  # as it is where a shell closed it, whatever type checkers say
         raise OutputError("'-' means stdout, which is closed; open it or name a file")
     if sys.stdout.isatty():

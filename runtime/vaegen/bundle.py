@@ -1,5 +1,6 @@
 """Bundles on disk: finding them by name, reading each file once, and believing none of it before it is checked."""
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -144,4 +145,6 @@ def _read_file(file: Path, most: int) -> bytes:
     except FileNotFoundError as error:
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error
     except OSError as error:
+        if error.errno in (errno.EFBIG, errno.EINVAL):  # which `read_file` says in words
+            raise BundleError(f"'{file}' {str(error.strerror).removeprefix('it ')}") from error
         raise BundleError(f"cannot read '{file}': {error.strerror or error}") from error

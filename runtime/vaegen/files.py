@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vaegen.errors import OutputError
+from vaegen.errors import OutputError, shown
 
 if sys.platform != "win32":
     import fcntl
@@ -20,19 +20,6 @@ _BINARY = getattr(os, "O_BINARY", 0)
 _WAITLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _BINARY  # a named pipe is opened at once
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 LEFT = ".vaegen-tmp"  # end of the names beside a target, known to the next writer of it
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path, or any text with paths in it, as one line that every terminal can show.
-
-    Line breaks, control characters and bytes that are not UTF-8 become Python's backslash escapes; what is printable
-    stays as it is.
-    """
-    text = os.fspath(path)
-    if text.isprintable():
-        return text
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def open_plain(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, own: bool = False) -> int:
@@ -71,7 +58,8 @@ def read_file(path: str | os.PathLike[str], most: int, *, own: bool = False) -> 
         OSError: It is something else, is larger, or cannot be read.
     """
     with open(open_plain(path, own=own), "rb") as stream:
-        data = stream.read(most + 1)
+        # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
+        data = stream.read(min(os.fstat(stream.fileno()).st_size, most) + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB, the most that is read")
     return data

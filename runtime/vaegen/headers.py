@@ -254,6 +254,7 @@ def _directory(data: bytes, tags: Mapping[int, int]) -> tuple[dict[int, tuple[in
     (count,) = struct.unpack_from(counter, data, start)
     found: dict[int, tuple[int, ...]] = {}
     raw: list[bytes] = []
+    taken = 0
     at = start + struct.calcsize(counter)
     for _ in range(min(count, MAX_PARTS)):
         tag, kind, n, place = struct.unpack_from(order + form, data, at)
@@ -263,6 +264,9 @@ def _directory(data: bytes, tags: Mapping[int, int]) -> tuple[dict[int, tuple[in
             if n > tags[tag]:
                 raise _damaged(f"tag {tag} has {n} values")
             inside = struct.calcsize(code) <= inline
+            taken += struct.calcsize(code)
+            if taken > len(data):  # each is inside the file, but they share it
+                raise _damaged("its tags are larger than the file")
             found[tag] = struct.unpack_from(
                 code, data, end - inline if inside else struct.unpack(order + offset, place)[0]
             )

@@ -21,8 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vaegen.errors import ImageError, RequestError
-from vaegen.files import shown
+from vaegen.errors import ImageError, RequestError, shown
 from vaegen.headers import strip, unknown
 from vaegen.spec import CHANNELS, SIDE
 
@@ -71,8 +70,8 @@ def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Pic
 
     Raises:
         RequestError: `invert` is none of its choices.
-        ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE or of more
-            than MAX_PIXELS pixels.
+        ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE, of more than
+            MAX_PIXELS pixels, or made to take more time or memory than a picture needs.
     """
     check_invert(invert)
     try:
@@ -115,7 +114,8 @@ def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
     """Read the bytes of an image file as `read_image` does.
 
     Raises:
-        ImageError: They are of no known format, damaged or of more than MAX_PIXELS pixels.
+        ImageError: They are of no known format, damaged, of more than MAX_PIXELS pixels, or made to take more time or
+            memory than a picture needs.
     """
     from PIL import ImageOps  # 1 ms that only reading costs
 

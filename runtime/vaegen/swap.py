@@ -12,7 +12,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from vaegen.files import LEFT, check_writable, create, failure, locked_folder, shown, sync_folder
+from vaegen.errors import shown
+from vaegen.files import LEFT, check_writable, create, failure, locked_folder, sync_folder
 
 _NOREPLACE, _EXCHANGE = 1, 2  # flags of renameat2
 

@@ -1,7 +1,7 @@
 """`vaegen` with a fault: a process that loads the libraries once and forks for each call, so that a call takes 50 ms.
 
-Each line on stdin is a call, in JSON: `argv`, `cwd`, the file for `err`, the `fault`, and a number `at` of calls or bytes
-after which it begins. Each line on stdout is an exit code, negative for a signal. Arguments name more to be imported.
+Each line on stdin is a call, in JSON: `argv`, `cwd`, the file for `err`, the `fault`, and the number `at` of the system
+call it begins with. Each line on stdout is an exit code, negative for a signal. Arguments name more to be imported.
 """
 
 import ctypes
@@ -19,15 +19,20 @@ from typing import Any, NoReturn
 NAMING = {"os.rename", "os.link", "os.remove", "os.rmdir", "ctypes.dlsym"}  # what `kill` counts
 GROWING = {"open", "os.mkdir", "os.rename", "os.link", "os.truncate"}  # what `full` counts, with `os.write`
 DESCRIPTORS = 32
+SECONDS = 60  # after which a call counts as hanging
 CANNOT = 77  # exit code where this process may not have the fault
 
 
 def arm(fault: str, at: int) -> None:
     """Let the disk be full from the n-th call that needs room, or kill this process at the n-th that changes a name."""
     calls = 0
+    here = f"{Path.cwd()}/"
 
-    def count() -> None:
+    def count(place: str) -> None:
+        """Count a call, but not those of libraries with their caches."""
         nonlocal calls
+        if place.startswith("/") and not place.startswith((here, "/proc/self/fd/")):
+            return
         calls += 1
         if calls >= at and fault == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -37,15 +42,16 @@ def arm(fault: str, at: int) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in (NAMING if fault == "kill" else GROWING):
             return
-        if event == "open" and (str(arguments[0]).startswith("/dev/") or not arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
             return
-        if event == "ctypes.dlsym" and arguments[1] != "renameat2":
-            return
-        count()
+        if event != "ctypes.dlsym":
+            count(os.fsdecode(arguments[0]))
+        elif arguments[1] == "renameat2":
+            count("")
 
     def write(handle: int, data: Any) -> int:
         if stat.S_ISREG(os.fstat(handle).st_mode):
-            count()
+            count(os.readlink(f"/proc/self/fd/{handle}"))
         return system_write(handle, data)
 
     system_write = os.write
@@ -83,6 +89,7 @@ def call(order: dict[str, Any]) -> NoReturn:
         os.dup2(handle, number)
         os.close(handle)
     sys.argv[1:] = order["argv"]
+    signal.alarm(SECONDS)
     fault = order["fault"]
     if fault in ("kill", "full"):
         arm(fault, order["at"])
@@ -90,9 +97,6 @@ def call(order: dict[str, Any]) -> NoReturn:
         resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
     elif fault == "no shared memory":
         hide_shared_memory()
-    elif fault == "memory":
-        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (used + order["at"], used + order["at"]))
     elif fault:
         close(fault)
     try:

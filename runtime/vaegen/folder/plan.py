@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, shown
+from vaegen.errors import OutputError, RequestError, shown
+from vaegen.files import check_free
 from vaegen.folder.listing import Found, below
 from vaegen.folder.mirror import Identity, identity
 from vaegen.images import SUFFIXES

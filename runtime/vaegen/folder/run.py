@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from vaegen.errors import ImageError, OutputError, RequestError
-from vaegen.files import check_free, check_writable, open_plain, shown
+from vaegen.errors import ImageError, OutputError, RequestError, shown
+from vaegen.files import check_free, check_writable, open_plain
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
@@ -328,7 +328,7 @@ def _tell(
         if on_outcome is not None:
             on_outcome(outcome)
         if result.status == "failed" and on_error == "fail":
-            raise (ImageError if result.fault == "input" else OutputError)(result.reason)
+            raise (ImageError if result.fault == "input" else OutputError)(result.reason or "")
     return FolderReport(planned, **counts, failures=tuple(failures))
 
 

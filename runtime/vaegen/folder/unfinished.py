@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from vaegen.errors import OutputError
-from vaegen.files import is_same, lock, open_plain, read_file, shown
+from vaegen.errors import OutputError, shown
+from vaegen.files import is_same, lock, open_plain, read_file
 
 MAX_MARK = 2**20  # bytes
 HEAD = b'{"token": "'  # every mark begins so, or is empty, if its run was killed as it began

@@ -10,8 +10,8 @@ from typing import Protocol
 
 import vaegen
 from tqdm import tqdm
-from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, check_writable, read_file, shown, write_file
+from vaegen.errors import OutputError, RequestError, shown
+from vaegen.files import check_free, check_writable, read_file, write_file
 from vaegen.spec import ModelSpec
 from vaegen.swap import State, check_folder, state, write_folder
 
@@ -24,6 +24,7 @@ from vaegen_training.gallery.drawings import Picture, Subject
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
+MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
 FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
@@ -50,6 +51,11 @@ class Entry:
         """What the model is."""
         return self.evaluation.model
 
+    @property
+    def title(self) -> str:
+        """The label in Markdown, in which no name can make a table, a link or HTML."""
+        return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", self.label)
+
 
 class Section(Protocol):
     """A section that a caller adds to the page of several models, before the figures of all."""
@@ -59,9 +65,6 @@ class Section(Protocol):
 
     def text(self, models: Sequence[Entry], references: Sequence[Entry]) -> str:
         """Return the Markdown, once all models were looked at."""
-
-
-MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,7 @@ def _single(entry: Entry, command: str) -> list[str]:
     """Return the parts of the page of one model: pictures, then figures."""
     spec = entry.spec
     parts = [
-        f"# {entry.label}",
+        f"# {entry.title}",
         f"A {spec.kind} model, preset {spec.preset}: {_latent(spec)}. {_made(command, entry.evaluation)}",
     ]
     for link, picture in entry.pictures.items():
@@ -173,10 +176,10 @@ def _single(entry: Entry, command: str) -> list[str]:
 def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
     """Return the parts of the page of several models, and of those they are compared with."""
     entries = [*models, *references]
-    against = f", beside {_list([entry.label for entry in references])}" if references else ""
+    against = f", beside {_list([entry.title for entry in references])}" if references else ""
     parts = [
         f"# Report: {presets(models)}",
-        f"{_list([entry.label for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
+        f"{_list([entry.title for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
     ]
     if section:
         parts.append(section.text(models, references))
@@ -186,10 +189,10 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
         for entry in entries:
             for link, picture in entry.pictures.items():
                 if picture.title == title:
-                    parts += [f"**{entry.label}.** {picture.caption}", _image(entry, link)]
+                    parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        parts += [f"### {entry.label}", evaluation_table(entry.evaluation)]
+        parts += [f"### {entry.title}", evaluation_table(entry.evaluation)]
     return parts
 
 
@@ -216,13 +219,13 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
         }
         for title, text in cells.items():
             lines.setdefault(title, [title]).append(text)
-    return table(["", *(entry.label for entry in entries)], lines.values())
+    return table(["", *(entry.title for entry in entries)], lines.values())
 
 
 def _made(command: str, evaluation: Evaluation) -> str:
     return (
-        f"Made by\n\n```sh\n{command}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, and the "
-        f"evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
+        f"Made by\n\n```sh\n{shown(command)}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, "
+        f"and the evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
     )
 
 
@@ -233,7 +236,7 @@ def _latent(spec: ModelSpec) -> str:
 
 
 def _image(entry: Entry, link: str) -> str:
-    return f"![{entry.label}: {entry.pictures[link].title.lower()}]({link})"
+    return f"![{entry.title}: {entry.pictures[link].title.lower()}]({link})"
 
 
 def presets(entries: Sequence[Entry]) -> str:

@@ -9,8 +9,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
-from vaegen.errors import DataError
-from vaegen.files import read_file, shown, write_file
+from vaegen.errors import DataError, shown
+from vaegen.files import read_file, write_file
 
 MAX_BYTES = 2**32
 

@@ -200,11 +200,8 @@ def train_model(
     known = None
     if path.exists():
         tensors, _ = weights.read(path)
-        weights.check(
-            path,
-            tensors,
-            {"target": torch.empty(config.prior.examples, space.size, dtype=torch.float16, device="meta")},
-        )
+        like = torch.empty(config.prior.examples, space.size, dtype=torch.float16, device="meta")
+        weights.check(path, tensors, {"target": like})
         known = tensors["target"]
     pairs = distillation_pairs(
         field,

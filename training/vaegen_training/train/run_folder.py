@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from vaegen.errors import ConfigError, DataError, OutputError
-from vaegen.files import check_writable, locked_folder, read_file, shown, write_file
+from vaegen.errors import ConfigError, DataError, OutputError, shown
+from vaegen.files import check_writable, locked_folder, read_file, write_file
 from vaegen.spec import SIDE
 
 from vaegen_training.config import TrainConfig
