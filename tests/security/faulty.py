@@ -42,7 +42,7 @@ def arm(fault: str, at: int) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event not in (NAMING if fault == "kill" else GROWING):
             return
-        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+        if event == "open" and (isinstance(arguments[0], int) or not arguments[2] & (os.O_WRONLY | os.O_RDWR)):
             return
         if event != "ctypes.dlsym":
             count(os.fsdecode(arguments[0]))
@@ -51,7 +51,7 @@ def arm(fault: str, at: int) -> None:
 
     def write(handle: int, data: Any) -> int:
         if stat.S_ISREG(os.fstat(handle).st_mode):
-            count(os.readlink(f"/proc/self/fd/{handle}"))
+            count(str(Path(f"/proc/self/fd/{handle}").readlink()))
         return system_write(handle, data)
 
     system_write = os.write
