@@ -1,0 +1,93 @@
+"""Signatures of bundles, in the format of the OpenSSF Model Signing specification and by its library, `model-signing`.
+
+A signature lies in the bundle's folder and covers every other file there. Keys are those of elliptic curves (NIST
+P-256, P-384 or P-521) in PEM files; nothing here uses the network.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from vaegen.errors import IntegrityError, MissingExtraError, RequestError
+
+SIGNATURE = "model.sig"  # the name that the specification's own command uses
+MAX_SIGNATURE = 2**20  # bytes; one of a bundle takes 3 kB
+
+
+def make(folder: Path, key: str | os.PathLike[str]) -> bytes:
+    """Return the signature of a folder as it is now.
+
+    Args:
+        folder: A bundle's folder.
+        key: The file of the private key.
+
+    Raises:
+        RequestError: The key cannot be used.
+        IntegrityError: The folder holds links, or what is neither a file nor a folder.
+        MissingExtraError: The extra `sign` is not installed.
+    """
+    library = _library()
+    try:
+        signer = library.signing.Config().use_elliptic_key_signer(private_key=key)
+    except Exception as error:
+        raise _unusable(key, "private", error) from error
+    # git's files are signed too, unlike by default: whatever lies in the folder was there when it was signed.
+    covered = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+    with tempfile.TemporaryDirectory(prefix="vaegen-") as place:
+        file = Path(place, SIGNATURE)
+        try:
+            signer.set_hashing_config(covered).sign(folder, file)
+        except ValueError as error:
+            raise IntegrityError(f"cannot sign '{folder}': {error}") from error
+        return file.read_bytes()
+
+
+def check(folder: Path, key: str | os.PathLike[str]) -> None:
+    """Check that a folder holds what was signed, and nothing else.
+
+    Args:
+        folder: A bundle's folder.
+        key: The file of the public key.
+
+    Raises:
+        RequestError: The key cannot be used.
+        IntegrityError: There is no signature, or it is another key's, or a file was changed, added or removed.
+        MissingExtraError: The extra `sign` is not installed.
+    """
+    library = _library()
+    try:
+        verifier = library.verifying.Config().use_elliptic_key_verifier(public_key=key)
+    except Exception as error:
+        raise _unusable(key, "public", error) from error
+    file = folder / SIGNATURE
+    if not file.is_file():
+        raise IntegrityError(f"'{folder}' is not signed: it has no file {SIGNATURE}")
+    if file.stat().st_size > MAX_SIGNATURE:
+        raise IntegrityError(f"'{file}' is larger than {MAX_SIGNATURE // 2**20} MiB, the most that is read")
+    covered = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # where the library prints a warning about old signatures
+            verifier.set_hashing_config(covered).verify(folder, file)
+    except Exception as error:
+        # The library raises what its parts happen to raise on a file that anybody may have made.
+        reason = str(error)[:100] if isinstance(error, ValueError) else type(error).__name__
+        raise IntegrityError(f"'{folder}' is not what the holder of '{key}' signed: {reason}") from error
+
+
+def _library() -> ModuleType:
+    try:
+        import model_signing
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"signatures need the extra 'sign' ({error.name} is not installed): pip install 'vaegen[sign]'"
+        ) from error
+    return model_signing
+
+
+def _unusable(key: str | os.PathLike[str], kind: str, error: Exception) -> RequestError:
+    return RequestError(
+        f"cannot use the {kind} key '{key}' ({error}); give an unencrypted one of curve P-256, P-384 or P-521 in PEM"
+    )
