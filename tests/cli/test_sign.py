@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import vaegen
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from vaegen.bundle import SHIPPED
+
+pytest.importorskip("model_signing", reason="needs the sign extra", exc_type=ImportError)
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
 
 Run = Callable[..., Any]
 PEM, PLAIN = serialization.Encoding.PEM, serialization.NoEncryption()
