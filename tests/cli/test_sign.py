@@ -12,8 +12,8 @@ import vaegen
 from vaegen.bundle import SHIPPED
 
 pytest.importorskip("model_signing", reason="needs the sign extra", exc_type=ImportError)
-from cryptography.hazmat.primitives import serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 Run = Callable[..., Any]
 PEM, PLAIN = serialization.Encoding.PEM, serialization.NoEncryption()
