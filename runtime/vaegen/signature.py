@@ -7,6 +7,7 @@ P-256, P-384 or P-521) in PEM files; nothing here uses the network.
 import contextlib
 import io
 import os
+import re
 import tempfile
 from pathlib import Path
 from types import ModuleType
@@ -73,7 +74,9 @@ def check(folder: Path, key: str | os.PathLike[str]) -> None:
             verifier.set_hashing_config(covered).verify(folder, file)
     except Exception as error:
         # The library raises what its parts happen to raise on a file that anybody may have made.
-        reason = str(error)[:100] if isinstance(error, ValueError) else type(error).__name__
+        # Of a mismatch it tells the names of all files as a list, and both digests.
+        text = re.sub(r"""[][\\'"]""", "", str(error).partition(": Expected")[0])
+        reason = text[:200] if isinstance(error, ValueError) else type(error).__name__
         raise IntegrityError(f"'{folder}' is not what the holder of '{key}' signed: {reason}") from error
 
 
@@ -88,6 +91,7 @@ def _library() -> ModuleType:
 
 
 def _unusable(key: str | os.PathLike[str], kind: str, error: Exception) -> RequestError:
+    reason = getattr(error, "strerror", None) or error
     return RequestError(
-        f"cannot use the {kind} key '{key}' ({error}); give an unencrypted one of curve P-256, P-384 or P-521 in PEM"
+        f"cannot use the {kind} key '{key}' ({reason}); give an unencrypted one of curve P-256, P-384 or P-521 in PEM"
     )
