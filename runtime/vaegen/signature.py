@@ -9,8 +9,10 @@ import io
 import os
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from vaegen.errors import IntegrityError, MissingExtraError, RequestError
 
@@ -19,11 +21,7 @@ MAX_SIGNATURE = 2**20  # bytes; one of a bundle takes 3 kB
 
 
 def make(folder: Path, key: str | os.PathLike[str]) -> bytes:
-    """Return the signature of a folder as it is now.
-
-    Args:
-        folder: A bundle's folder.
-        key: The file of the private key.
+    """Return the signature of a bundle's folder as it is now, by the private key in a file.
 
     Raises:
         RequestError: The key cannot be used.
@@ -31,27 +29,19 @@ def make(folder: Path, key: str | os.PathLike[str]) -> bytes:
         MissingExtraError: The extra `sign` is not installed.
     """
     library = _library()
-    try:
+    with _usable(key, "private"):
         signer = library.signing.Config().use_elliptic_key_signer(private_key=key)
-    except Exception as error:
-        raise _unusable(key, "private", error) from error
-    # git's files are signed too, unlike by default: whatever lies in the folder was there when it was signed.
-    covered = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
     with tempfile.TemporaryDirectory(prefix="vaegen-") as place:
         file = Path(place, SIGNATURE)
         try:
-            signer.set_hashing_config(covered).sign(folder, file)
+            signer.set_hashing_config(_covered(library)).sign(folder, file)
         except ValueError as error:
             raise IntegrityError(f"cannot sign '{folder}': {error}") from error
         return file.read_bytes()
 
 
 def check(folder: Path, key: str | os.PathLike[str]) -> None:
-    """Check that a folder holds what was signed, and nothing else.
-
-    Args:
-        folder: A bundle's folder.
-        key: The file of the public key.
+    """Check that a folder holds what the owner of the public key in a file has signed, and nothing else.
 
     Raises:
         RequestError: The key cannot be used.
@@ -59,22 +49,17 @@ def check(folder: Path, key: str | os.PathLike[str]) -> None:
         MissingExtraError: The extra `sign` is not installed.
     """
     library = _library()
-    try:
+    with _usable(key, "public"):
         verifier = library.verifying.Config().use_elliptic_key_verifier(public_key=key)
-    except Exception as error:
-        raise _unusable(key, "public", error) from error
     file = folder / SIGNATURE
-    if not file.is_file():
-        raise IntegrityError(f"'{folder}' is not signed: it has no file {SIGNATURE}")
-    if file.stat().st_size > MAX_SIGNATURE:
-        raise IntegrityError(f"'{file}' is larger than {MAX_SIGNATURE // 2**20} MiB, the most that is read")
-    covered = library.hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+    if not file.is_file() or file.stat().st_size > MAX_SIGNATURE:
+        raise IntegrityError(f"'{folder}' is not signed: it has no file {SIGNATURE} of at most 1 MiB")
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # where the library prints a warning about old signatures
-            verifier.set_hashing_config(covered).verify(folder, file)
+            verifier.set_hashing_config(_covered(library)).verify(folder, file)
     except Exception as error:
-        # The library raises what its parts happen to raise on a file that anybody may have made.
-        # Of a mismatch it tells the names of all files as a list, and both digests.
+        # The library raises what its parts happen to raise on a file that anybody may have made. Of a mismatch it
+        # tells the names of all files as a list, and both digests.
         text = re.sub(r"""[][\\'"]""", "", str(error).partition(": Expected")[0])
         reason = text[:200] if isinstance(error, ValueError) else type(error).__name__
         raise IntegrityError(f"'{folder}' is not what the holder of '{key}' signed: {reason}") from error
@@ -90,8 +75,17 @@ def _library() -> ModuleType:
     return model_signing
 
 
-def _unusable(key: str | os.PathLike[str], kind: str, error: Exception) -> RequestError:
-    reason = getattr(error, "strerror", None) or error
-    return RequestError(
-        f"cannot use the {kind} key '{key}' ({reason}); give an unencrypted one of curve P-256, P-384 or P-521 in PEM"
-    )
+def _covered(library: ModuleType) -> Any:
+    """Return what is signed: all but the signature. By default the library leaves git's files out too."""
+    return library.hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
+
+
+@contextlib.contextmanager
+def _usable(key: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(
+            f"cannot use the {kind} key '{key}' ({reason}); give an unencrypted PEM of curve P-256, P-384 or P-521"
+        ) from error

@@ -63,17 +63,11 @@ class Verification:
 
 
 def sign(folder: Path, key: str | os.PathLike[str], *, force: bool = False) -> Path:
-    """Check a whole bundle, sign it, and return the file of the signature.
-
-    Args:
-        folder: The bundle's folder.
-        key: The file of a private key; see `vaegen.signature`.
-        force: Replace a signature that is there.
+    """Check a bundle, sign it with the private key in a file, and return the file of the signature.
 
     Raises:
         RequestError: The key cannot be used.
-        BundleError: There is no such folder.
-        IntegrityError: The bundle does not pass `verify`.
+        BundleError: There is no such folder; an IntegrityError where what it holds does not pass `verify`.
         OutputError: It is signed already (and `force` is off), or its folder cannot be written.
         MissingExtraError: The extra `sign` is not installed.
     """

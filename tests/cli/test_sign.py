@@ -62,8 +62,9 @@ def test_a_signed_bundle(run: Run, signed: Path, keys: Path) -> None:
 
 def test_the_specifications_own_command_agrees(run: Run, signed: Path, keys: Path) -> None:
     def other(verb: str, option: str, key: str) -> int:
-        command = [sys.executable, "-m", "model_signing", verb, "key", signed, "--signature", signed / "model.sig"]
-        return subprocess.run([*command, option, keys / key], capture_output=True, check=False).returncode
+        words = ["key", signed, option, keys / key, "--signature", signed / "model.sig"]
+        command = [sys.executable, "-m", "model_signing", verb, *map(str, words)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
 
     assert other("verify", "--public_key", "public.pem") == 0
     (signed / "model.sig").unlink()
