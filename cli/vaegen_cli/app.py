@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 import click
-from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError
+from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError, shown
 
-from vaegen_cli.console import Console, ExitCode, common_options
+from vaegen_cli.console import Console, ExitCode, common_options, echo
 
 VERBS = {
     "sample": "Draw digits in colors.",
@@ -41,6 +41,9 @@ _HOME = {
     "models": "describe",
     "sign": "verify",
 }
+
+# What the loaders of Linux, macOS and Windows say of a library that is there and cannot be loaded.
+_NOT_LOADED = ("shared object", "dlopen(", "DLL load failed")
 
 
 class Verbs(click.Group):
@@ -160,6 +163,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The machine's own, met where no verb expects them: a folder that goes away, a disk that fails.
         _tell(console, str(error) or "not enough memory")
         return ExitCode.NOTHING_DONE
+    except ImportError as error:
+        # numpy explains over thirty lines what the error that it met says in one.
+        message = str(error.__cause__ or error)
+        if not any(words in message for words in _NOT_LOADED):
+            raise
+        _tell(console, f"cannot load a library, perhaps for want of memory: {message}")
+        return ExitCode.NOTHING_DONE
     except click.Abort:
         click.echo("vaegen: interrupted", err=True)
         return ExitCode.INTERRUPTED
@@ -167,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        click.echo(_usage_line(error), err=True)
+        echo(_usage_line(error), err=True)
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     return result if isinstance(result, int) else ExitCode.DONE
@@ -179,23 +189,20 @@ def _tell(console: Console, message: str) -> None:
         import traceback
 
         traceback.print_exc()
-    from vaegen.files import shown
-
-    click.echo(f"vaegen: {shown(message)}", err=True)
+    echo(f"vaegen: {message}", err=True)
 
 
 def _usage_line(error: click.ClickException) -> str:
     """Say in one line, as for all other errors, what click says in four."""
-    from vaegen.files import shown
-
     context = getattr(error, "ctx", None)
-    text = shown(error.format_message())
+    text = error.format_message()
     stop = "" if text.endswith((".", "?", "?)")) else "."
     return f"vaegen: {text}{stop} Try '{context.command_path if context else 'vaegen'} -h'."
 
 
 def run() -> NoReturn:
     """Run the command line as the program `vaegen`, and end the process."""
+    _open_closed_streams()
     code = main()
     # Freeing all that numpy and onnxruntime hold takes Python a sixth of the time of `vaegen sample`, and the system
     # does it anyway. Only other threads and processes have something left to do.
@@ -208,14 +215,31 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
+def _open_closed_streams() -> None:
+    """Open on the null device what a shell closed with `2>&-`, so that no file of ours gets one of these three numbers.
+
+    Libraries write messages to number 2 without asking what it is. `sys.stdout` stays None, which stands for lost.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(handle, handle == number)  # worker processes need them as well
+            if name != "stdout":
+                setattr(sys, name, os.fdopen(handle, "r" if name == "stdin" else "w"))
+
+
 @contextmanager
 def _log_to_stderr(console: Console) -> Iterator[None]:
     """Show what the libraries log, for the time of one run: `main` may be called many times in a process."""
     import logging
 
+    class OneLine(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return shown(super().format(record))
+
     least = {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("vaegen: %(message)s"))
+    handler.setFormatter(OneLine("vaegen: %(message)s"))
     # The verbosity of this moment: -v may stand behind the verb, which is read after this was set up.
     handler.addFilter(lambda record: record.levelno >= least[console.verbosity])
     logger = logging.getLogger("vaegen")

@@ -10,7 +10,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
 from vaegen_cli.latent_files import Latents, encode_lines, encode_npz, parse_latent, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
@@ -85,7 +85,7 @@ def encode(
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         data = encode_npz(whole) if target.suffix.lower() == ".npz" else encode_lines(whole).encode()
         write(target, data, force=force)
-        click.echo(target)
+        echo(target)
     return ExitCode.SOME_FAILED if failures else ExitCode.DONE
 
 

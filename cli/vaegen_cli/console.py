@@ -5,6 +5,7 @@
 
 import enum
 import inspect
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,12 +40,19 @@ class Console:
     def say(self, message: str, *, level: int = 0) -> None:
         """Write one line to stderr unless the verbosity is below `level`."""
         if self.verbosity >= level:
-            click.echo(message, err=True)
+            echo(message, err=True)
 
     @property
     def live(self) -> bool:
         """Whether bars and previews are wanted: stderr is a terminal and -q was not given."""
         return self.verbosity >= 0 and sys.stderr.isatty()
+
+
+def echo(text: str | os.PathLike[str], *, err: bool = False) -> None:
+    """Print one line with names in it that anybody may have chosen: none of them can command a terminal."""
+    from vaegen.errors import shown
+
+    click.echo(shown(text), err=err)
 
 
 pass_console = click.make_pass_decorator(Console, ensure=True)

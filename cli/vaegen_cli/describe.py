@@ -8,7 +8,7 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, echo, pass_console
 from vaegen_cli.options import complete_models, json_option
 
 
@@ -67,7 +67,7 @@ def info(model: str, as_json: bool) -> None:
     spec = manifest.model
     gumbel = "none" if spec.gumbel_temperature is None else f"{spec.gumbel_temperature:g}"
     click.echo(f"{spec.name}: {spec.kind} model, preset {spec.preset}")
-    click.echo(f"  folder       {path}")
+    echo(f"  folder       {path}")
     click.echo(f"  latent       {_latent(manifest)}")
     click.echo(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
     click.echo(f"  graphs       {_megabytes(_size(manifest))}, opset {manifest.opset}, IR {manifest.ir_version}")

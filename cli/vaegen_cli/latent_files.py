@@ -1,14 +1,18 @@
 """Latents in files and on the command line: .npz, .npy, JSON lines, and a spelling for people."""
 
+import io
 import json
+import math
+import os
+import re
+import sys
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from vaegen.errors import DataError, RequestError
+from vaegen.files import open_plain
 from vaegen.spec import LatentSpec
 
 if TYPE_CHECKING:
@@ -16,7 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUFFIXES = (".npz", ".npy", ".jsonl")
-MAX_BYTES = 2**32  # unpacked; a small .npz can claim terabytes
+MAX_BYTES = 2**30  # of a file and of its arrays; a small .npz can claim terabytes
+MAX_NAME = 4096  # characters, as paths of Linux have
+MAX_LINE = 2**22  # characters of JSON, which take 20 times as much memory as lists
+HEADER = 2**14  # bytes of an array's header; numpy refuses longer ones
+DIRECTORY = 2**16  # bytes at the end of a .npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,21 +108,15 @@ def read_latents(path: Path) -> Latents:
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise RequestError(f"'{path}' does not end in {', '.join(SUFFIXES)}")
-    import numpy as np
-
-    names: tuple[str, ...] = ()
     try:
-        _check_size(path, path.stat().st_size, "larger")
-        if suffix == ".jsonl":
-            return _read_lines(path)
-        if suffix == ".npy":
-            values = np.load(path, allow_pickle=False)
-        else:
-            with zipfile.ZipFile(path) as archive:
-                _check_size(path, sum(entry.file_size for entry in archive.infolist()), "unpacked larger")
-            with np.load(path, allow_pickle=False) as arrays:
-                values = arrays["latents"]
-                names = tuple(str(name) for name in arrays["names"].reshape(-1)) if "names" in arrays else ()
+        with os.fdopen(open_plain(path), "rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            _check_size(path, size, "larger")
+            if suffix == ".jsonl":
+                return _read_lines(path, stream)
+            if suffix == ".npz":
+                return _read_archive(path, stream)
+            return _checked(path, _read_array(path, stream, size))
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
     except KeyError as error:
@@ -126,7 +128,6 @@ def read_latents(path: Path) -> Latents:
     # zipfile, zlib and numpy's reader of headers raise nearly anything on a damaged file.
     except Exception as error:
         raise DataError(f"cannot read '{path}': not a {suffix} file of plain numbers") from error
-    return _checked(path, values, names)
 
 
 def _check_size(path: Path, size: int, what: str) -> None:
@@ -134,36 +135,94 @@ def _check_size(path: Path, size: int, what: str) -> None:
         raise DataError(f"cannot read '{path}': {what} than {MAX_BYTES // 2**30} GiB")
 
 
-def _read_lines(path: Path) -> Latents:
+def _read_archive(path: Path, stream: BinaryIO) -> Latents:
+    """Read a .npz, of whose contents nothing is unpacked before it is known how much it is."""
+    # zipfile makes an object for each entry of the directory, however many there are.
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, end - DIRECTORY))
+    tail = stream.read()
+    if b"PK\6\7" in tail or any(
+        int.from_bytes(tail[found.end() + 8 : found.end() + 12], "little") > DIRECTORY
+        for found in re.finditer(b"PK\5\6", tail)
+    ):
+        raise DataError(f"cannot read '{path}': its directory is larger than {DIRECTORY // 2**10} KiB")
+    with zipfile.ZipFile(stream) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for entry in entries):
+            raise DataError(f"cannot read '{path}': compressed in a way that numpy does not write")
+        _check_size(path, sum(entry.file_size for entry in entries), "unpacked larger")
+        found = archive.getinfo("latents.npy")
+        with archive.open(found) as member:
+            values = _read_array(path, member, found.file_size)
+        latents = _checked(path, values)
+        if "names.npy" not in archive.namelist():
+            return latents
+        found = archive.getinfo("names.npy")
+        with archive.open(found) as member:
+            names = _read_array(path, member, found.file_size, names=len(values))
+        return Latents(values, tuple(str(name) for name in names.reshape(-1)))
+
+
+def _read_array(path: Path, stream: IO[bytes], size: int, names: int | None = None) -> "NDArray[Any]":
+    """Read an array once its header asks for no more than the size of its file; of names, for this many short ones."""
     import numpy as np
 
-    rows, names = [], []
-    with path.open(encoding="utf-8") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                entry = json.loads(line)
-                rows.append(np.array(entry["latent"], np.float32))
-                names.append(str(entry.get("name", "")))
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-    if len({row.shape for row in rows}) > 1:
-        raise DataError(f"cannot read '{path}': latents of several lengths")
-    return _checked(path, np.array(rows), tuple(names) if all(names) else ())
+    head = io.BytesIO(stream.read(HEADER))
+    version = np.lib.format.read_magic(head)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(head)
+    count = math.prod(shape)
+    if names is not None and count != names:
+        raise DataError(f"cannot read '{path}': {count} names for {names} latents")
+    if names is not None and dtype.itemsize > 4 * MAX_NAME:
+        raise DataError(f"cannot read '{path}': names longer than {MAX_NAME} characters")
+    if head.tell() + count * dtype.itemsize > size:
+        raise DataError(f"cannot read '{path}': its arrays are larger than the file")
+    stream.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
 
 
-def _checked(path: Path, values: Any, names: Sequence[str]) -> Latents:
+def _read_lines(path: Path, stream: BinaryIO) -> Latents:
+    import numpy as np
+
+    values = bytearray()
+    names: list[str] = []
+    taken = length = number = 0
+    text = io.TextIOWrapper(stream, encoding="utf-8")
+    while line := text.readline(MAX_LINE + 1):
+        number += 1
+        if len(line) > MAX_LINE:
+            raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
+        try:
+            entry = json.loads(line)
+            row = np.array(entry["latent"], np.float32)
+            names.append(str(entry.get("name", "")))
+            length = length or len(row)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+        if row.shape != (length,):
+            raise DataError(f"cannot read '{path}': latents of several lengths")
+        if len(names[-1]) > MAX_NAME:
+            raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
+        values += row.tobytes()
+        taken += row.nbytes + sys.getsizeof(names[-1])
+        _check_size(path, taken, "unpacked larger")
+    rows = np.frombuffer(values, np.float32).reshape(len(names), length) if values else np.empty(0)
+    return Latents(_checked(path, rows).values, tuple(names) if all(names) else ())
+
+
+def _checked(path: Path, values: "NDArray[Any]") -> Latents:
     if values.ndim == 0 or not len(values):
         raise DataError(f"cannot read '{path}': it holds no latents")
-    if names and len(names) != len(values):
-        raise DataError(f"cannot read '{path}': {len(names)} names for {len(values)} latents")
-    return Latents(values, tuple(names))
+    return Latents(values, ())
 
 
 def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
     """Return arrays as the bytes of a .npz file, the same bytes for the same arrays."""
     import numpy as np
 
-    stream = BytesIO()
+    stream = io.BytesIO()
     np.savez(stream, allow_pickle=False, **arrays)
     return stream.getvalue()
 

@@ -8,10 +8,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
+from vaegen_cli.console import echo
 from vaegen_cli.options import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class Output:
                 data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
             write(target, data, force=self._force)
             if self._show and target is not None:
-                click.echo(target)
+                echo(target)
 
     def files(self, n: int) -> list[str]:
         """Return the file of each of n images."""
@@ -125,24 +125,21 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         OutputError: A target exists and `force` is off (a FileExistsError is then in `__cause__`), or can't be
             written.
     """
-    from vaegen.files import check_free
+    from vaegen.files import check_free, check_writable
 
     for path, times in Counter(targets).items():
         if times > 1:
             raise RequestError(f"{times} images would go to '{path}'; use --count for more images of one kind")
     for folder in dict.fromkeys(path.parent for path in targets):
-        nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
-        # Path.is_dir raises where a name is too long or a folder closed.
-        if not os.path.isdir(nearest):  # noqa: PTH112
-            raise OutputError(f"cannot write to '{folder}': '{nearest}' is not a folder")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise OutputError(f"cannot write to '{folder}': no permission to change '{nearest}'")
+        check_writable(folder)
     for path in targets:
         check_free(path, force=force)
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError where stdout is a terminal."""
+    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout is closed."""
+    if sys.stdout is None:  # as it is where a shell closed it, whatever type checkers say
+        raise OutputError("'-' means stdout, which is closed; open it or name a file")
     if sys.stdout.isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
 

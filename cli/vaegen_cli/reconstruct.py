@@ -12,7 +12,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
 from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import force_option, json_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
@@ -175,7 +175,7 @@ def _file(console: Console, options: Options) -> ExitCode:
         click.echo(blocks, err=True)
     write(target, encode_image(result, form), force=options.force)
     if target is not None:
-        click.echo(json.dumps({"source": str(source), "target": str(target)}) if options.as_json else target)
+        click.echo(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo(target)
     return ExitCode.DONE
 
 
@@ -253,7 +253,7 @@ def _folder(console: Console, options: Options) -> ExitCode:
         facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
         click.echo(json.dumps(facts))
     elif result.written or result.skipped:
-        click.echo(target)
+        echo(target)
     return _exit_code(result.written + result.skipped, result.failed)
 
 
@@ -265,15 +265,13 @@ def _exit_code(done: int, failed: int) -> ExitCode:
 
 def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
     """Print what would be read and written as it is found: a line each, or one JSON array."""
-    from vaegen.files import shown
-
     before = "["
     for image, result in plan:
         if as_json:
             click.echo(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
             before = ",\n"
         else:
-            click.echo(f"{shown(image)} -> {shown(result)}")
+            echo(f"{image} -> {result}")
     if as_json:
         click.echo("]" if before != "[" else "[]")
 

@@ -5,8 +5,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from vaegen.errors import ConfigError, OutputError
-from vaegen.files import write_folder
 from vaegen.spec import MANIFEST, NAMES, GraphSpec, Manifest, ModelSpec, is_name
+from vaegen.swap import State, check_folder, write_folder
 from vaegen_training.models.judge import load_judge
 from vaegen_training.train.run_folder import load_run
 
@@ -34,11 +34,11 @@ def export(
 
     Raises:
         DataError: The run is not finished or cannot be read.
-        OutputError: The target exists or cannot be written.
+        OutputError: The target exists, cannot be written, or has changed while the export was at work.
         ExportError: A graph does not compute what torch computes; nothing is written.
     """
     target = Path(out)
-    _check_target(target, force=force)
+    seen = _check_target(target, force=force)
     config, vae, prior, gray = load_run(Path(run))
     reader = load_judge(None if judge is None else Path(judge))
     for module in (prior, reader):  # the prior holds the VAE
@@ -64,7 +64,7 @@ def export(
         golden=graphs.golden_outputs(built, spec),
     )
     contents = {f"{graph}.onnx": data for graph, data in files.items()} | {MANIFEST: manifest.to_json().encode()}
-    write_folder(target, contents)
+    write_folder(target, contents, seen)
     return manifest
 
 
@@ -79,11 +79,13 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _check_target(target: Path, *, force: bool) -> None:
-    if not target.exists():
-        return
+def _check_target(target: Path, *, force: bool) -> State:
+    seen = check_folder(target)
+    if seen is None:
+        return None
     if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
         raise OutputError(f"'{target}' exists and is no bundle; choose another --out") from FileExistsError(target)
     if any(target.iterdir()) and not force:
         message = f"'{target}' exists; choose another --out, or --force to replace the bundle"
         raise OutputError(message) from FileExistsError(target)
+    return seen

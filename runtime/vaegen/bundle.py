@@ -1,13 +1,14 @@
 """Bundles on disk: finding them by name, reading each file once, and believing none of it before it is checked."""
 
+import errno
 import hashlib
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
 from vaegen import onnx_model
 from vaegen.errors import BundleError, IntegrityError, RequestError
+from vaegen.files import read_file
 from vaegen.operators import check_divisions
 from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
 
@@ -140,17 +141,10 @@ def read_graph(path: Path, graph: GraphSpec) -> bytes:
 def _read_file(file: Path, most: int) -> bytes:
     """Read a plain file of at most `most` bytes."""
     try:
-        # Asked first, because opening a named pipe would wait for a writer.
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise BundleError(f"'{file}' is not a plain file")
-        with file.open("rb") as stream:
-            # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
-            data = stream.read(min(found.st_size, most) + 1)
+        return read_file(file, most)
     except FileNotFoundError as error:
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error
     except OSError as error:
+        if error.errno in (errno.EFBIG, errno.EINVAL):  # which `read_file` says in words
+            raise BundleError(f"'{file}' {str(error.strerror).removeprefix('it ')}") from error
         raise BundleError(f"cannot read '{file}': {error.strerror or error}") from error
-    if len(data) > most:
-        raise BundleError(f"'{file}' is larger than {most // 2**20} MiB, the most that is read")
-    return data

@@ -13,24 +13,40 @@
     +-- ConfigError              a training or export setting is not valid (also a ValueError)
     +-- ExportError              an export failed its own checks; nothing was written
 
-Each message is one line: the value, the choices, what to do next.
+Each message is one line: the value, the choices, what to do next. It may quote names that anybody made, so what cannot
+be printed in it is escaped.
 """
+
+import os
+
+
+def shown(text: str | os.PathLike[str]) -> str:
+    """Return a text or a path as one line that is safe on every terminal, page and report.
+
+    Line breaks, control characters, marks that change the direction of writing, lone surrogates and bytes that are not
+    UTF-8 become Python's backslash escapes; what is printable stays as it is.
+    """
+    text = os.fspath(text)
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    if "\udc80" <= sign <= "\udcff":  # a byte of a file name (PEP 383)
+        return f"\\x{ord(sign) - 0xDC00:02x}"
+    return sign.encode("unicode_escape").decode()
 
 
 class VaegenError(Exception):
     """Base class of all errors that vaegen raises on purpose."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(shown(message))
+
 
 class BundleError(VaegenError):
-    """A folder is not a model bundle, or one this version of vaegen cannot use.
-
-    Its message quotes names from files that anybody may have made; whatever cannot be printed is escaped.
-    """
-
-    def __init__(self, message: str) -> None:
-        from vaegen.files import shown
-
-        super().__init__(shown(message))
+    """A folder is not a model bundle, or one this version of vaegen cannot use."""
 
 
 class IntegrityError(BundleError):

@@ -1,38 +1,141 @@
-"""Writing files and folders: whole or not at all, and never in the place of another unless asked."""
+"""Files: only plain ones are read, and they are written whole or not at all, never in another's place unasked.
+
+Where the system has no locks or nameless files (Windows, some file systems), the safest steps that it has are taken.
+"""
 
 import contextlib
+import errno
 import os
+import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
-from vaegen.errors import OutputError
+from vaegen.errors import OutputError, shown
+
+if sys.platform != "win32":
+    import fcntl
+
+_BINARY = getattr(os, "O_BINARY", 0)
+_WAITLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _BINARY  # a named pipe is opened at once
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+LEFT = ".vaegen-tmp"  # end of the names beside a target, known to the next writer of it
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path, or any text with paths in it, as one line that every terminal can show.
+def open_plain(path: str | os.PathLike[str], flags: int = os.O_RDONLY, *, own: bool = False) -> int:
+    """Open a plain file, never a pipe, a device or a folder, and return its handle.
 
-    Line breaks, control characters and bytes that are not UTF-8 become Python's backslash escapes; what is printable
-    stays as it is.
+    Args:
+        path: The file.
+        flags: As of `os.open`.
+        own: The file is vaegen's, so that a link of either kind in its place leads to something that is not.
+
+    Raises:
+        OSError: It is something else, or cannot be opened.
     """
-    text = os.fspath(path)
-    if text.isprintable():
-        return text
-    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
+    with contextlib.suppress(FileNotFoundError):  # asked before, because opening a device can set it going
+        _check_plain(os.stat(path, follow_symlinks=not own), own=own)
+    handle = os.open(path, flags | _WAITLESS | (_NOFOLLOW if own else 0), 0o666)
+    try:
+        _check_plain(os.fstat(handle), own=own)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _check_plain(status: os.stat_result, *, own: bool) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a plain file")
+    if own and status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "it has another name elsewhere")
+
+
+def read_file(path: str | os.PathLike[str], most: int, *, own: bool = False) -> bytes:
+    """Read a plain file of at most `most` bytes; `own` as for `open_plain`.
+
+    Raises:
+        OSError: It is something else, is larger, or cannot be read.
+    """
+    with open(open_plain(path, own=own), "rb") as stream:
+        # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
+        data = stream.read(min(os.fstat(stream.fileno()).st_size, most) + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB, the most that is read")
+    return data
+
+
+def lock(handle: int) -> None:
+    """Lock an open file or folder for this process, where the system can; it is free when the handle is closed.
+
+    Raises:
+        BlockingIOError: Another process has it locked.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise BlockingIOError(error.errno, "another process is at work there") from error
+    except OSError:
+        return  # a network file system without locks
+
+
+@contextlib.contextmanager
+def locked_folder(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold a folder's lock, where the system can; the end of the process, of whatever kind, releases it.
+
+    Raises:
+        BlockingIOError: Another process holds it.
+        OSError: The folder cannot be opened.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        lock(handle)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_same(handle: int, path: str | os.PathLike[str]) -> bool:
+    """Return whether an open file or folder is the one that has this name, itself and not by a link."""
+    try:
+        return os.path.samestat(os.fstat(handle), os.lstat(path))
+    except OSError:
+        return False
 
 
 def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
     """Check that a file may be written, before work is spent on it.
 
     Raises:
-        OutputError: There is a folder of this name, or, without `force`, anything at all. What would have been
-            overwritten shows as a FileExistsError in `__cause__`.
+        OutputError: There is a folder, a pipe or a device of this name, or, without `force`, anything at all. What
+            would have been overwritten shows as a FileExistsError in `__cause__`.
     """
     if os.path.isdir(path):
         raise OutputError(f"cannot write '{shown(Path(path))}': it is a folder")
-    if not force and os.path.lexists(path):
+    if not os.path.lexists(path):
+        return
+    if not force:
         raise _exists(path) from FileExistsError(path)
+    if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
+        raise OutputError(f"cannot write '{shown(Path(path))}': it is not a plain file")
+
+
+def check_writable(folder: Path) -> None:
+    """Check, before any work, that files can be made in a folder, or the folder itself where it is missing.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    nearest = next(place for place in (folder, *folder.absolute().parents) if os.path.lexists(place))
+    if not os.path.isdir(nearest):
+        raise OutputError(f"cannot write to '{shown(folder)}': '{shown(nearest)}' is not a folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to '{shown(folder)}': no permission to change '{shown(nearest)}'")
 
 
 def write_file(
@@ -42,6 +145,7 @@ def write_file(
     force: bool = False,
     sync: bool = False,
     temporary: str | None = None,
+    folder: int | None = None,
 ) -> None:
     """Write a file: beside its place under another name, then into its place in one step.
 
@@ -50,73 +154,47 @@ def write_file(
         data: All of its content.
         force: Replace a file that is there.
         sync: Wait until file and name are on the disk, so that they outlast a power cut.
-        temporary: The other name, free in the same folder; by default one that no other writer thinks of.
+        temporary: The other name, free in the same folder, where the caller removes what a kill leaves there; by
+            default the next writer of the file does.
+        folder: An open handle of the file's folder, so that it is written there whatever the path leads to by now.
 
     Raises:
         OutputError: The file exists (and `force` is not set; a FileExistsError is then in `__cause__`), or cannot
             be written; the OSError is then in `__cause__`.
     """
-    folder, name = os.path.split(path)
+    parent, name = os.path.split(path)
+    place = os.fspath(path) if folder is None else name
+    held = None
     try:
-        if not force and not sync and _link_nameless(folder, path, data):
+        if not force and not sync and _link_nameless(parent, place, data, folder):
             return
-        beside = os.path.join(folder, temporary or f".{name[:40]}.{os.urandom(6).hex()}.tmp")
+        beside = os.path.join("" if folder is not None else parent, temporary or f".{name[:200]}{LEFT}")
+        if temporary is None:
+            beside, held = _create_locked(beside, data, sync=sync)
+        else:
+            os.close(create(beside, data, sync=sync, folder=folder))
         try:
-            _create(beside, data, sync=sync)
             if force:
-                os.replace(beside, path)
+                os.replace(beside, place, src_dir_fd=folder, dst_dir_fd=folder)
             else:
-                _move_to_free(beside, path)
+                _move_to_free(beside, place, folder)
             if sync:
-                _sync_folder(folder)
+                sync_folder(parent)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(beside)
+                os.unlink(beside, dir_fd=folder)
             raise
     except OSError as error:
         check_free(path, force=force)  # names what is in the way; asked after the fact, for few files meet anything
         if isinstance(error, FileExistsError):
             raise _exists(path) from error
-        raise _failure(path, error) from error
-
-
-def write_folder(target: Path, contents: Mapping[str, bytes]) -> None:
-    """Write a folder of files beside its place, then move it there by renames: nobody ever sees half of it.
-
-    What is there already, a folder and all it holds, is replaced; callers check first that it may be.
-
-    Args:
-        target: The folder; folders above it are made.
-        contents: Bytes by file name.
-
-    Raises:
-        OutputError: It cannot be written; the OSError is then in `__cause__`, and what was there is there still.
-    """
-    import shutil  # these two load seven more modules, which a command that writes pictures need not wait for
-    import tempfile
-
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    except OSError as error:
-        raise _failure(target, error) from error
-    fresh, replaced = work / "fresh", work / "replaced"
-    try:
-        fresh.mkdir()
-        for name, data in contents.items():
-            _create(fresh / name, data, sync=True)
-        if target.exists():
-            target.rename(replaced)
-        fresh.rename(target)
-    except OSError as error:
-        if replaced.exists() and not target.exists():
-            replaced.rename(target)
-        raise _failure(target, error) from error
+        raise failure(path, error) from error
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        if held is not None:
+            os.close(held)
 
 
-def _sync_folder(folder: str) -> None:
+def sync_folder(folder: str) -> None:
     """Bring a folder's entries to the disk, where the system can."""
     if sys.platform == "win32":
         return
@@ -127,8 +205,24 @@ def _sync_folder(folder: str) -> None:
         os.close(handle)
 
 
-def _link_nameless(folder: str, path: str | os.PathLike[str], data: bytes) -> bool:
-    """Write a file that has no name until it is whole, where Linux and its file systems can.
+def _open_nameless(parent: str, folder: int | None) -> int | None:
+    """Open a file that has no name until it is whole, where Linux and its file systems can."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.open("." if folder is not None else parent or ".", os.O_WRONLY | os.O_TMPFILE, 0o666, dir_fd=folder)
+    except OSError:
+        return None
+
+
+def _name(handle: int, place: str, folder: int | None) -> None:
+    """Give a nameless file its name, which must be free."""
+    # Only with a handle of its folder does Python follow the link of /proc; an absolute path needs none.
+    os.link(f"/proc/self/fd/{handle}", place, src_dir_fd=handle, dst_dir_fd=folder, follow_symlinks=True)
+
+
+def _link_nameless(parent: str, place: str, data: bytes, folder: int | None) -> bool:
+    """Write a file that has no name until it is whole, where that is possible.
 
     One change of the folder in place of three, and a kill leaves nothing behind.
 
@@ -138,32 +232,78 @@ def _link_nameless(folder: str, path: str | os.PathLike[str], data: bytes) -> bo
     Raises:
         FileExistsError: The name is taken.
     """
-    if sys.platform != "linux":
+    handle = _open_nameless(parent, folder)
+    if handle is None:
         return False
     try:
-        handle = os.open(folder or ".", os.O_WRONLY | os.O_TMPFILE, 0o666)
-        try:
-            _write(handle, data)
-            # Only with a handle of its folder does Python follow the link of /proc; an absolute path needs none.
-            os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
-        finally:
-            os.close(handle)
+        _write(handle, data)
+        _name(handle, place, folder)
     except FileExistsError:
         raise
     except OSError:
         return False
+    finally:
+        os.close(handle)
     return True
 
 
-def _create(path: str | os.PathLike[str], data: bytes, *, sync: bool) -> None:
-    """Write a file under a name that must be free."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+def _create_locked(place: str, data: bytes, *, sync: bool) -> tuple[str, int | None]:
+    """Write a file under a name that tells it from what a killed writer left: as long as it is in use, it is locked.
+
+    Returns:
+        The name, which is another one where another writer is at work under the first, and the handle to close.
+    """
+    _discard(place)
+    if os.path.lexists(place):
+        place = f"{place[: -len(LEFT)]}.{os.urandom(6).hex()}{LEFT}"
+    handle = _open_nameless(os.path.dirname(place), None)
+    if handle is not None:
+        try:
+            _write(handle, data)
+            if sync:
+                os.fsync(handle)
+            lock(handle)
+            _name(handle, place, None)
+        except OSError:
+            os.close(handle)  # what is wrong, if anything, the other way tells
+        else:
+            return place, handle
+    handle = create(place, data, sync=sync, folder=None)
+    if sys.platform == "win32":  # where a file that is open cannot be moved
+        os.close(handle)
+        return place, None
+    return place, handle
+
+
+def _discard(place: str) -> None:
+    """Remove the file that a killed writer left, if there is one and nobody is at work on it."""
     try:
+        handle = open_plain(place, own=True)
+    except OSError:
+        return
+    try:
+        lock(handle)
+        if is_same(handle, place):
+            os.unlink(place)
+    except OSError:
+        return
+    finally:
+        os.close(handle)
+
+
+def create(path: str | os.PathLike[str], data: bytes, *, sync: bool, folder: int | None = None) -> int:
+    """Write a file under a name that must be free; return its handle, locked."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666, dir_fd=folder)
+    try:
+        lock(handle)
         _write(handle, data)
         if sync:
             os.fsync(handle)
-    finally:
+    except BaseException:
         os.close(handle)
+        os.unlink(path, dir_fd=folder)
+        raise
+    return handle
 
 
 def _write(handle: int, data: bytes) -> None:
@@ -173,19 +313,20 @@ def _write(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _move_to_free(temporary: str, path: str | os.PathLike[str]) -> None:
+def _move_to_free(temporary: str, place: str, folder: int | None) -> None:
     """Move a file to a place that must be free, even if another process fills it at this moment."""
     try:
         # A hard link, unlike a renaming on POSIX, fails when the name is taken.
-        os.link(temporary, path)
+        os.link(temporary, place, src_dir_fd=folder, dst_dir_fd=folder)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links, such as FAT
-        if os.path.lexists(path):
-            raise FileExistsError(path) from None
-        os.rename(temporary, path)
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(place, dir_fd=folder, follow_symlinks=False)
+            raise FileExistsError(place) from None
+        os.rename(temporary, place, src_dir_fd=folder, dst_dir_fd=folder)
     else:
-        os.unlink(temporary)
+        os.unlink(temporary, dir_fd=folder)
 
 
 def _exists(path: str | os.PathLike[str]) -> OutputError:
@@ -194,5 +335,6 @@ def _exists(path: str | os.PathLike[str]) -> OutputError:
     )
 
 
-def _failure(path: str | os.PathLike[str], error: OSError) -> OutputError:
+def failure(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    """Return the error that says what keeps a file or folder from being written."""
     return OutputError(f"cannot write '{shown(Path(path))}': {error.strerror or error}")

@@ -1,7 +1,7 @@
 """Pictures in files: any image a person has becomes uint8 (28, 28, 3), and results become image files.
 
-An image file may come from anywhere, so Pillow gets few formats to try, an early look at the size, and no say in
-what happens next: whatever it raises or warns of becomes one ImageError that names the file.
+An image file may come from anywhere, so `vaegen.headers` looks at it first, and Pillow gets nothing but the picture, of
+a size that was checked; whatever it raises becomes one ImageError that names the file.
 
 PNG files are written with zlib alone. For a picture of 28x28 Pillow's writer takes longer than a model takes to make it
 (185 us of a folder's 360 us a file, against 45 here) and needs a fifth more bytes: it filters rows, which helps
@@ -12,7 +12,6 @@ import io
 import os
 import stat
 import struct
-import warnings
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,15 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vaegen.errors import ImageError, RequestError
-from vaegen.files import shown
-from vaegen.process import ProcessLock
+from vaegen.errors import ImageError, RequestError, shown
+from vaegen.headers import strip, unknown
 from vaegen.spec import CHANNELS, SIDE
 
-FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-MAX_PIXELS = 2**24  # 16.8 million, 4096 x 4096; decoded, 50 MB
-MAX_FILE = 64 * 2**20  # bytes
+MAX_PIXELS = 2**26  # 67 million, 8192 x 8192: cameras of 50 megapixels, and A4 at 600 dpi, which is 35; decoded, 268 MB
+MAX_FILE = 128 * 2**20  # bytes: A4 at 600 dpi, not compressed, is 104 MB
+BAND = 2**20  # pixels that are converted at a time
 REDUCED = 8  # times the size that a picture is scaled to, a JPEG decoder leaves at least; at 4 and 2 it shows
 
 Picture = npt.NDArray[np.uint8]
@@ -53,9 +51,6 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_LEVEL = 6  # of zlib: 3 is faster by 10 us a picture, and a third larger on enlarged ones
 PNG_KEYWORD = 79  # bytes at most
 
-# Turning warnings into errors changes a setting of the whole process, so one thread at a time does it.
-_warnings_lock = ProcessLock()
-
 
 def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Picture:
     """Read an image file as the models see it.
@@ -75,8 +70,8 @@ def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Pic
 
     Raises:
         RequestError: `invert` is none of its choices.
-        ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE or of more
-            than MAX_PIXELS pixels.
+        ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE, of more than
+            MAX_PIXELS pixels, or made to take more time or memory than a picture needs.
     """
     check_invert(invert)
     try:
@@ -119,30 +114,29 @@ def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
     """Read the bytes of an image file as `read_image` does.
 
     Raises:
-        ImageError: They are of no known format, damaged or of more than MAX_PIXELS pixels.
+        ImageError: They are of no known format, damaged, of more than MAX_PIXELS pixels, or made to take more time or
+            memory than a picture needs.
     """
     from PIL import ImageOps  # 1 ms that only reading costs
 
-    with _warnings_lock, warnings.catch_warnings():
-        warnings.filterwarnings("error", module=r"PIL\b")
-        try:
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(*image.size)
-                loaded = _load(image)
-                ImageOps.exif_transpose(loaded, in_place=True)
-                return _fit_upright(loaded, invert)
-        except ImageError:
-            raise
-        except UnidentifiedImageError as error:
-            raise ImageError(f"not a {', '.join(FORMATS[:-1])} or {FORMATS[-1]} image") from error
-        except Image.DecompressionBombError as error:
-            raise ImageError(f"more than the {MAX_PIXELS} pixels that are read") from error
-        except MemoryError as error:
-            raise ImageError("not enough memory for its pixels") from error
-        # Pillow's decoders raise nearly anything on a damaged file, warnings turned into errors included.
-        except Exception as error:
-            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ImageError(f"damaged or unsupported ({line})") from error
+    try:
+        form, data = strip(data, MAX_PIXELS)
+        with Image.open(io.BytesIO(data), formats=(form,)) as image:
+            loaded = _load(image)
+            ImageOps.exif_transpose(loaded, in_place=True)
+            return _fit_upright(loaded, invert)
+    except ImageError:
+        raise
+    except UnidentifiedImageError as error:
+        raise unknown() from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"more than the {MAX_PIXELS} pixels that are read") from error
+    except MemoryError as error:
+        raise ImageError("not enough memory for its pixels") from error
+    # Pillow's decoders raise nearly anything on a damaged file.
+    except Exception as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ImageError(f"damaged or unsupported ({line})") from error
 
 
 def check_invert(invert: str) -> None:
@@ -153,11 +147,6 @@ def check_invert(invert: str) -> None:
     """
     if invert not in INVERT:
         raise RequestError(f"invert {invert!r} is not known; choose from {', '.join(INVERT)}")
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{width} x {height} pixels are more than the {MAX_PIXELS} that are read")
 
 
 def _load(image: Image.Image) -> Image.Image:
@@ -180,6 +169,22 @@ def _fitted(size: tuple[int, int]) -> tuple[int, int]:
     """Return the width and height that a picture is scaled to."""
     scale = SIDE / max(size)
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _scaled(image: Image.Image) -> Image.Image:
+    """Scale a picture and convert it to RGB on black, a band of rows at a time to save memory.
+
+    Pillow scales the width first and each row for itself, so that bands make no difference.
+    """
+    width, height = _fitted(image.size)
+    rows = max(1, BAND // image.width)
+    if rows < image.height:
+        narrow = Image.new("RGB", (width, image.height))
+        for top in range(0, image.height, rows):
+            band = _to_rgb(image.crop((0, top, image.width, min(top + rows, image.height))))
+            narrow.paste(band.resize((width, band.height), Image.Resampling.BILINEAR), (0, top))
+        image = narrow
+    return _to_rgb(image).resize((width, height), Image.Resampling.BILINEAR)
 
 
 def fit(image: Image.Image, invert: Invert = "never") -> Picture:
@@ -212,10 +217,7 @@ def fit(image: Image.Image, invert: Invert = "never") -> Picture:
 
 def _fit_upright(image: Image.Image, invert: Invert) -> Picture:
     """Do all of `fit` but the turning."""
-    image = _to_rgb(image)
-    if image.size != (SIDE, SIDE):
-        image = image.resize(_fitted(image.size), Image.Resampling.BILINEAR)
-    pixels: Picture = np.array(image)
+    pixels: Picture = np.array(_to_rgb(image) if image.size == (SIDE, SIDE) else _scaled(image))
     if invert == "always" or (invert == "auto" and _is_dark_on_light(pixels)):
         pixels = _invert_lightness(pixels)
     height, width, _ = pixels.shape

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vaegen import OutputError, files
-from vaegen.files import check_free, write_file, write_folder
+from vaegen.files import check_free, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -39,7 +39,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
 @pytest.fixture(params=["as here", "as on systems without nameless files"], autouse=True)
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param != "as here":
-        monkeypatch.setattr(files, "_link_nameless", lambda *_: False)
+        monkeypatch.setattr(files, "_open_nameless", lambda *_: None)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has nameless files")
@@ -138,22 +138,3 @@ def test_a_synced_file_replaces_another_in_one_step(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists"):
         write_file(tmp_path / "a.json", b"three", sync=True)
     assert names(tmp_path) == ["a.json"]
-
-
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
-    target = tmp_path / "above" / "bundle"
-    write_folder(target, {"a": b"1", "b": b"2"})
-    write_folder(target, {"a": b"3"})
-    assert {path.name: path.read_bytes() for path in target.iterdir()} == {"a": b"3"}
-    assert names(target.parent) == ["bundle"]
-
-
-def test_a_folder_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    write_folder(tmp_path / "bundle", {"a": b"1"})
-    with pytest.raises(OutputError, match=r"cannot write .*bundle': File name too long"):
-        write_folder(tmp_path / "bundle", {"a": b"2", "b" * 300: b""})
-    assert (tmp_path / "bundle" / "a").read_bytes() == b"1"
-    assert names(tmp_path) == ["bundle"]
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot write"):
-        write_folder(tmp_path / "file" / "bundle", {"a": b"1"})

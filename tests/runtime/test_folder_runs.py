@@ -210,7 +210,7 @@ def test_a_mark_of_other_settings_is_no_leave_to_skip(model: Model, source: Path
     assert (out / ".vaegen-unfinished.json").exists()
     with pytest.raises(OutputError, match="exists"):
         reconstruct_folder(model, source, out, seed=1)
-    (out / ".vaegen-unfinished.json").write_text("damaged")
+    (out / ".vaegen-unfinished.json").write_text('{"token": "damaged')
     with pytest.raises(OutputError, match="exists"):
         reconstruct_folder(model, source, out)
     assert reconstruct_folder(model, source, out, skip_existing=True).skipped >= 1

@@ -222,7 +222,7 @@ def bomb() -> bytes:
 
 
 def big() -> bytes:
-    return saved(Image.new("1", (4097, 4096)), "PNG")
+    return saved(Image.new("1", (8193, 8192)), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -237,8 +237,8 @@ def big() -> bytes:
         (lambda: saved(Image.effect_noise((99, 99), 50), "PNG")[:3000], "damaged"),
         (lambda: saved(Image.effect_noise((99, 99), 50), "JPEG")[:1000], "damaged"),
         (bomb, "pixels"),
-        (big, "4097 x 4096 pixels are more than the 16777216"),
-        (lambda: saved(Image.new("L", (4096, 4097)), "JPEG"), "4096 x 4097 pixels are more than the 16777216"),
+        (big, "8193 x 8192 pixels are more than the 67108864"),
+        (lambda: saved(Image.new("L", (8192, 8193)), "JPEG"), "8192 x 8193 pixels are more than the 67108864"),
     ],
 )
 def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, t
 
 
 def test_the_largest_size_is_read() -> None:
-    assert decode_image(saved(Image.new("1", (4096, 4096), 1), "PNG")).min() == 255
+    assert decode_image(saved(Image.new("1", (8192, 8192), 1), "PNG")).min() == 255
 
 
 def test_paths_that_are_no_files(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_file_too_large_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.
 
 def test_random_damage_is_an_image_error_or_an_image(picture: Image.Image) -> None:
     generator = np.random.default_rng(0)
-    for file_format in images.FORMATS:
+    for file_format in ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"):
         original = saved(picture, file_format)
         for _ in range(60):
             data = bytearray(original)
@@ -291,35 +291,31 @@ def test_random_damage_is_an_image_error_or_an_image(picture: Image.Image) -> No
                 assert decode_image(bytes(data)).shape == (28, 28, 3)
 
 
-WARNING_TIFF = """
-import io, sys, warnings
-from PIL import Image
-from vaegen import ImageError
-from vaegen.images import decode_image
-stream = io.BytesIO()
-exif = Image.Exif()
-exif[0x0112] = 1
-Image.new("RGB", (28, 28)).save(stream, "JPEG", exif=exif)
-data = stream.getvalue()
-place = data.index(b"Exif") + 6
-data = data[:place] + b"II*\\0\\x08\\0\\0\\0\\xff\\xff" + data[place + 10:]
-with warnings.catch_warnings(record=True) as seen:
-    warnings.simplefilter("always")
-    Image.open(io.BytesIO(data)).getexif().get(0x0112)
-print(len(seen))
-try:
-    decode_image(data)
-except ImageError as error:
-    print(error)
-"""
+def test_broken_exif_warns_nobody_and_costs_nothing(picture: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    for file_format in ("JPEG", "PNG", "WEBP"):
+        options = {"lossless": True} if file_format == "WEBP" else {}
+        data = saved(picture, file_format, exif=exif, **options)
+        place = data.index(b"MM\0*\0" if b"MM\0*\0" in data else b"II*\0")
+        broken = data[:place] + b"II*\0\x08\0\0\0\xff\xff" + data[place + 10 :]
+        if file_format != "PNG":  # its checksum is wrong now, which nobody looks at
+            with pytest.warns(UserWarning, match="EXIF"), Image.open(io.BytesIO(broken)) as warned:
+                warned.getexif()
+        np.testing.assert_array_equal(decode_image(broken), decode_image(data))
 
 
-def test_what_pillow_warns_of_is_an_error() -> None:
-    done = subprocess.run([sys.executable, "-c", WARNING_TIFF], capture_output=True, text=True, check=True)
-    warned, message = done.stdout.splitlines()
-    assert int(warned) > 0
-    assert "EXIF" in message
-    assert done.stderr == ""
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "I;16", "CMYK"])
+def test_bands_make_no_difference(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (203, 301, 4)).astype(np.uint8)
+    image = Image.fromarray(noise)
+    if mode == "I;16":
+        image = Image.fromarray(noise[..., :2].reshape(203, 602).view(np.uint16))
+    elif mode != "RGBA":
+        image = image.convert("RGB").convert(mode)
+    whole = fit(image)
+    monkeypatch.setattr(images, "BAND", 301 * 10)
+    np.testing.assert_array_equal(fit(image), whole)
 
 
 def test_other_threads_keep_their_warnings(picture: Image.Image) -> None:

@@ -103,9 +103,8 @@ from vaegen import images, session
 model = vaegen.load(sys.argv[1])
 expected = model.sample(3, "red", 20).tobytes()
 data = images.encode_png(model.sample(3, "red")[0])
-# At the moment of the fork another thread holds the locks under which graphs are opened and files decoded.
+# At the moment of the fork another thread holds the lock under which graphs are opened.
 session._opening.__enter__()
-images._warnings_lock.__enter__()
 child = os.fork()
 if child == 0:
     same = model.sample(3, "red", 20).tobytes() == expected
@@ -117,7 +116,6 @@ if child == 0:
     model.close()
     os._exit(0 if same else 1)
 session._opening.__exit__(None, None, None)
-images._warnings_lock.__exit__(None, None, None)
 status = os.waitpid(child, 0)[1]
 print(status == 0 and model.sample(3, "red", 20).tobytes() == expected)
 """

@@ -236,9 +236,9 @@ class TrainConfig:
         """
         try:
             data = json.loads(text)
-            parts = {name: kind(**data.pop(name)) for name, kind in _sections().items()}
-            return cls(**parts, **data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            parts = {name: kind(**_checked(kind, data.pop(name))) for name, kind in _sections().items()}
+            return cls(**parts, **_checked(cls, data))
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise ConfigError(f"config.json cannot be read: {error}") from error
 
 
@@ -254,6 +254,20 @@ def check_seed(seed: int) -> None:
 
 def _sections() -> dict[str, Any]:
     return {name: kind for name, kind in get_type_hints(TrainConfig).items() if dataclasses.is_dataclass(kind)}
+
+
+def _checked(section: Any, values: dict[str, Any]) -> dict[str, Any]:
+    """Return a section's values as JSON has them, or raise ConfigError where one has the wrong type."""
+    hints = get_type_hints(section)
+    for name, value in values.items():
+        kind: Any = hints.get(name)  # None for a name that the section itself refuses
+        if kind is float:
+            fits = type(value) in (int, float) and math.isfinite(value)
+        else:
+            fits = type(value) is {int: int, Mapping: dict}.get(get_origin(kind) or kind, str)
+        if kind is not None and not fits:
+            raise ConfigError(f"{name}: {value!r} has the wrong type")
+    return values
 
 
 def _close(word: str, known: list[str]) -> str:

@@ -4,8 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from vaegen.errors import RequestError
-from vaegen.files import shown
+from vaegen.errors import RequestError, shown
 from vaegen.images import SUFFIXES
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, shown
+from vaegen.errors import OutputError, RequestError, shown
+from vaegen.files import check_free
 from vaegen.folder.listing import Found, below
+from vaegen.folder.mirror import Identity, identity
 from vaegen.images import SUFFIXES
 
 CACHE = 512  # KiB of the database in memory; more shows in what memory holds for many files, and saves no time
@@ -45,6 +46,8 @@ class Plan:
     def __init__(self, source: Path, target: Path, form: str, shard: tuple[int, int] = (1, 1)) -> None:
         self.source, self.target = os.fspath(source), os.fspath(target)
         self._folder = os.path.join(self.target, "")
+        self.links: dict[str, Identity] = {}
+        """Which folders the links below the target led to when the places were checked, by name with "/"."""
         self._suffix = f".{form}"
         self._shard = shard
         with _storage():
@@ -101,15 +104,39 @@ class Plan:
     def _check_places(self, *, force: bool, disjoint: bool) -> None:
         """Check the places of the results, file by file, in a target that is there."""
         inside = functools.lru_cache(1024)(_inside)
+        note_links = functools.lru_cache(1024)(self._note_links)
         for job in self.jobs():
             if job.problem is not None:
                 continue
-            if disjoint and inside(os.path.dirname(job.target), self.source):
-                folder = shown(os.path.dirname(job.target))
-                raise RequestError(f"'{folder}' leads into the source folder; choose another target")
+            folder = os.path.dirname(job.target)
+            note_links(folder[len(self._folder) :])
+            if disjoint and inside(folder, self.source):
+                raise RequestError(f"'{shown(folder)}' leads into the source folder; choose another target")
             if not disjoint and inside(os.path.dirname(job.source), self.target):
                 raise RequestError(f"'{shown(job.source)}' lies in the target folder; choose another target")
             check_free(job.target, force=force)
+
+    def _note_links(self, name: str) -> None:
+        """Note which of a folder's name and the names above it are links: the run may follow these, and no others."""
+        while name:
+            place = self._folder + name
+            if os.path.islink(place) and os.path.isdir(place):
+                self.links[name] = identity(place)
+            name = os.path.dirname(name)
+
+    def check_report(self, report: Path, mark: Path) -> None:
+        """Check that a report takes the place of no source, no result and not of the run's mark.
+
+        Raises:
+            RequestError: It does.
+        """
+        place, name = _place(report), os.fsencode(report.name).lower()
+        if place == _place(mark):
+            raise RequestError(f"'{shown(report)}' is the name of the run's mark; choose another report")
+        for job in self.jobs():
+            for path, what in ((job.source, "source"), (job.target, "result")):
+                if os.fsencode(path).lower().endswith(name) and _place(path) == place:
+                    raise RequestError(f"'{shown(report)}' is a {what} of the run too; choose another report")
 
     def jobs(self) -> Iterator[Job]:
         """Yield the images in the order of their targets' names, as bytes; each once, however often it was listed."""
@@ -170,6 +197,12 @@ def check_folder(target: Path) -> None:
     """
     if os.path.lexists(target) and not os.path.isdir(target):
         raise OutputError(f"cannot write into '{shown(target)}': it is not a folder")
+
+
+def _place(path: str | os.PathLike[str]) -> str:
+    """Return the one spelling of a file's place: links of its folders followed, upper and lower case taken as one."""
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name).casefold()
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
-from vaegen.errors import ImageError, OutputError, RequestError
-from vaegen.files import check_free, shown
+from vaegen.errors import ImageError, OutputError, RequestError, shown
+from vaegen.files import check_free, check_writable, open_plain
 from vaegen.folder.listing import listed, walk
+from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
@@ -150,26 +151,29 @@ def reconstruct_folder(
     }
     mark = Unfinished(target, asked, shard)
     keep = skip_existing or (mark.found and not force)
-    settings = Settings(stochastic, seed, format, invert, force, keep, mark.token)
-    with Plan(source, target, format, shard) as plan:
+    with Plan(source, target, format, shard) as plan, contextlib.ExitStack() as held:
         planned = _collect(plan, files, force=force, skip=keep)
         if report is not None:
             check_free(report, force=force or mark.found)
+            check_writable(report.parent)
+            plan.check_report(report, mark.path)
         if on_plan is not None:
             on_plan(planned)
         mark.place()
+        held.callback(mark.release)
         with contextlib.ExitStack() as stack:
-            stack.callback(mark.release)
             note = None
             if report is not None:
                 try:
-                    note = stack.enter_context(Report(report, append=mark.found and not force)).note
+                    note = stack.enter_context(Report(report, append=mark.found and not force, force=force)).note
                 except OutputError:
                     if not mark.found:
                         mark.remove()
                     raise
-            if mark.found:
-                remove_leftovers(os.fspath(target), mark.token)
+            if mark.left is not None:
+                remove_leftovers(plan.target, mark.left)
+            known = plan.links | {"": identity(target)}
+            settings = Settings(stochastic, seed, format, invert, force, keep, mark.token, plan.target, known)
             count = count_workers(planned) if workers == "auto" else workers
             results = stack.enter_context(contextlib.closing(in_order(model, plan.jobs(), planned, settings, count)))
             total = _tell(results, planned, target, on_error, note, on_outcome)
@@ -185,12 +189,13 @@ class Report:
     seed.
     """
 
-    def __init__(self, path: Path, *, append: bool) -> None:
+    def __init__(self, path: Path, *, append: bool, force: bool) -> None:
         """Open it.
 
         Args:
             path: The file; folders above it are made.
             append: Continue after the last whole line, for a run that resumes.
+            force: Replace a file that is there.
 
         Raises:
             OutputError: It cannot be written.
@@ -199,9 +204,11 @@ class Report:
         self._lines = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if append:
-                _cut_unfinished_line(path)
-            self._stream = path.open("a" if append else "w", encoding="ascii", newline="\n")
+            if force and not append:
+                path.unlink(missing_ok=True)
+            handle = open_plain(path, os.O_RDWR | os.O_CREAT | (0 if append else os.O_EXCL), own=True)
+            _cut_unfinished_line(handle)
+            self._stream = os.fdopen(handle, "a", encoding="ascii", newline="\n")
         except OSError as error:
             raise self._failure(error) from error
 
@@ -321,15 +328,13 @@ def _tell(
         if on_outcome is not None:
             on_outcome(outcome)
         if result.status == "failed" and on_error == "fail":
-            raise (ImageError if result.fault == "input" else OutputError)(result.reason)
+            raise (ImageError if result.fault == "input" else OutputError)(result.reason or "")
     return FolderReport(planned, **counts, failures=tuple(failures))
 
 
-def _cut_unfinished_line(path: Path) -> None:
+def _cut_unfinished_line(handle: int) -> None:
     """Cut off what a killed run left behind the last line break."""
-    if not os.path.exists(path):
-        return
-    with path.open("r+b") as stream:
+    with open(handle, "r+b", closefd=False) as stream:
         end = stream.seek(0, os.SEEK_END)
         while end > 0:
             start = max(0, end - 4096)
@@ -340,3 +345,4 @@ def _cut_unfinished_line(path: Path) -> None:
                 break
             end = start
         stream.truncate(end)
+        stream.seek(end)

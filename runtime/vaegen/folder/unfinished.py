@@ -1,16 +1,18 @@
 """The mark of an unfinished run, in its target folder: by it the same command resumes after a kill."""
 
+import errno
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from vaegen.errors import OutputError
-from vaegen.files import shown
+from vaegen.errors import OutputError, shown
+from vaegen.files import is_same, lock, open_plain, read_file
 
-if sys.platform != "win32":
-    import fcntl
+MAX_MARK = 2**20  # bytes
+HEAD = b'{"token": "'  # every mark begins so, or is empty, if its run was killed as it began
 
 
 class Unfinished:
@@ -24,63 +26,65 @@ class Unfinished:
         """Look for a mark; changes nothing."""
         part = "" if shard == (1, 1) else f"-{shard[0]}-of-{shard[1]}"
         self._target = target
-        self._path = target / f".vaegen-unfinished{part}.json"
+        self.path = target / f".vaegen-unfinished{part}.json"
         self._handle: int | None = None
         self._content = json.dumps(asked, sort_keys=True)
         self.token = os.urandom(6).hex()
         self.found = False
+        self.left: str | None = None
+        """The token of a run that was killed here, whatever it was asked for."""
         try:
-            mark = json.loads(self._path.read_text(encoding="ascii"))
-            self.found = json.dumps(mark["asked"], sort_keys=True) == self._content and mark["token"].isalnum()
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            mark = json.loads(read_file(self.path, MAX_MARK, own=True))
+            if re.fullmatch("[0-9a-f]{12}", mark["token"]):
+                self.left = mark["token"]
+                self.found = json.dumps(mark["asked"], sort_keys=True) == self._content
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return  # no mark, or one of a run killed before its first file
-        if self.found:
-            self.token = mark["token"]
+        if self.found and self.left is not None:
+            self.token = self.left
 
     def place(self) -> None:
         """Make the target folder and set the mark; shows too whether results can be written there.
 
         Raises:
-            OutputError: They cannot, or another run is at work there.
+            OutputError: They cannot, another run is at work there, or something else has the mark's name.
         """
         data = json.dumps({"token": self.token, "asked": json.loads(self._content)}).encode("ascii")
         try:
             self._target.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
-            _lock(self._handle)
-            os.ftruncate(self._handle, 0)
-            os.write(self._handle, data)
-            os.fsync(self._handle)
+            self._handle = open_plain(self.path, os.O_RDWR | os.O_CREAT, own=True)
+            lock(self._handle)
+            self._write(self._handle, data)
         except BlockingIOError as error:
             self.release()
             raise OutputError(f"another run is writing into '{shown(self._target)}'; wait for its end") from error
         except OSError as error:
             self.release()
+            if error.errno in (errno.EINVAL, errno.EMLINK):
+                raise OutputError(f"'{shown(self.path)}' is in the way, {error.strerror}; move it elsewhere") from error
             raise OutputError(f"cannot write into '{shown(self._target)}': {error.strerror or error}") from error
+
+    def _write(self, handle: int, data: bytes) -> None:
+        """Write the mark into its locked file."""
+        if not is_same(handle, self.path):  # another run ended at this moment, and took the mark away
+            raise BlockingIOError
+        if not HEAD.startswith(os.read(handle, len(HEAD))):
+            raise OSError(errno.EINVAL, "it is no mark of vaegen's")
+        os.lseek(handle, 0, os.SEEK_SET)
+        os.ftruncate(handle, 0)
+        os.write(handle, data)
+        os.fsync(handle)
 
     def remove(self) -> None:
         """Take the mark away: the run is finished."""
+        if self._handle is not None and is_same(self._handle, self.path):
+            if sys.platform == "win32":  # where a file that is open cannot be removed
+                self.release()
+            self.path.unlink(missing_ok=True)
         self.release()
-        self._path.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Release the lock and leave the mark, if it is there."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
-
-
-def _lock(handle: int) -> None:
-    """Lock a file for this process, where the system can.
-
-    Raises:
-        BlockingIOError: Another process has it locked.
-    """
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise
-    except OSError:
-        return  # a network file system without locks

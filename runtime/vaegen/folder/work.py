@@ -4,12 +4,13 @@ import contextlib
 import errno
 import functools
 import itertools
+import logging
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -20,8 +21,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from vaegen.errors import ImageError, OutputError, VaegenError
-from vaegen.files import shown, write_file
+from vaegen.files import failure, write_file
 from vaegen.folder.listing import walk
+from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
 from vaegen.images import Invert, Picture, Written, encode_image, read_image
 from vaegen.process import one_blas_thread
@@ -41,6 +43,7 @@ PER_WORKER = 2000  # files that are worth a process, which takes half a second t
 # What says that no other file can be written either.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
+_log = logging.getLogger("vaegen")
 _serial = itertools.count()
 
 Status = Literal["written", "skipped", "failed"]
@@ -61,6 +64,10 @@ class Settings:
     """Whether a target that is there, and not empty, counts as done."""
     token: str
     """The part of temporary names that tells this run's from others'."""
+    target: str
+    """The folder of the results."""
+    known: Mapping[str, Identity]
+    """As `Mirror` takes it."""
 
 
 class Result(NamedTuple):
@@ -94,11 +101,11 @@ def in_order(
         VaegenError: A worker was killed.
         KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
     """
-    if workers == 1:
+    pool = _open_pool(workers)
+    if pool is None:
         for chunk in _chunks(jobs, CHUNK):
             yield from zip(chunk, process(model, chunk, settings), strict=False)
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
     pending: deque[tuple[list[Job], Future[list[Result]]]] = deque()
     interrupt: KeyboardInterrupt | None = None
     chunks = _chunks(jobs, max(1, min(CHUNK, planned // (SHARES * workers))))
@@ -132,6 +139,18 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _open_pool(workers: int) -> ProcessPoolExecutor | None:
+    """Return the processes; None where this one does the work, as one of one and where the system cannot have more."""
+    if workers == 1:
+        return None
+    try:
+        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
+    except (OSError, NotImplementedError) as error:  # they share semaphores, which Linux keeps in /dev/shm
+        reason = getattr(error, "strerror", None) or error
+        _log.warning("no shared memory for %d worker processes (%s), one process does the work", workers, reason)
+        return None
+
+
 def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Result]:
     """Do one chunk; yield a result for each job, in order, as soon as its file is written.
 
@@ -148,11 +167,12 @@ def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Res
             except ImageError as error:
                 results[row] = Result("failed", str(error), fault="input")
     places = _reconstruct(model, images, items, settings) if images else iter(())
-    for job, result in zip(jobs, results, strict=True):
-        if result is None:
-            image, mse, mae = next(places)
-            result = _write(job.target, image, settings) or Result("written", None, mse, mae)
-        yield result
+    with Mirror(settings.target, settings.known) as mirror:
+        for job, result in zip(jobs, results, strict=True):
+            if result is None:
+                image, mse, mae = next(places)
+                result = _write(mirror, job.target, image, settings) or Result("written", None, mse, mae)
+            yield result
 
 
 def _reconstruct(
@@ -204,24 +224,19 @@ def _before(job: Job, settings: Settings) -> Result | None:
     return None
 
 
-def _write(target: str, image: Picture, settings: Settings) -> Result | None:
+def _write(mirror: Mirror, target: str, image: Picture, settings: Settings) -> Result | None:
     """Write one result; return the failure, if there is one."""
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
     data = encode_image(image, settings.form)
-    replace = settings.replace or settings.skip
+    parent, name = os.path.split(target)
     try:
-        try:
-            write_file(target, data, force=replace, temporary=temporary)
-        except OutputError as error:
-            if not isinstance(error.__cause__, FileNotFoundError):
-                raise
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            write_file(target, data, force=replace, temporary=temporary)
+        folder = mirror.open(parent)
+        write_file(target, data, force=settings.replace or settings.skip, temporary=temporary, folder=folder)
+        mirror.check(name)
     except OutputError as error:
         return Result("failed", str(error), fault=_fault(error.__cause__))
     except OSError as error:
-        reason = f"cannot make the folder '{shown(os.path.dirname(target))}': {error.strerror or error}"
-        return Result("failed", reason, fault=_fault(error))
+        return Result("failed", str(failure(target, error)), fault=_fault(error))
     return None
 
 

@@ -75,6 +75,7 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
     pictures = {name for name in files if name.startswith("samples/")}
     assert files - pictures == {
         "config.json",
+        "data.json",
         "metrics.jsonl",
         "vae.checkpoint.safetensors",
         "flow.checkpoint.safetensors",

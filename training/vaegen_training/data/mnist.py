@@ -16,6 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 from vaegen.errors import DataError
+from vaegen.files import read_file
 from vaegen.spec import DIGITS, SIDE
 
 # Uncompressed idx files: name -> (number of items, md5).
@@ -40,6 +41,14 @@ class Mnist:
     """uint8 (m, 28, 28)."""
     test_labels: Tensor
     """int64 (m,)."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all four."""
+        digest = hashlib.sha256()
+        for tensor in (self.train_images, self.train_labels, self.test_images, self.test_labels):
+            digest.update(f"{tuple(tensor.shape)}".encode() + tensor.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def to(self, device: torch.device) -> "Mnist":
         """Return a copy whose tensors live on `device`; all of MNIST is 47 MB."""
@@ -117,7 +126,7 @@ def _read(folder: Path, name: str, *, verify: bool) -> Tensor:
     count, md5 = CONTENTS[name]
     limit = count * SIDE * SIDE + 16  # bytes; a file that unpacks to more is not MNIST's
     try:
-        raw = path.read_bytes()
+        raw = read_file(path, limit)
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
                 raw = stream.read(limit + 1)

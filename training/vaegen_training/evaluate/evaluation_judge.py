@@ -98,5 +98,6 @@ def load(path: Path = ASSET) -> tuple[EvaluationJudge, str]:
     """
     tensors, _ = weights.read(path)
     judge = EvaluationJudge()
-    judge.load_state_dict({name: tensor.to(judge.state_dict()[name].dtype) for name, tensor in tensors.items()})
+    weights.check(path, tensors, judge.state_dict(), stored=torch.float16)
+    judge.load_state_dict(tensors)
     return judge.eval(), hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,19 +1,19 @@
 """`vaegen report`: what it does, top to bottom; the Markdown of its page; the files it writes."""
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import vaegen
 from tqdm import tqdm
-from vaegen.errors import OutputError, RequestError
-from vaegen.files import check_free, shown, write_file, write_folder
+from vaegen.errors import OutputError, RequestError, shown
+from vaegen.files import check_free, check_writable, read_file, write_file
 from vaegen.spec import ModelSpec
+from vaegen.swap import State, check_folder, state, write_folder
 
 from vaegen_training.evaluate import information, statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers, one_thread
@@ -24,6 +24,7 @@ from vaegen_training.gallery.drawings import Picture, Subject
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
+MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
 FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
@@ -49,6 +50,11 @@ class Entry:
     def spec(self) -> ModelSpec:
         """What the model is."""
         return self.evaluation.model
+
+    @property
+    def title(self) -> str:
+        """The label in Markdown, in which no name can make a table, a link or HTML."""
+        return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", self.label)
 
 
 class Section(Protocol):
@@ -112,7 +118,7 @@ def report(
         raise RequestError("a report needs at least one model")
     n, seed = check_numbers(n, seed)
     target = Target(Path(out))
-    target.check(force=force)
+    seen = target.check(force=force)
     names = [*models, *references]
     several = len(names) > 1
     entries: list[Entry] = []
@@ -147,7 +153,7 @@ def report(
     else:
         parts = _single(entries[0], command)
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
-    files = target.write("\n\n".join(parts) + "\n", written, force=force)
+    files = target.write("\n\n".join(parts) + "\n", written, force=force, seen=seen)
     return Report(files, {entry.label: entry.evaluation for entry in entries})
 
 
@@ -159,7 +165,7 @@ def _single(entry: Entry, command: str) -> list[str]:
     """Return the parts of the page of one model: pictures, then figures."""
     spec = entry.spec
     parts = [
-        f"# {entry.label}",
+        f"# {entry.title}",
         f"A {spec.kind} model, preset {spec.preset}: {_latent(spec)}. {_made(command, entry.evaluation)}",
     ]
     for link, picture in entry.pictures.items():
@@ -170,10 +176,10 @@ def _single(entry: Entry, command: str) -> list[str]:
 def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
     """Return the parts of the page of several models, and of those they are compared with."""
     entries = [*models, *references]
-    against = f", beside {_list([entry.label for entry in references])}" if references else ""
+    against = f", beside {_list([entry.title for entry in references])}" if references else ""
     parts = [
         f"# Report: {presets(models)}",
-        f"{_list([entry.label for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
+        f"{_list([entry.title for entry in models])}{against}. {_made(command, entries[0].evaluation)}",
     ]
     if section:
         parts.append(section.text(models, references))
@@ -183,10 +189,10 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
         for entry in entries:
             for link, picture in entry.pictures.items():
                 if picture.title == title:
-                    parts += [f"**{entry.label}.** {picture.caption}", _image(entry, link)]
+                    parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        parts += [f"### {entry.label}", evaluation_table(entry.evaluation)]
+        parts += [f"### {entry.title}", evaluation_table(entry.evaluation)]
     return parts
 
 
@@ -213,13 +219,13 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
         }
         for title, text in cells.items():
             lines.setdefault(title, [title]).append(text)
-    return table(["", *(entry.label for entry in entries)], lines.values())
+    return table(["", *(entry.title for entry in entries)], lines.values())
 
 
 def _made(command: str, evaluation: Evaluation) -> str:
     return (
-        f"Made by\n\n```sh\n{command}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, and the "
-        f"evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
+        f"Made by\n\n```sh\n{shown(command)}\n```\n\nwith {evaluation.n} images of each kind, seed {evaluation.seed}, "
+        f"and the evaluation judge `{evaluation.judge[:16]}`; the same command gives the same page."
     )
 
 
@@ -230,7 +236,7 @@ def _latent(spec: ModelSpec) -> str:
 
 
 def _image(entry: Entry, link: str) -> str:
-    return f"![{entry.label}: {entry.pictures[link].title.lower()}]({link})"
+    return f"![{entry.title}: {entry.pictures[link].title.lower()}]({link})"
 
 
 def presets(entries: Sequence[Entry]) -> str:
@@ -270,23 +276,27 @@ class Target:
         """Return the path of a picture as the page has it."""
         return name if self.together else f"{self.pictures.name}/{name}"
 
-    def check(self, *, force: bool) -> None:
-        """Refuse, before any work, what could not be written afterwards.
+    def check(self, *, force: bool) -> tuple[State, State]:
+        """Refuse, before any work, what could not be written afterwards; return what the two places hold.
 
         Raises:
             OutputError: Something is there and `force` is off, or something that no report has written (a
-                FileExistsError is then in `__cause__`).
+                FileExistsError is then in `__cause__`), or the places cannot be written.
         """
         if not self.together:
             check_free(self.page, force=force)
-        if not os.path.lexists(self.pictures):
-            return
+            check_writable(self.page.parent)
+        seen = None if self.together else state(self.page), check_folder(self.pictures)
+        if seen[1] is None:
+            return seen
         place = shown(self.pictures)
         if not self.pictures.is_dir():
             raise OutputError(f"'{place}' exists and is not a folder; choose another --out")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
-        page = self.page.read_text(errors="replace") if self.page.is_file() else ""
+        page = ""
+        with suppress(OSError):
+            page = read_file(self.page, MAX_PAGE).decode(errors="replace")
         message = ""
         if strange := [name for name in there if f"({self.link(name)})" not in page]:
             message = f"'{place}' holds '{shown(strange[0])}', which no report wrote; choose another --out"
@@ -294,25 +304,31 @@ class Target:
             message = f"'{place}' exists; use --force to replace the report, or choose another --out"
         if message:
             raise OutputError(message) from FileExistsError(self.pictures)
+        return seen
 
-    def write(self, page: str, pictures: Mapping[str, bytes], *, force: bool) -> list[Path]:
+    def write(
+        self, page: str, pictures: Mapping[str, bytes], *, force: bool, seen: tuple[State, State] | None = None
+    ) -> list[Path]:
         """Write a report.
 
         Args:
             page: The Markdown.
             pictures: Bytes of the PNGs by file name.
             force: Replace a report that is there.
+            seen: What `check` returned when the work began; by default it is called now.
 
         Returns:
             The files, the page first.
 
         Raises:
-            OutputError: Something was in the way, or cannot be written.
+            OutputError: Something was in the way or has changed meanwhile, or cannot be written.
         """
-        self.check(force=force)
+        seen = seen or self.check(force=force)
         if self.together:
-            write_folder(self.pictures, {**pictures, PAGE: page.encode()})
+            write_folder(self.pictures, {**pictures, PAGE: page.encode()}, seen[1])
         else:
-            write_folder(self.pictures, pictures)
+            if state(self.page) != seen[0]:
+                raise OutputError(f"'{shown(self.page)}' has changed since the work began; choose another --out")
+            write_folder(self.pictures, pictures, seen[1])
             write_file(self.page, page.encode(), force=force)
         return [self.page, *(self.pictures / name for name in pictures)]

@@ -106,12 +106,13 @@ def load_judge(folder: Path | None = None) -> Judge:
     """Load a trained judge: a run's, or with None the one that comes with the package.
 
     Raises:
-        DataError: There is none.
+        DataError: There is none, or it is damaged.
     """
     path = (Path(__file__).parents[1] / "assets" if folder is None else folder) / JUDGE
     tensors, _ = weights.read(path)
     judge = Judge()
-    judge.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    weights.check(path, tensors, judge.state_dict(), stored=torch.float16)
+    judge.load_state_dict(tensors)
     return judge.eval()
 
 

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
-from vaegen.errors import DataError
-from vaegen.files import write_file
+from vaegen.errors import DataError, shown
+from vaegen.files import read_file, write_file
+
+MAX_BYTES = 2**32
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -23,17 +26,47 @@ def write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) ->
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `write` wrote.
+    """Read what `write` wrote; it may come from anybody, so look at the tensors with `check` before use.
 
     Raises:
-        DataError: The file is missing or damaged.
+        DataError: The file is missing, damaged or no plain file.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads((file.metadata() or {})["meta"])
-            return {name: file.get_tensor(name) for name in file.keys()}, meta  # noqa: SIM118 - no mapping
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise DataError(f"{path} is no readable checkpoint ({error}); remove it to start this stage again") from error
+        data = read_file(path, MAX_BYTES)
+        tensors = load(data)  # and with it the header is known to be sound
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        meta = json.loads(header["__metadata__"]["meta"])
+        return tensors, dict(meta)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else shown(str(error))
+        raise DataError(f"{path} is no readable checkpoint ({reason}); remove it to start this stage again") from error
+
+
+def check(
+    path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], stored: torch.dtype | None = None
+) -> None:
+    """Check that tensors have the names, shapes and types of others, and finite values.
+
+    Args:
+        path: Where they were read.
+        tensors: What was read.
+        like: What they should be like.
+        stored: The floating-point type in the file; by default that of `like`.
+
+    Raises:
+        DataError: They have not.
+    """
+    for name in sorted(tensors.keys() ^ like.keys()):
+        what = "a" if name in tensors else "no"
+        raise DataError(f"{path} is not of this model: it has {what} tensor {shown(name)!r}")
+    for name, tensor in tensors.items():
+        wanted = like[name]
+        dtype = stored if stored and wanted.is_floating_point() else wanted.dtype
+        if (tensor.shape, tensor.dtype) != (wanted.shape, dtype):
+            found = f"{tensor.dtype} {tuple(tensor.shape)}"
+            raise DataError(f"{path} is not of this model: {name} is {found}, not {dtype} {tuple(wanted.shape)}")
+        if not tensor.isfinite().all():
+            raise DataError(f"{path} is damaged: {name} has values that are no finite numbers")
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
-from vaegen.errors import ConfigError
+from vaegen.errors import ConfigError, DataError
 
 from vaegen_training.config import StageConfig
 from vaegen_training.models import weights
@@ -78,6 +78,11 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
 
     Returns:
         The module with its final weights: their average if the configuration asks for one.
+
+    Raises:
+        ConfigError: The training has diverged.
+        DataError: The checkpoint is damaged, or not this stage's.
+        OutputError: A file cannot be written.
     """
     config, module, objective = stage.config, stage.module, stage.objective
     rank, size = distributed.RANK, distributed.SIZE
@@ -87,7 +92,7 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
     optimizer = torch.optim.Adam(parameters, lr=rate, betas=(0.9, config.beta2), fused=True)
     average = AveragedModel(module) if config.ema else None
     path = folder / f"{stage.name}.checkpoint.safetensors"
-    step = _restore(path, module, optimizer, average) if path.exists() else 0
+    step = _restore(path, steps, module, optimizer, average) if path.exists() else 0
     log = MetricsLog(folder, stage.name)
     if rank == 0:
         log.keep_until(step)
@@ -220,15 +225,34 @@ def _save(path: Path, step: int, module: nn.Module, optimizer: Optimizer, averag
     weights.write(path, tensors, {"step": step})
 
 
-def _restore(path: Path, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None) -> int:
-    """Read what `_save` wrote; return the step."""
+def _restore(path: Path, steps: int, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None) -> int:
+    """Read what `_save` wrote; return the step.
+
+    Raises:
+        DataError: It is damaged, or another stage's.
+    """
     tensors, meta = weights.read(path)
+    step = meta.get("step")
+    if type(step) is not int or not 0 < step <= steps:
+        raise DataError(f"{path} is not of this stage: step {step!r} of {steps}; remove it to start this stage again")
+    like = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
+    if average is not None:
+        like |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
+    count = torch.zeros(())
+    for index, parameter in enumerate(optimizer.param_groups[0]["params"]):
+        state = {"step": count, "exp_avg": parameter, "exp_avg_sq": parameter}
+        like |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
+    weights.check(path, tensors, like)
+    for name, tensor in tensors.items():
+        counts = name == "average.n_averaged" or like[name] is count
+        if (counts and tensor != step) or (name.endswith(".exp_avg_sq") and tensor.min() < 0):
+            raise DataError(f"{path} is damaged: {name} is impossible after {step} steps")
     module.load_state_dict(weights.under(tensors, "module."))
     if average is not None:
         average.load_state_dict(weights.under(tensors, "average."))
-    state: dict[int, dict[str, Tensor]] = {}
+    states: dict[int, dict[str, Tensor]] = {}
     for label, tensor in weights.under(tensors, "optimizer.").items():
-        index, name = label.split(".")
-        state.setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-    return int(meta["step"])
+        number, name = label.split(".")
+        states.setdefault(int(number), {})[name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": states})
+    return step

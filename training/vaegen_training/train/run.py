@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,19 @@ from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import distributed
 from vaegen_training.train.loop import M, Stage, generator, run_stage
 from vaegen_training.train.previews import Previews
-from vaegen_training.train.run_folder import EXAMPLES, MODEL, SUMMARY, begin, build_networks, check
+from vaegen_training.train.run_folder import (
+    EXAMPLES,
+    MODEL,
+    PROBE,
+    SUMMARY,
+    begin,
+    build_networks,
+    check,
+    check_place,
+    read_summary,
+)
 
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
-PROBE = 64  # test digits that a run keeps
 
 
 @dataclass(frozen=True)
@@ -70,9 +80,9 @@ def train(
         progress: Show a bar on stderr, if that is a terminal.
 
     Raises:
-        ConfigError: A setting is wrong, or the folder holds a run with other settings.
-        DataError: The data or a checkpoint cannot be read.
-        OutputError: The folder cannot be made or written.
+        ConfigError: A setting is wrong, or the folder holds a run with other settings or on other data.
+        DataError: The data or a file of the run cannot be read, or is damaged.
+        OutputError: The folder cannot be made or written, or another process is at work there.
     """
     started = time.monotonic()
     folder = Path(out)
@@ -80,20 +90,23 @@ def train(
     config, settings = _settings(kind, preset, seed, overrides or {})
     with distributed.process_group(_device(device)) as own:
         check(folder, settings)
-        summary = folder / SUMMARY
-        if summary.exists():
-            return TrainSummary(folder, json.loads(summary.read_text()), time.monotonic() - started)
+        known = read_summary(folder)
+        if known is not None:
+            return TrainSummary(folder, known, time.monotonic() - started)
+        check_place(folder)
         # Before the folder is made: where the data are missing, nothing is left behind.
-        mnist = _load(data_dir, verify=verify_data).to(own)
+        mnist = _load(data_dir, verify=verify_data)
         check_batches(config, len(mnist.train_images))
-        if distributed.RANK == 0:
-            begin(folder, settings)
-        if config is None:
-            figures = _train_judge(folder, mnist, seed or 0, own, progress=progress)
-        else:
-            figures = train_model(folder, config, mnist, own, progress=progress)
-        if distributed.RANK == 0:
-            write_file(summary, (json.dumps(figures, indent=2) + "\n").encode(), force=True, sync=True)
+        with ExitStack() as stack:
+            if distributed.RANK == 0:
+                begin(folder, settings, mnist.digest, stack)
+            mnist = mnist.to(own)
+            if config is None:
+                figures = _train_judge(folder, mnist, seed or 0, own, progress=progress)
+            else:
+                figures = train_model(folder, config, mnist, own, progress=progress)
+            if distributed.RANK == 0:
+                write_file(folder / SUMMARY, (json.dumps(figures, indent=2) + "\n").encode(), force=True, sync=True)
     return TrainSummary(folder, figures, time.monotonic() - started)
 
 
@@ -184,7 +197,12 @@ def train_model(
     field = run(Stage("flow", field, flow, config.flow_stage, items))
 
     path = folder / EXAMPLES
-    known = weights.read(path)[0]["target"] if path.exists() else None
+    known = None
+    if path.exists():
+        tensors, _ = weights.read(path)
+        like = torch.empty(config.prior.examples, space.size, dtype=torch.float16, device="meta")
+        weights.check(path, tensors, {"target": like})
+        known = tensors["target"]
     pairs = distillation_pairs(
         field,
         space,

@@ -3,6 +3,7 @@
 ::
 
     RUN/config.json                     the settings; another run in the same folder must have the same
+    RUN/data.json                       SHA-256 of the digits, which must stay the same too
     RUN/metrics.jsonl                   losses as they went
     RUN/samples/*.png                   reconstructions and samples as they went
     RUN/*.checkpoint.safetensors        weights, averages and optimizer state of each stage
@@ -12,13 +13,18 @@
 """
 
 import json
+import math
+import re
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
-from vaegen.errors import ConfigError, DataError, OutputError
-from vaegen.files import write_file
+from vaegen.errors import ConfigError, DataError, OutputError, shown
+from vaegen.files import check_writable, locked_folder, read_file, write_file
+from vaegen.spec import SIDE
 
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import paint
@@ -26,8 +32,11 @@ from vaegen_training.models import weights
 from vaegen_training.models.vae import Vae, build
 from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, VelocityField
 
-CONFIG, MODEL, SUMMARY = "config.json", "model.safetensors", "summary.json"
+CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
 EXAMPLES = "prior.examples.safetensors"
+PROBE = 64  # test digits that a run keeps
+MAX_TEXT = 2**26  # bytes of one of the JSON files
+MAX_LAYERS = 1000  # of a generator that is read; building more takes too long to be refused
 
 
 def check(folder: Path, settings: str) -> None:
@@ -40,7 +49,7 @@ def check(folder: Path, settings: str) -> None:
     path = folder / CONFIG
     try:
         if path.exists():
-            if path.read_bytes() != settings.encode():
+            if read_file(path, MAX_TEXT) != settings.encode():
                 raise ConfigError(
                     f"{folder} holds a run with other settings (see {CONFIG} there); "
                     "repeat its command to go on with it, or choose another --out"
@@ -52,18 +61,79 @@ def check(folder: Path, settings: str) -> None:
         raise _unusable(folder, error) from error
 
 
-def begin(folder: Path, settings: str) -> None:
-    """Make the folder, its settings first: with them a run that is killed can be resumed.
+def check_place(folder: Path) -> None:
+    """Check, before the data are read, that a run can be written here.
 
     Raises:
-        OutputError: It cannot be made or written.
+        OutputError: It cannot.
+    """
+    try:
+        check_writable(folder)
+    except OutputError as error:
+        raise OutputError(f"{error}; choose another --out") from error
+
+
+def begin(folder: Path, settings: str, digest: str, stack: ExitStack) -> None:
+    """Make the folder, its settings first: with them a run that is killed can be resumed.
+
+    Args:
+        folder: The run's folder.
+        settings: The text of `config.json`.
+        digest: `Mnist.digest` of the data.
+        stack: Keeps other processes out of the folder until it is closed.
+
+    Raises:
+        ConfigError: The folder holds a run with other settings or on other data.
+        DataError: What the folder holds is damaged.
+        OutputError: It cannot be made or written, or another process is at work there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(locked_folder(folder))
+        check(folder, settings)
+        _check_data(folder / DATA, digest)
         write_file(folder / CONFIG, settings.encode(), force=True, sync=True)
-        (folder / "samples").mkdir(exist_ok=True)
+        write_file(folder / DATA, (json.dumps({"sha256": digest}) + "\n").encode(), force=True, sync=True)
+        samples = folder / "samples"
+        with suppress(FileExistsError):
+            samples.mkdir()
+    except BlockingIOError as error:
+        raise OutputError(f"another vaegen train is at work in {folder}; wait for its end") from error
     except OSError as error:
         raise _unusable(folder, error) from error
+    if samples.is_symlink() or not samples.is_dir():
+        raise DataError(f"{samples} is a link or a file, and no folder; remove it")
+
+
+def _check_data(path: Path, digest: str) -> None:
+    """Check that a run is resumed with its own data; runs of vaegen 0.1 do not say with which they began."""
+    if not path.exists():
+        return
+    known = re.fullmatch(rb'\{"sha256": "([0-9a-f]{64})"\}\n', read_file(path, MAX_TEXT))
+    if known is None:
+        raise DataError(f"{path} is damaged; remove it to go on with these data")
+    if known[1].decode() != digest:
+        raise ConfigError(
+            f"{path.parent} holds a run on other digits (see {DATA} there); give its data, or choose another --out"
+        )
+
+
+def read_summary(folder: Path) -> dict[str, Any] | None:
+    """Return the final figures of a run, or None if it is not finished.
+
+    Raises:
+        DataError: They are damaged.
+    """
+    path = folder / SUMMARY
+    if not path.exists():
+        return None
+    try:
+        figures = json.loads(read_file(path, MAX_TEXT))
+        if all(math.isfinite(value) for name, value in figures.items() if name != "seconds") and figures["n"] > 0:
+            return dict(figures)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        pass
+    raise DataError(f"{path} is damaged; remove it and run the same command again to have it written anew")
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:
@@ -78,15 +148,24 @@ class MetricsLog:
         self.stage = stage
 
     def keep_until(self, step: int) -> None:
-        """Drop this stage's lines from beyond `step`: a killed run wrote them after its last checkpoint."""
+        """Drop this stage's lines from beyond `step`: a killed run wrote them after its last checkpoint.
+
+        Raises:
+            DataError: There are other lines than a run writes.
+        """
         kept = []
-        for text in self.path.read_text().splitlines() if self.path.exists() else []:
+        try:
+            text = read_file(self.path, MAX_TEXT).decode(errors="replace") if self.path.exists() else ""
+        except OSError as error:
+            raise DataError(f"{self.path} cannot be read: {error.strerror}; remove it to go on without") from error
+        for number, line in enumerate(text.splitlines(keepends=True), 1):
             try:
-                line = json.loads(text)
-            except ValueError:  # a line that a kill cut short
-                continue
-            if line["stage"] != self.stage or line["step"] <= step:
-                kept.append(json.dumps(line) + "\n")
+                facts = json.loads(line)
+                if facts["stage"] != self.stage or int(facts["step"]) <= step:
+                    kept.append(json.dumps(facts) + "\n")
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+                if line.endswith("\n"):  # else a kill cut it short
+                    raise DataError(f"{self.path} is damaged in line {number}; remove it to go on without") from error
         write_file(self.path, "".join(kept).encode(), force=True, sync=True)
 
     def write(self, step: int, images: int, means: Mapping[str, float]) -> None:
@@ -111,17 +190,40 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
         The configuration, the VAE, its prior and float32 (m, 784) gray test digits in [0, 1].
 
     Raises:
-        DataError: The folder holds no finished run.
-        ConfigError: Its settings cannot be read.
+        DataError: The folder holds no finished run, or a damaged one.
     """
     path = folder / MODEL
     if not path.is_file():
         state = "is not finished; run its vaegen train command again" if (folder / CONFIG).exists() else "holds no run"
         raise DataError(f"{folder} {state}")
     tensors, meta = weights.read(path)
-    config = TrainConfig.from_json(json.dumps(meta["config"]))
-    vae, _, network = build_networks(config)
+    try:
+        config = TrainConfig.from_json(json.dumps(meta["config"]))
+        settings = folder / CONFIG
+        if settings.exists() and config != TrainConfig.from_json(read_file(settings, MAX_TEXT).decode()):
+            raise DataError(f"{path} was trained with other settings than {CONFIG} beside it has")
+        # Without memory for weights first: settings that are far too large for the file would take all there is.
+        with torch.device("meta"):
+            vae, network = _networks(config)
+    except OSError as error:
+        raise DataError(f"{settings} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
+        raise DataError(f"{path} holds no usable settings: {shown(str(error))}") from error
+    probe = tensors.pop("probe", torch.empty(0))
+    if probe.dtype != torch.uint8 or probe.shape[1:] != (SIDE, SIDE) or not 0 < len(probe) <= PROBE:
+        raise DataError(f"{path} holds no real digits for an export's gate")
+    like = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
+    weights.check(path, tensors, like | {f"generator.{name}": each for name, each in network.state_dict().items()})
+    vae, network = _networks(config)
     vae.load_state_dict(weights.under(tensors, "vae."))
     network.load_state_dict(weights.under(tensors, "generator."))
     prior = Prior(vae, network).eval()  # and with it the VAE
-    return config, vae, prior, paint.to_float(tensors["probe"])
+    return config, vae, prior, paint.to_float(probe)
+
+
+def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator]:
+    """Build the two networks of a finished model; their weights are to be loaded."""
+    if config.prior.layers > MAX_LAYERS:
+        raise ValueError(f"{config.prior.layers} layers")
+    vae = build(config.model)
+    return vae, FeatureGenerator(FeatureSpace(vae.feature_size, use_color=not vae.separate_color), config.prior)
