@@ -21,6 +21,7 @@ VERBS = {
     "models": "List the models in this installation.",
     "info": "Show the latent space, graphs, checksums and figures of a model.",
     "verify": "Check a bundle closely: files, operators, tensors and what comes out.",
+    "sign": "Sign a bundle that passes `vaegen verify`.",
     "bench": "Measure a model on this device and recommend flags.",
     "train": "Train a model, or the judge that exports carry.",
     "export": "Turn a training run into a bundle that runs without torch.",
@@ -38,6 +39,7 @@ _HOME = {
     "export": "train",
     "info": "describe",
     "models": "describe",
+    "sign": "verify",
 }
 
 # What the loaders of Linux, macOS and Windows say of a library that is there and cannot be loaded.

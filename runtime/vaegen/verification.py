@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from vaegen import bundle as bundles
-from vaegen.errors import BundleError
+from vaegen import signature
+from vaegen.errors import BundleError, IntegrityError
+from vaegen.files import check_free, write_file
 from vaegen.operators import check_operators
 from vaegen.process import one_blas_thread
 from vaegen.spec import GRAPHS, MANIFEST, Manifest, ModelSpec
@@ -38,7 +40,7 @@ class Check:
     file: str
     """Name of the file in the bundle's folder."""
     name: str
-    """"schema", "hash", "format", "operators", "tensors", "batch", "values" or "golden"."""
+    """"signature", "schema", "hash", "format", "operators", "tensors", "batch", "values" or "golden"."""
     problem: str | None
     """One line, or None where all is well."""
 
@@ -60,9 +62,28 @@ class Verification:
         return tuple(check for check in self.checks if check.problem is not None)
 
 
-def verify(name_or_path: str | os.PathLike[str]) -> Verification:
+def sign(folder: Path, key: str | os.PathLike[str], *, force: bool = False) -> Path:
+    """Check a bundle, sign it with the private key in a file, and return the file of the signature.
+
+    Raises:
+        RequestError: The key cannot be used.
+        BundleError: There is no such folder; an IntegrityError where what it holds does not pass `verify`.
+        OutputError: It is signed already (and `force` is off), or its folder cannot be written.
+        MissingExtraError: The extra `sign` is not installed.
+    """
+    file = bundles.find(folder) / signature.SIGNATURE
+    check_free(file, force=force)
+    for check in verify(folder).problems:
+        raise IntegrityError(f"'{folder}' is not signed, for it does not pass: {check.file}: {check.problem}")
+    write_file(file, signature.make(folder, key), force=force)
+    return file
+
+
+def verify(name_or_path: str | os.PathLike[str], *, key: str | os.PathLike[str] | None = None) -> Verification:
     """Check a whole bundle.
 
+    - signature, where there is a key: the folder holds what the key's owner signed, and nothing else; where it does
+      not, nothing further is checked;
     - schema: the manifest is one of this version, and its tensors are those its latent spec asks for;
     - hash: each graph is, byte for byte, the one the manifest records;
     - format: it is ONNX of the opset and IR version that the manifest names, all its data inside, no functions,
@@ -76,22 +97,31 @@ def verify(name_or_path: str | os.PathLike[str]) -> Verification:
 
     Args:
         name_or_path: The name of a shipped model, or a bundle's folder.
+        key: The file of a public key; see `vaegen.signature`.
 
     Raises:
-        RequestError: No model of that name.
+        RequestError: No model of that name, or the key cannot be used.
         BundleError: There is no such folder. What is wrong inside it is reported, not raised.
+        MissingExtraError: A key is given and the extra `sign` is not installed.
     """
     path = bundles.find(name_or_path)
+    signed: list[Check] = []
+    if key is not None:
+        try:
+            signature.check(path, key)
+        except IntegrityError as error:
+            return Verification(path, None, (Check(signature.SIGNATURE, "signature", str(error)),))
+        signed = [Check(signature.SIGNATURE, "signature", None)]
     try:
         manifest = bundles.read_manifest(path)
     except BundleError as error:
-        return Verification(path, None, (Check(MANIFEST, "schema", str(error)),))
+        return Verification(path, None, (*signed, Check(MANIFEST, "schema", str(error))))
     bundle = bundles.Bundle(path, manifest, {})
     checks = {name: _record(manifest.graphs[name].file, _look_inside(bundle, name)) for name in GRAPHS}
     sound = [name for name in GRAPHS if checks[name][-1].problem is None]
     for name, found in _try_out(path, manifest, sound).items():
         checks[name] += [Check(manifest.graphs[name].file, step, problem) for step, problem in found.items()]
-    all_checks = [Check(MANIFEST, "schema", None), *(check for name in GRAPHS for check in checks[name])]
+    all_checks = [*signed, Check(MANIFEST, "schema", None), *(check for name in GRAPHS for check in checks[name])]
     return Verification(path, manifest.model, tuple(all_checks))
 
 

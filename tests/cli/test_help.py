@@ -70,6 +70,7 @@ def test_verbs() -> None:
         "reconstruct",
         "report",
         "sample",
+        "sign",
         "train",
         "verify",
     ]
