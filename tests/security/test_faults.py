@@ -19,7 +19,7 @@ import pytest
 from vaegen.images import encode_png
 from vaegen_cli import main
 
-from security.faulty import CANNOT, SECONDS
+from tests.security.faulty import CANNOT, SECONDS
 
 ASSETS = Path(__file__).parents[1] / "assets"
 TINY, DIGITS = ASSETS / "tiny", ASSETS / "digits"
