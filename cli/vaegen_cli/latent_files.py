@@ -189,25 +189,25 @@ def _read_lines(path: Path, stream: BinaryIO) -> Latents:
     values = bytearray()
     names: list[str] = []
     taken = length = number = 0
-    text = io.TextIOWrapper(stream, encoding="utf-8")
-    while line := text.readline(MAX_LINE + 1):
-        number += 1
-        if len(line) > MAX_LINE:
-            raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
-        try:
-            entry = json.loads(line)
-            row = np.array(entry["latent"], np.float32)
-            names.append(str(entry.get("name", "")))
-            length = length or len(row)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-        if row.shape != (length,):
-            raise DataError(f"cannot read '{path}': latents of several lengths")
-        if len(names[-1]) > MAX_NAME:
-            raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
-        values += row.tobytes()
-        taken += row.nbytes + sys.getsizeof(names[-1])
-        _check_size(path, taken, "unpacked larger")
+    with io.TextIOWrapper(stream, encoding="utf-8") as text:
+        while line := text.readline(MAX_LINE + 1):
+            number += 1
+            if len(line) > MAX_LINE:
+                raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
+            try:
+                entry = json.loads(line)
+                row = np.array(entry["latent"], np.float32)
+                names.append(str(entry.get("name", "")))
+                length = length or len(row)
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+            if row.shape != (length,):
+                raise DataError(f"cannot read '{path}': latents of several lengths")
+            if len(names[-1]) > MAX_NAME:
+                raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
+            values += row.tobytes()
+            taken += row.nbytes + sys.getsizeof(names[-1])
+            _check_size(path, taken, "unpacked larger")
     rows = np.frombuffer(values, np.float32).reshape(len(names), length) if values else np.empty(0)
     return Latents(_checked(path, rows).values, tuple(names) if all(names) else ())
 
