@@ -84,6 +84,7 @@ VERBS = {
     "evaluate": Verb(f"evaluate ./b --record --n 100 {DATA}", old="b tiny", fills=3, heavy=True),
     "report": Verb(f"report {{tiny}} --n 100 {DATA} -o r", old=None, kills=2, fills=15, pages=60, heavy=True),
 }
+HEAVY = "vaegen_training vaegen_training.gallery vaegen_export torch.onnx._internal.exporter._core torch._dynamo"
 torch_here = pytest.mark.skipif(find_spec("torch") is None, reason="needs the training extra")
 matrix = pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[torch_here] if verb.heavy else []) for name, verb in VERBS.items()]
@@ -147,7 +148,7 @@ def light(inputs: Path) -> Iterator[Machine]:
 def heavy(inputs: Path) -> Iterator[Machine]:
     machine = Machine(
         inputs,
-        "vaegen_training vaegen_training.gallery vaegen_export torch.onnx._internal.exporter._core torch._dynamo",
+        HEAVY,
     )
     place = inputs / "training"
     place.mkdir()
