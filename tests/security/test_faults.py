@@ -19,9 +19,10 @@ import pytest
 from vaegen.images import encode_png
 from vaegen_cli import main
 
+from tests.security.faulty import CANNOT, SECONDS
+
 ASSETS = Path(__file__).parents[1] / "assets"
 TINY, DIGITS = ASSETS / "tiny", ASSETS / "digits"
-SECONDS, CANNOT = 60, 77  # as in faulty.py: after which a call hangs; the exit code where a fault cannot be had
 MEMORY = 400_000  # KiB of address space
 LINES = 3  # on stderr: the error, the sum, the files that failed
 
