@@ -236,7 +236,8 @@ def test_a_disk_that_is_full_at_any_call(machine: Machine, name: str, here: Path
         if code == 0:
             assert found == expected
             break
-        check_again(machine, name, here, expected)
+        if not verb.heavy:
+            check_again(machine, name, here, expected)
     assert at > verb.fills
 
 
@@ -288,7 +289,8 @@ def test_a_disk_of_any_size(machine: Machine, name: str, here: Path, mount_disk:
             assert found == expected
             break
         assert "No space left on device" in err
-        check_again(machine, name, here, expected)
+        if not verb.heavy:
+            check_again(machine, name, here, expected)
     assert pages
 
 
