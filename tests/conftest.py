@@ -23,4 +23,4 @@ def mount_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 
     yield mount
     if disk.is_mount():
-        subprocess.run(["umount", str(disk)], check=True)
+        subprocess.run(["umount", "-l", str(disk)], check=True)

@@ -1,8 +1,6 @@
 """`python -m vaegen_cli` is the `vaegen` command."""
 
-import sys
-
-from vaegen_cli.app import main
+from vaegen_cli.app import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

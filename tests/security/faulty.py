@@ -13,8 +13,9 @@ import resource
 import signal
 import stat
 import sys
+import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 NAMING = {"os.rename", "os.link", "os.remove", "os.rmdir", "ctypes.dlsym"}  # what `kill` counts
 GROWING = {"open", "os.mkdir", "os.rename", "os.link", "os.truncate"}  # what `full` counts, with `os.write`
@@ -45,7 +46,7 @@ def arm(fault: str, at: int) -> None:
         if event == "open" and (isinstance(arguments[0], int) or not arguments[2] & (os.O_WRONLY | os.O_RDWR)):
             return
         if event != "ctypes.dlsym":
-            count(os.fsdecode(arguments[0]))
+            count("" if isinstance(arguments[0], int) else os.fsdecode(arguments[0]))
         elif arguments[1] == "renameat2":
             count("")
 
@@ -79,7 +80,7 @@ def hide_shared_memory() -> None:
         os._exit(CANNOT)
 
 
-def call(order: dict[str, Any]) -> NoReturn:
+def call(order: dict[str, Any]) -> None:
     """Be `vaegen`, and end."""
     from vaegen_cli import run
 
@@ -103,6 +104,9 @@ def call(order: dict[str, Any]) -> NoReturn:
         run()
     except SystemExit as end:  # Python's own way out would wait for threads of onnxruntime that no fork inherits
         os._exit(int(end.code or 0))
+    except BaseException:  # noqa: BLE001, likewise
+        traceback.print_exc()
+        os._exit(1)
 
 
 def serve() -> None:
