@@ -150,7 +150,7 @@ def test_a_file_changed_after_loading_changes_nothing(bundle: Path) -> None:
 
 def test_files_of_impossible_size_or_kind_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundles, "MAX_GRAPH", 2000)
-    with pytest.raises(BundleError, match=r"encoder\.onnx'.* is larger"):
+    with pytest.raises(BundleError, match=r"encoder\.onnx' is larger"):
         vaegen.load(bundle)
     monkeypatch.undo()
     (bundle / "manifest.json").write_bytes(b" " * (bundles.MAX_MANIFEST + 1))

@@ -80,7 +80,7 @@ VERBS = {
         heavy=True,
         varying=("metrics.jsonl", "summary.json", "config.json"),
     ),
-    "export": Verb("export {inputs}/run --out b --force", old="b tiny", kills=6, fills=12, pages=80, heavy=True),
+    "export": Verb("export {inputs}/run --out b --force", old="b tiny", kills=12, fills=24, pages=160, heavy=True),
     "evaluate": Verb(f"evaluate ./b --record --n 100 {DATA}", old="b tiny", fills=3, heavy=True),
     "report": Verb(f"report {{tiny}} --n 100 {DATA} -o r", old=None, kills=2, fills=15, pages=60, heavy=True),
 }
