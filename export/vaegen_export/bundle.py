@@ -84,7 +84,7 @@ def _check_target(target: Path, *, force: bool) -> State:
     if seen is None:
         return None
     if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
-        raise OutputError(f"'{target}' exists and is no bundle; choose another --out") from FileExistsError(target)
+        raise OutputError(f"'{target}' exists and is not a bundle; choose another --out") from FileExistsError(target)
     if any(target.iterdir()) and not force:
         message = f"'{target}' exists; choose another --out, or --force to replace the bundle"
         raise OutputError(message) from FileExistsError(target)

@@ -216,7 +216,7 @@ def _open_nameless(parent: str, folder: int | None) -> int | None:
 
 
 def _name(handle: int, place: str, folder: int | None) -> None:
-    """Give a nameless file its name, which must be free."""
+    """Link a nameless file to its name, which must be free."""
     # Only with a handle of its folder does Python follow the link of /proc; an absolute path needs none.
     os.link(f"/proc/self/fd/{handle}", place, src_dir_fd=handle, dst_dir_fd=folder, follow_symlinks=True)
 

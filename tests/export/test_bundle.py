@@ -127,7 +127,7 @@ def test_an_existing_bundle_is_replaced_only_when_asked(
 
 def test_a_folder_that_is_no_bundle_is_never_touched(finished_run: GetRun, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputError, match="is no bundle"):
+    with pytest.raises(OutputError, match="is not a bundle"):
         export(finished_run("continuous"), tmp_path, force=True)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
