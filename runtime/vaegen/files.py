@@ -253,9 +253,10 @@ def _create_locked(place: str, data: bytes, *, sync: bool) -> tuple[str, int | N
     Returns:
         The name, which is another one where another writer is at work under the first, and the handle to close.
     """
+    other = f"{place[: -len(LEFT)]}.{os.urandom(6).hex()}{LEFT}"
     _discard(place)
     if os.path.lexists(place):
-        place = f"{place[: -len(LEFT)]}.{os.urandom(6).hex()}{LEFT}"
+        place = other
     handle = _open_nameless(os.path.dirname(place), None)
     if handle is not None:
         try:
@@ -268,7 +269,11 @@ def _create_locked(place: str, data: bytes, *, sync: bool) -> tuple[str, int | N
             os.close(handle)  # what is wrong, if anything, the other way tells
         else:
             return place, handle
-    handle = create(place, data, sync=sync, folder=None)
+    try:
+        handle = create(place, data, sync=sync)
+    except (FileExistsError, BlockingIOError):  # another writer came between
+        place = other
+        handle = create(place, data, sync=sync)
     if sys.platform == "win32":  # where a file that is open cannot be moved
         os.close(handle)
         return place, None
@@ -292,18 +297,35 @@ def _discard(place: str) -> None:
 
 
 def create(path: str | os.PathLike[str], data: bytes, *, sync: bool, folder: int | None = None) -> int:
-    """Write a file under a name that must be free; return its handle, locked."""
+    """Write a file under a name that must be free; return its handle, locked.
+
+    Raises:
+        BlockingIOError: Another writer took the new, still unlocked file for what a kill left, and removed it.
+        OSError: It cannot be written.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666, dir_fd=folder)
     try:
-        lock(handle)
+        _keep(handle, path, folder)
+    except BlockingIOError:
+        os.close(handle)  # the name may be another writer's by now
+        raise
+    try:
         _write(handle, data)
         if sync:
             os.fsync(handle)
     except BaseException:
         os.close(handle)
-        os.unlink(path, dir_fd=folder)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path, dir_fd=folder)
         raise
     return handle
+
+
+def _keep(handle: int, path: str | os.PathLike[str], folder: int | None) -> None:
+    """Lock a new file, from when on no other writer removes it."""
+    lock(handle)
+    if folder is None and not is_same(handle, path):
+        raise BlockingIOError(errno.EAGAIN, "another process removed it")
 
 
 def _write(handle: int, data: bytes) -> None:
