@@ -170,8 +170,9 @@ def same(found: dict[str, Any], message: Any) -> bool:
 def same_value(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, dict):
         return same(ours, theirs)
-    if isinstance(theirs, float):  # ours are the bytes; NaN has many
-        return bool(struct.pack("<f", theirs) == ours or theirs != theirs)
+    if isinstance(theirs, float):  # ours are the bytes; read as theirs were, in a process that may flush denormals
+        (number,) = struct.unpack("<f", ours)
+        return bool(number == theirs or (number != number and theirs != theirs))
     return bool(ours == theirs)
 
 
