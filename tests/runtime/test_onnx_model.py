@@ -8,28 +8,13 @@ import vaegen
 from vaegen import BundleError
 from vaegen.onnx_model import read
 
+from tests.security.wire import field, integer, varint
+
 Vouch = Callable[[Path, str, bytes], None]
 
-
-def varint(value: int) -> bytes:
-    result = b""
-    while value > 0x7F:
-        result += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return result + bytes([value])
-
-
-def message(field: int, content: bytes) -> bytes:
-    return varint(field << 3 | 2) + varint(len(content)) + content
-
-
-def number(field: int, value: int) -> bytes:
-    return varint(field << 3) + varint(value)
-
-
-LOCATION = message(13, message(1, b"location") + message(2, b"../secret"))  # external_data of a TensorProto
-EXTERNAL = number(14, 1) + LOCATION
-AROUND = message(8, b"w") + message(12, b"doc") + number(2, 1)  # what stands around it: name, note, type
+LOCATION = field(13, field(1, b"location") + field(2, b"../secret"))  # external_data of a TensorProto
+EXTERNAL = integer(14, 1) + LOCATION
+AROUND = field(8, b"w") + field(12, b"doc") + integer(2, 1)  # what stands around it: name, note, type
 
 
 @pytest.mark.parametrize(
@@ -51,18 +36,18 @@ AROUND = message(8, b"w") + message(12, b"doc") + number(2, 1)  # what stands ar
         ([20, 2, 5], "has a training part"),  # and algorithm
     ],
 )
-@pytest.mark.parametrize("mark", [EXTERNAL, LOCATION, LOCATION + AROUND + number(14, 1)])
+@pytest.mark.parametrize("mark", [EXTERNAL, LOCATION, LOCATION + AROUND + integer(14, 1)])
 def test_external_tensors_are_refused_at_any_place(path: list[int], problem: str, mark: bytes) -> None:
-    content = AROUND * (mark != LOCATION + AROUND + number(14, 1)) + mark
-    for field in reversed(path):
-        content = message(field, content)
+    content = AROUND * (mark != LOCATION + AROUND + integer(14, 1)) + mark
+    for number in reversed(path):
+        content = field(number, content)
     with pytest.raises(BundleError, match=f"^it {problem}|hold: {problem}"):
-        read(number(1, 8) + content, "it")
+        read(integer(1, 8) + content, "it")
 
 
 def test_inner_tensors_may_speak_of_locations() -> None:
-    tensor = message(8, b"location") + message(9, b"location" * 9) + number(14, 0) + number(2, 1)
-    model, _ = read(message(7, message(5, tensor) + message(1, message(4, b"location"))), "it")
+    tensor = field(8, b"location") + field(9, b"location" * 9) + integer(14, 0) + integer(2, 1)
+    model, _ = read(field(7, field(5, tensor) + field(1, field(4, b"location"))), "it")
     assert model["graph"]["initializer"][0]["name"] == model["graph"]["node"][0]["op_type"] == "location"
 
 
@@ -71,9 +56,9 @@ def test_inner_tensors_may_speak_of_locations() -> None:
     [
         b"location",
         varint(6 << 3 | 2) + varint(9) + b"location",
-        message(6, b"location") + message(7, message(5, b"weights"))[:-3],
-        message(7, b"\x0alocation"),
-        message(7, message(5, b"\xff" * 11)) + b"location",
+        field(6, b"location") + field(7, field(5, b"weights"))[:-3],
+        field(7, b"\x0alocation"),
+        field(7, field(5, b"\xff" * 11)) + b"location",
         varint(7 << 3 | 2) + varint(2**63) + b"location",
         varint(1 << 3 | 3) + b"location",
         b"location\x80",
@@ -85,11 +70,11 @@ def test_what_is_not_protobuf_is_refused(data: bytes) -> None:
 
 
 def test_deep_nesting_does_not_exhaust_the_stack() -> None:
-    content = message(5, EXTERNAL)
+    content = field(5, EXTERNAL)
     for _ in range(5000):
-        content = message(1, message(5, message(6, content)))
+        content = field(1, field(5, field(6, content)))
     with pytest.raises(BundleError, match="has a subgraph"):
-        read(message(7, content), "it")
+        read(field(7, content), "it")
 
 
 def test_a_vouched_for_graph_with_external_data_is_refused_unread(

@@ -21,6 +21,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from tests.security.wire import field, integer, varint
+
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 SECRET = "secret.txt"
 
@@ -39,23 +41,6 @@ class Attack(NamedTuple):
     """The check of `vaegen verify` that finds it."""
     loads: bool = False
     """Whether it is harmless enough to be loaded without that check; the rest of what "format" finds is refused."""
-
-
-def varint(value: int) -> bytes:
-    result = b""
-    while value > 0x7F:
-        result += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return result + bytes([value])
-
-
-def field(number: int, content: bytes, tag: bytes | None = None) -> bytes:
-    """A field of bytes; `tag` in place of the right one."""
-    return (tag or varint(number << 3 | 2)) + varint(len(content)) + content
-
-
-def integer(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
 
 
 def overlong(number: int) -> bytes:

@@ -17,7 +17,8 @@ import pytest
 from onnx.onnx_cpp2py_export.inliner import inline_local_functions
 from vaegen import BundleError, onnx_model
 
-from tests.security.attacks import TINY, attacks, field, overlong, varint
+from tests.security.attacks import TINY, attacks, overlong
+from tests.security.wire import field, varint
 
 FULL = os.environ.get("VAEGEN_FUZZ") == "full"
 CASES = 10_000 * (20 if FULL else 1)
