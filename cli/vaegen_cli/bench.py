@@ -131,10 +131,10 @@ def bench(
 
     import onnxruntime
     from vaegen.bundle import find
+    from vaegen.process import usable_cores
 
     path = find(model).absolute()
-    # Containers and `taskset` limit the cores that this process may use.
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = usable_cores()
     warm, throughput = [], []
     name = ""
     for count in sorted(set(threads or (1, cpus))):

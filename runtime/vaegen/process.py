@@ -1,4 +1,4 @@
-"""What belongs to the process as a whole: locks that survive a fork, and the threads of numpy's BLAS."""
+"""What belongs to the process as a whole: its cores, locks that survive a fork, and the threads of numpy's BLAS."""
 
 import os
 import threading
@@ -7,6 +7,11 @@ from contextlib import contextmanager
 from types import TracebackType
 
 _BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use, which containers and `taskset` limit."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class ProcessLock:

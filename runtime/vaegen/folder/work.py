@@ -26,7 +26,7 @@ from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
 from vaegen.images import Invert, Picture, Written, encode_image, read_image
-from vaegen.process import one_blas_thread
+from vaegen.process import one_blas_thread, usable_cores
 from vaegen.session import ROWS
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ class Result(NamedTuple):
 
 def count_workers(files: int) -> int:
     """Return the number of processes for a number of files: as many as cores that may be used, if they pay."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, files // PER_WORKER))
+    return max(1, min(usable_cores(), files // PER_WORKER))
 
 
 def in_order(
