@@ -40,7 +40,7 @@ def models(console: Console, as_json: bool) -> None:
         accuracy = _figure(one, "digit_accuracy", "verified")
         error = _figure(one, "color_error_median", "verified")
         figures = f"{accuracy[0]:.2%}" if accuracy else "-", f"{error[0]:.2f}" if error else "-"
-        lines.append((one.model.name, one.model.kind, _latent(one), _megabytes(_size(one)), one.model.preset, *figures))
+        lines.append((one.model.name, one.model.kind, _latent(one), _megabytes(one.size), one.model.preset, *figures))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -70,7 +70,7 @@ def info(model: str, as_json: bool) -> None:
     echo(f"  folder       {path}")
     click.echo(f"  latent       {_latent(manifest)}")
     click.echo(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
-    click.echo(f"  graphs       {_megabytes(_size(manifest))}, opset {manifest.opset}, IR {manifest.ir_version}")
+    click.echo(f"  graphs       {_megabytes(manifest.size)}, opset {manifest.opset}, IR {manifest.ir_version}")
     for graph in manifest.graphs.values():
         click.echo(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
     for title, facts in (("parity", manifest.parity), ("quality", _quality(manifest)), ("made by", manifest.producer)):
@@ -87,7 +87,7 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
         "name": model["name"],
         "kind": manifest.model.kind,
         "latent": model["latent"],
-        "bytes": _size(manifest),
+        "bytes": manifest.size,
         "preset": model["preset"],
         "default": model["name"] == vaegen.DEFAULT_MODEL,
         "quality": manifest.quality,
@@ -123,10 +123,6 @@ def _latent(manifest: Manifest) -> str:
     if latent.categorical[0]:
         parts.append("N={} of K={}".format(*latent.categorical))
     return ", ".join([*parts, f"L={latent.size}"])
-
-
-def _size(manifest: Manifest) -> int:
-    return sum(graph.bytes for graph in manifest.graphs.values())
 
 
 def _megabytes(size: int) -> str:

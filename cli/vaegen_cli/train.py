@@ -149,6 +149,5 @@ def export(
         import vaegen_export
 
         manifest = vaegen_export.export(run, out, name=name, judge=judge, force=force)
-    size = sum(graph.bytes for graph in manifest.graphs.values())
-    console.say(f"exported {manifest.model.name}: {size / 1e6:.2f} MB, parity within tolerance")
+    console.say(f"exported {manifest.model.name}: {manifest.size / 1e6:.2f} MB, parity within tolerance")
     click.echo(manifest.to_json(), nl=False) if as_json else echo(out)

@@ -183,6 +183,11 @@ class Manifest:
         """The SHA-256 of each graph, by which two bundles are told apart."""
         return tuple(self.graphs[name].sha256 for name in GRAPHS)
 
+    @property
+    def size(self) -> int:
+        """Bytes of all graphs."""
+        return sum(graph.bytes for graph in self.graphs.values())
+
     def to_json(self) -> str:
         """Return the file's text: keys in a fixed order, one trailing newline."""
         data = {

@@ -140,7 +140,7 @@ def report(
             excess = information.excess_bce(subject.sampled.unrounded, real.images)
             entry = Entry(
                 label=subject.label,
-                size=sum(graph.bytes for graph in model.manifest.graphs.values()),
+                size=model.manifest.size,
                 evaluation=evaluator.measure(model, subject.rebuilt),
                 excess_bce_sampled=statistics.mean(excess, seed),
                 pictures=pictures,
