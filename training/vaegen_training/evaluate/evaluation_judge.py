@@ -96,8 +96,5 @@ def load(path: Path = ASSET) -> tuple[EvaluationJudge, str]:
     Raises:
         DataError: The file is missing or damaged.
     """
-    tensors, _ = weights.read(path)
-    judge = EvaluationJudge()
-    weights.check(path, tensors, judge.state_dict(), stored=torch.float16)
-    judge.load_state_dict(tensors)
-    return judge.eval(), hashlib.sha256(path.read_bytes()).hexdigest()
+    judge = weights.load_into(EvaluationJudge(), path, stored=torch.float16)
+    return judge, hashlib.sha256(path.read_bytes()).hexdigest()

@@ -109,11 +109,7 @@ def load_judge(folder: Path | None = None) -> Judge:
         DataError: There is none, or it is damaged.
     """
     path = (Path(__file__).parents[1] / "assets" if folder is None else folder) / JUDGE
-    tensors, _ = weights.read(path)
-    judge = Judge()
-    weights.check(path, tensors, judge.state_dict(), stored=torch.float16)
-    judge.load_state_dict(tensors)
-    return judge.eval()
+    return weights.load_into(Judge(), path, stored=torch.float16)
 
 
 @torch.no_grad()

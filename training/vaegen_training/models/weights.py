@@ -3,16 +3,18 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 from vaegen.errors import DataError, shown
 from vaegen.files import read_file, write_file
 
 MAX_BYTES = 2**32
+
+M = TypeVar("M", bound=nn.Module)
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -67,6 +69,18 @@ def check(
             raise DataError(f"{path} is not of this model: {name} is {found}, not {dtype} {tuple(wanted.shape)}")
         if not tensor.isfinite().all():
             raise DataError(f"{path} is damaged: {name} has values that are no finite numbers")
+
+
+def load_into(module: M, path: Path, stored: torch.dtype | None = None) -> M:
+    """Return a module, now in evaluation mode, with the weights in a file; `stored` as for `check`.
+
+    Raises:
+        DataError: The file is missing or damaged, or holds another module's weights.
+    """
+    tensors, _ = read(path)
+    check(path, tensors, module.state_dict(), stored)
+    module.load_state_dict(tensors)
+    return module.eval()
 
 
 def under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
