@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
 from vaegen.errors import ImageError, OutputError, RequestError, shown
-from vaegen.files import check_free, check_writable, open_plain
+from vaegen.files import check_free, check_writable, failure, open_plain
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
@@ -210,7 +210,7 @@ class Report:
             _cut_unfinished_line(handle)
             self._stream = os.fdopen(handle, "a", encoding="ascii", newline="\n")
         except OSError as error:
-            raise self._failure(error) from error
+            raise failure(self._path, error) from error
 
     def note(self, job: Job, result: Result) -> None:
         """Write the line of one file.
@@ -226,7 +226,7 @@ class Report:
             if self._lines % FLUSH == 0:
                 self._stream.flush()
         except OSError as error:
-            raise self._failure(error) from error
+            raise failure(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -243,10 +243,7 @@ class Report:
             with contextlib.suppress(OSError):
                 self._stream.close()
             if error is None:
-                raise self._failure(problem) from problem
-
-    def _failure(self, error: OSError) -> OutputError:
-        return OutputError(f"cannot write '{shown(self._path)}': {error.strerror or error}")
+                raise failure(self._path, problem) from problem
 
 
 def dry_run(
