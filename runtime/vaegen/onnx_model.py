@@ -43,15 +43,7 @@ _REFUSED = {"Model 20": "training part", "Model 25": "function", "Graph 15": "sp
     f"Attribute {field}": what
     for field, what in ((6, "subgraph"), (11, "subgraph"), (22, "sparse tensor"), (23, "sparse tensor"))
 }
-_VALUES = {
-    1: "f",
-    2: "i",
-    3: "s",
-    4: "t",
-    6: "floats",
-    7: "ints",
-}  # AttributeProto.type and the field that it goes with
-
+_VALUES = {1: "f", 2: "i", 3: "s", 4: "t", 6: "floats", 7: "ints"}  # AttributeProto.type, and the field it goes with
 _CHECKED = {"Attribute", "Tensor", "Dimension"}  # messages whose fields must go together
 
 _KINDS = ("name", "bytes", "note", "message", "run", "int", "int32", "float")

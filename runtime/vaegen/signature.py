@@ -45,7 +45,7 @@ def check(folder: Path, key: str | os.PathLike[str]) -> None:
 
     Raises:
         RequestError: The key cannot be used.
-        IntegrityError: There is no signature, or it is another key's, or a file was changed, added or removed.
+        IntegrityError: There is no signature, another key made it, or a file was changed, added or removed.
         MissingExtraError: The extra `sign` is not installed.
     """
     library = _library()

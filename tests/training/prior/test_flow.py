@@ -108,7 +108,7 @@ def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     space = FeatureSpace(2, use_color=False)
     field = VelocityField(space, PriorConfig(hidden=48, blocks=2))
     labels = torch.arange(2000) % 2
-    # Two rings in one place each: mean and radius depend on the digit, the density is no Gaussian.
+    # Two rings in one place each: mean and radius depend on the digit, the density is not Gaussian.
     angle = torch.rand(2000, generator=torch.Generator().manual_seed(0)) * 2 * math.pi
     ring = torch.stack([angle.cos(), angle.sin()], 1) * (0.5 + labels[:, None]) + 4 * labels[:, None]
     space.fit(ring)
