@@ -38,6 +38,11 @@ def _escaped(sign: str) -> str:
     return sign.encode("unicode_escape").decode()
 
 
+def first_line(error: Exception) -> str:
+    """Return the first line of what another library's error says, or the error's name where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
 class VaegenError(Exception):
     """Base class of all errors that vaegen raises on purpose."""
 

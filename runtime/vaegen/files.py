@@ -19,6 +19,7 @@ if sys.platform != "win32":
 _BINARY = getattr(os, "O_BINARY", 0)
 _WAITLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _BINARY  # a named pipe is opened at once
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BLOCK = 2**16  # bytes
 LEFT = ".vaegen-tmp"  # end of the names beside a target, known to the next writer of it
 
 
@@ -57,12 +58,27 @@ def read_file(path: str | os.PathLike[str], most: int, *, own: bool = False) -> 
     Raises:
         OSError: It is something else, is larger, or cannot be read.
     """
-    with open(open_plain(path, own=own), "rb") as stream:
-        # As much as there is: what is freed afterwards is then of a size that malloc hands out again.
-        data = stream.read(min(os.fstat(stream.fileno()).st_size, most) + 1)
+    handle = open_plain(path, own=own)
+    try:
+        data = read_open(handle, most + 1)
+    finally:
+        os.close(handle)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most // 2**20} MiB, the most that is read")
     return data
+
+
+def read_open(handle: int, most: int) -> bytes:
+    """Read an open file to its end, or `most` bytes; Python's file objects take as long again as all of this."""
+    blocks: list[bytes] = []
+    # Python makes room for all that is asked for: what there should be, and one byte that shows there is no more. Files
+    # of /proc have no size.
+    size = (os.fstat(handle).st_size or _BLOCK) + 1
+    while most > 0 and (block := os.read(handle, min(most, size))):
+        blocks.append(block)
+        most -= len(block)
+        size = size - len(block) or _BLOCK
+    return b"".join(blocks)
 
 
 def lock(handle: int) -> None:
@@ -253,10 +269,7 @@ def _create_locked(place: str, data: bytes, *, sync: bool) -> tuple[str, int | N
     Returns:
         The name, which is another one where another writer is at work under the first, and the handle to close.
     """
-    other = f"{place[: -len(LEFT)]}.{os.urandom(6).hex()}{LEFT}"
     _discard(place)
-    if os.path.lexists(place):
-        place = other
     handle = _open_nameless(os.path.dirname(place), None)
     if handle is not None:
         try:
@@ -271,8 +284,8 @@ def _create_locked(place: str, data: bytes, *, sync: bool) -> tuple[str, int | N
             return place, handle
     try:
         handle = create(place, data, sync=sync)
-    except (FileExistsError, BlockingIOError):  # another writer came between
-        place = other
+    except (FileExistsError, BlockingIOError):  # another writer is at work, or came between
+        place = f"{place[: -len(LEFT)]}.{os.urandom(6).hex()}{LEFT}"
         handle = create(place, data, sync=sync)
     if sys.platform == "win32":  # where a file that is open cannot be moved
         os.close(handle)

@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from vaegen.errors import ImageError, RequestError, shown
+from vaegen.errors import ImageError, RequestError, first_line, shown
+from vaegen.files import read_open
 from vaegen.headers import strip, unknown
 from vaegen.spec import CHANNELS, SIDE
 
@@ -83,7 +84,7 @@ def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Pic
 
 
 def _read(path: str | os.PathLike[str]) -> bytes:
-    """Read a file; not by Python's file objects, which take as long again as all of this.
+    """Read a file.
 
     Raises:
         ImageError: It is not a plain file, or larger than MAX_FILE.
@@ -97,17 +98,12 @@ def _read(path: str | os.PathLike[str]) -> bytes:
         raise ImageError("not a plain file")
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        blocks: list[bytes] = []
-        left = MAX_FILE + 1
-        # Python makes room for all that is asked for, so it is not asked for `left`; files of /proc have no size.
-        while left > 0 and (block := os.read(handle, min(left, (status.st_size or 2**16) + 1))):
-            blocks.append(block)
-            left -= len(block)
+        data = read_open(handle, MAX_FILE + 1)
     finally:
         os.close(handle)
-    if not left:
+    if len(data) > MAX_FILE:
         raise ImageError(f"larger than {MAX_FILE // 2**20} MiB")
-    return b"".join(blocks)
+    return data
 
 
 def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
@@ -135,8 +131,7 @@ def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
         raise ImageError("not enough memory for its pixels") from error
     # Pillow's decoders raise nearly anything on a damaged file.
     except Exception as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ImageError(f"damaged or unsupported ({line})") from error
+        raise ImageError(f"damaged or unsupported ({first_line(error)})") from error
 
 
 def check_invert(invert: str) -> None:

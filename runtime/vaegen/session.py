@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.bundle import Bundle
-from vaegen.errors import BundleError, RequestError
+from vaegen.errors import BundleError, RequestError, first_line
 from vaegen.process import ProcessLock
 from vaegen.request import check_integer
 from vaegen.spec import GRAPHS, TensorSpec, compare
@@ -82,7 +82,7 @@ class Sessions:
         try:
             results: list[Array] = session.run(list(outputs), dict(inputs))
         except _backend_errors() as error:
-            raise BundleError(f"{self._where(graph)}: onnxruntime failed: {_line(error)}") from error
+            raise BundleError(f"{self._where(graph)}: onnxruntime failed: {first_line(error)}") from error
         for name, result in zip(outputs, results, strict=True):
             spec = self.bundle.manifest.graphs[graph].outputs[name]
             if result.dtype != spec.dtype or result.shape != (n + missing, *spec.shape[1:]):
@@ -137,7 +137,7 @@ class Sessions:
                 enable_fallback=0,
             )
         except _backend_errors() as error:
-            raise BundleError(f"{self._where(graph)}: onnxruntime cannot load it: {_line(error)}") from error
+            raise BundleError(f"{self._where(graph)}: onnxruntime cannot load it: {first_line(error)}") from error
         spec = self.bundle.manifest.graphs[graph]
         compare(f"{self._where(graph)}: input", _tensors(session.get_inputs()), spec.inputs)
         compare(f"{self._where(graph)}: output", _tensors(session.get_outputs()), spec.outputs)
@@ -188,10 +188,6 @@ def _backend_errors() -> tuple[type[Exception], ...]:
 
     own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
     return (*own, RuntimeError, ValueError, TypeError)
-
-
-def _line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _tensors(arguments: Sequence[Any]) -> dict[str, TensorSpec]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from vaegen import OutputError, files
-from vaegen.files import check_free, write_file
+from vaegen.files import check_free, read_file, write_file
 
 
 def names(folder: Path) -> list[str]:
@@ -19,6 +19,16 @@ def test_a_file_is_written_and_nothing_is_left_beside_it(tmp_path: Path) -> None
     write_file(tmp_path / "a.png", b"one")
     assert (tmp_path / "a.png").read_bytes() == b"one"
     assert names(tmp_path) == ["a.png"]
+
+
+@pytest.mark.parametrize("path", ["/proc/version", "/proc/kallsyms"], ids=["short", "long"])
+def test_a_file_that_does_not_know_its_size_is_read_whole(path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip("only Linux has such files")
+    whole = Path(path).read_bytes()
+    assert read_file(path, 2**27) == whole
+    with pytest.raises(OSError, match="larger than"):
+        read_file(path, len(whole) - 1)
 
 
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
