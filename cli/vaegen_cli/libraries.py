@@ -66,7 +66,7 @@ def load_libraries(*, graphs: bool = True) -> None:
             import numpy  # noqa: F401, ICN001
         if graphs:
             import onnxruntime  # noqa: F401
-            from vaegen import images, model  # noqa: F401
+            from vaegen import encoding, images, model  # noqa: F401
 
 
 @contextmanager

@@ -70,7 +70,7 @@ class Output:
 
     def write(self, pictures: "Iterable[Picture]") -> None:
         """Write each picture, enlarged, to its file and print the file's name; a PNG has the facts as text chunks."""
-        from vaegen.images import encode_png
+        from vaegen.encoding import encode_png
 
         for target, (picture, facts) in zip(self._targets, pictures, strict=True):
             large = picture.repeat(self._scale, axis=-3).repeat(self._scale, axis=-2)  # each pixel becomes a square

@@ -20,9 +20,11 @@ from vaegen_cli.progress import Progress
 from vaegen_cli.sheets import preview
 
 if TYPE_CHECKING:
-    from vaegen.images import Invert, Written
+    from vaegen.encoding import Written
+    from vaegen.images import Invert
 
-# The same as vaegen.images.WRITTEN and INVERT; a test compares them, because importing those loads numpy and Pillow.
+# The same as vaegen.encoding.WRITTEN and vaegen.images.INVERT; a test compares them, because importing those loads
+# numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
 INVERT = ("never", "auto", "always")
 
@@ -169,7 +171,7 @@ def _file(console: Console, options: Options) -> ExitCode:
     with loaded_model() as model:
         result = model.reconstruct(image[None], options.stochastic, options.seed)[0]
     import numpy as np
-    from vaegen.images import encode_image
+    from vaegen.encoding import encode_image
 
     if console.live and (blocks := preview(np.stack([image, result]))):
         click.echo(blocks, err=True)

@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import vaegen
 from PIL import Image
+from vaegen.encoding import encode_png
 from vaegen.files import write_file
 from vaegen.folder.listing import walk
 from vaegen.folder.plan import Plan
 from vaegen.folder.work import AT_ONCE
-from vaegen.images import decode_image, encode_png, read_image
+from vaegen.images import decode_image, read_image
 
 from tests.benchmarks.cold import RUN
 from tests.benchmarks.measure import Call, Clock, Environment, Row, Table, compare, in_turn

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import vaegen
 from PIL import Image
-from vaegen import images
+from vaegen import encoding, images
 from vaegen_cli import progress, reconstruct
 
 Run = Callable[..., Any]
@@ -44,7 +44,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 def test_choices_are_the_library_s() -> None:
-    assert tuple(images.WRITTEN) == reconstruct.FORMATS
+    assert tuple(encoding.WRITTEN) == reconstruct.FORMATS
     assert images.INVERT == reconstruct.INVERT
 
 

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from vaegen.images import encode_png
+from vaegen.encoding import encode_png
 from vaegen_cli import main
 from vaegen_cli.app import cli
 

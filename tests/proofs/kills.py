@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from vaegen.images import encode_png
+from vaegen.encoding import encode_png
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 WORKERS = (1, 2)

@@ -12,10 +12,11 @@ import pytest
 import vaegen
 from PIL import Image
 from vaegen import ImageError, Model, Outcome, OutputError, RequestError, images, reconstruct_folder
+from vaegen.encoding import encode_png
 from vaegen.folder import run, work
 from vaegen.folder.listing import images_in
 from vaegen.folder.plan import item_of
-from vaegen.images import encode_png, read_image
+from vaegen.images import read_image
 
 # Committed numbers: other machines must find the same ones.
 ITEMS = [3140178730274913, 2312015051303713, 2941120281063627]

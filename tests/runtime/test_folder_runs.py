@@ -15,8 +15,8 @@ import pytest
 import vaegen
 from PIL import Image
 from vaegen import Model, OutputError, VaegenError, reconstruct_folder
+from vaegen.encoding import encode_png
 from vaegen.folder import unfinished, work
-from vaegen.images import encode_png
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX systems")
 

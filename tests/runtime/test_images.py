@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
-from vaegen import ImageError, Model, RequestError, images
-from vaegen.images import decode_image, encode_png, fit, read_image
+from vaegen import ImageError, Model, RequestError, decoding, images
+from vaegen.encoding import encode_png
+from vaegen.images import decode_image, fit, read_image
 
 RED, BLUE = (200, 10, 20), (10, 20, 200)
 
@@ -273,7 +274,7 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
 
 
 def test_a_file_too_large_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MAX_FILE", 100)
+    monkeypatch.setattr(decoding, "MAX_FILE", 100)
     (tmp_path / "a.png").write_bytes(saved(Image.new("RGB", (28, 28)), "PNG") + bytes(100))
     with pytest.raises(ImageError, match="larger than"):
         read_image(tmp_path / "a.png")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vaegen.images import encode_png
+from vaegen.encoding import encode_png
 from vaegen_cli import main
 
 from tests.security.faulty import CANNOT, SECONDS

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import vaegen
 from vaegen import OutputError, RequestError, files, reconstruct_folder, swap
+from vaegen.encoding import encode_png
 from vaegen.files import write_file
-from vaegen.images import encode_png
 from vaegen.swap import check_folder, write_folder
 from vaegen_cli import main
 

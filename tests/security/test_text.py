@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vaegen
+from vaegen.encoding import encode_png
 from vaegen.errors import shown
-from vaegen.images import encode_png
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 NASTY = "a\nok  36 checks passed\x1b[2J\u202e\x9b31m"

@@ -4,8 +4,8 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from vaegen.decoding import SUFFIXES
 from vaegen.errors import RequestError, shown
-from vaegen.images import SUFFIXES
 
 
 class Found(NamedTuple):

@@ -15,11 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from vaegen.decoding import SUFFIXES
 from vaegen.errors import OutputError, RequestError, shown
 from vaegen.files import check_free
 from vaegen.folder.listing import Found, below
 from vaegen.folder.mirror import Identity, identity
-from vaegen.images import SUFFIXES
 
 CACHE = 512  # KiB of the database in memory; more shows in what memory holds for many files, and saves no time
 PAGE = 1024  # bytes; SQLite sorts 250 pages at a time in memory

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 
+from vaegen.encoding import WRITTEN, Written
 from vaegen.errors import ImageError, OutputError, RequestError, shown
 from vaegen.files import check_free, check_writable, failure, open_plain
 from vaegen.folder.listing import listed, walk
@@ -16,7 +17,7 @@ from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
-from vaegen.images import WRITTEN, Invert, Written, check_invert
+from vaegen.images import Invert, check_invert
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 
@@ -88,7 +89,7 @@ def reconstruct_folder(
 ) -> FolderReport:
     """Reconstruct every image of a folder, at any depth, into a mirrored folder.
 
-    `source/a/b.jpg` becomes `target/a/b.png`. Images are the files with one of `vaegen.images.SUFFIXES`, in
+    `source/a/b.jpg` becomes `target/a/b.png`. Images are the files with one of `vaegen.decoding.SUFFIXES`, in
     either case, read as `vaegen.read_image` does; others, and folders that are links, are left alone. A file that
     cannot be read or written is reported and skipped. Files are worked on in the order of their results' names, as
     bytes. What memory holds does not grow with the number of files; their names are sorted in a temporary file.

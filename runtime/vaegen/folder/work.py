@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from vaegen.decoding import Picture
+from vaegen.encoding import Written, encode_image
 from vaegen.errors import ImageError, OutputError, VaegenError
 from vaegen.files import failure, write_file
 from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
-from vaegen.images import Invert, Picture, Written, encode_image, read_image
+from vaegen.images import Invert, read_image
 from vaegen.process import one_blas_thread, usable_cores
 from vaegen.session import ROWS
 
