@@ -14,7 +14,6 @@ from PIL import Image
 from vaegen import ImageError, Model, Outcome, OutputError, RequestError, images, reconstruct_folder
 from vaegen.encoding import encode_png
 from vaegen.folder import run, work
-from vaegen.folder.listing import images_in
 from vaegen.folder.plan import item_of
 from vaegen.images import read_image
 
@@ -384,15 +383,3 @@ def test_arguments_that_do_not_exist(model: Model, source: Path, tmp_path: Path,
     with pytest.raises(RequestError, match=next(iter(wrong))):
         reconstruct_folder(model, source, tmp_path / "out", **wrong)
     assert not (tmp_path / "out").exists()
-
-
-def test_the_images_of_a_folder_are_listed_part_by_part(tmp_path: Path) -> None:
-    for name in ("b.png", "a b/1.JPG", "a/2.png", "a/notes.txt", "a-c.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "empty").mkdir()
-    assert images_in(tmp_path) == ["a/2.png", "a b/1.JPG", "a-c.png", "b.png"]
-    with pytest.raises(RequestError, match=r"holds no images; their names end in \.png"):
-        images_in(tmp_path / "empty")
-    with pytest.raises(RequestError, match="is not a folder"):
-        images_in(tmp_path / "b.png")

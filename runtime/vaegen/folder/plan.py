@@ -3,12 +3,21 @@
 The names are kept in a temporary SQLite database, which sorts them on disk, so a million of them take about 100 MB
 in the folder for temporary files (TMPDIR) and a few MB of memory. The price is one listing of the folder before
 the first image is read: two to five seconds per million files on a local disk.
+
+`a/cut.jpg` becomes `a/cut.png`. Where that would be the result of another file too, such as `a/cut.gif`, both keep
+their whole names, `a/cut.jpg.png` and `a/cut.gif.png`; so does a file whose result would have such a name. This depends
+on nothing but the names in the folder, so all shards and machines find the same.
 """
 
+import bisect
 import functools
 import hashlib
+import itertools
+import logging
 import os
-import sqlite3
+import sys
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +35,11 @@ PAGE = 1024  # bytes; SQLite sorts 250 pages at a time in memory
 
 ITEM_BITS = 52  # so that a JSON reader with floating-point numbers keeps an item exact
 
+# Whether file systems take upper and lower case, and the two spellings of an accented letter, for the same name.
+FOLDS = sys.platform in ("win32", "darwin")
+
+_log = logging.getLogger("vaegen")
+
 
 class Job(NamedTuple):
     """One planned file."""
@@ -38,6 +52,23 @@ class Job(NamedTuple):
     """Its number in the seed of the stochastic path; made from its name, see `plan.item_of`."""
     problem: str | None
     """What was wrong with it when the folder was listed; None for an image to be read."""
+    done: bool = False
+    """Whether its result was made by the run that this one resumes, which replaces what was there before."""
+
+
+class Row(NamedTuple):
+    """A name of the plan, in the order of its fields."""
+
+    key: bytes
+    """The result's place below the target; of a folder that cannot be listed, its name and "/"; b"" of what is left
+    out. `folded`, like `suffix`."""
+    suffix: bytes
+    """The source's."""
+    name: bytes
+    note: str
+    """What is wrong with it, or why it is left out."""
+    mine: bool
+    """Whether it belongs to this shard."""
 
 
 class Plan:
@@ -48,14 +79,16 @@ class Plan:
         self._folder = os.path.join(self.target, "")
         self.links: dict[str, Identity] = {}
         """Which folders the links below the target led to when the places were checked, by name with "/"."""
-        self._suffix = f".{form}"
+        self.ignored: Counter[str] = Counter()
+        """How many files and folders were left out, by the reason."""
+        self._suffix = f".{form}".encode()
         self._shard = shard
-        with _storage():
-            self._db = sqlite3.connect("", isolation_level=None)
-            self._db.execute(f"pragma page_size = {PAGE}")
-            self._db.execute(f"pragma cache_size = -{CACHE}")
-            self._db.execute("create table file (key blob, name blob, problem text)")
-            self._db.execute("begin")
+        self._names: _OnDisk | _InMemory
+        try:
+            self._names = _OnDisk()
+        except ImportError:  # as where Python was built without SQLite
+            _log.info("this Python has no sqlite3: the names of the files are sorted in memory")
+            self._names = _InMemory()
 
     def __enter__(self) -> Self:
         return self
@@ -63,43 +96,35 @@ class Plan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._db.close()
+        self._names.close()
 
-    def collect(self, found: Iterable[Found]) -> None:
-        """Take in all images; those of other shards are left out."""
-        with _storage():
-            self._db.executemany("insert into file values (?, ?, ?)", self._rows(found))
-            self._db.execute("create index by_name on file (key, name, problem)")
+    def collect(self, found: Iterable[Found], *, note_ignored: bool = False) -> None:
+        """Take in all images; `note_ignored` keeps the names of what is left out too, for `left_out`."""
+        self._names.add(self._rows(found, note_ignored=note_ignored))
 
     def check(self, *, force: bool, skip: bool, disjoint: bool) -> int:
-        """Find what is bound to go wrong; return the number of images.
+        """Find what is bound to go wrong; return the number of images of this shard.
 
         Args:
             force: Targets may be there.
             skip: Targets may be there, and stay.
-            disjoint: Whether the two folders are apart as a whole; else the places are compared file by file.
+            disjoint: Whether no source lies in the target folder, as one that was listed; else each is looked at.
 
         Raises:
-            RequestError: There are no images, two would become one file, a target lies among the sources, or a
-                source among the targets.
+            RequestError: There are no images, a target lies among the sources, or a source among the targets.
             OutputError: A target is a folder, or is there and may not be (with a FileExistsError in `__cause__`).
         """
-        with _storage():
-            ((count,),) = self._db.execute("select count(*) from (select distinct key, name, problem from file)")
-            # The names of those that would become one file; `having` goes through the index, in order.
-            clash = self._db.execute(
-                "select min(name), max(name) from file where problem is null group by key having min(name) < max(name)"
-            ).fetchone()
-        if clash is not None:
-            first, second = (self._job(name, None) for name in clash)
-            both = f"'{shown(first.source)}' and '{shown(second.source)}'"
-            raise RequestError(f"{both} would both become '{shown(first.target)}'; rename one")
-        if os.path.lexists(self.target):
+        count = sum(row.mine for row in self._names if row.key)
+        if count and os.path.lexists(self.target):
             self._check_places(force=force or skip, disjoint=disjoint)
         if not count and self._shard == (1, 1):
+            if self.ignored["target file"]:
+                raise RequestError(
+                    f"every image of the list lies in the target folder '{shown(self.target)}'; choose another target"
+                )
             endings = f"; their names end in {', '.join(SUFFIXES)}" if disjoint else ""
             raise RequestError(f"'{shown(self.source)}' holds no images{endings}")
-        return int(count)
+        return count
 
     def _check_places(self, *, force: bool, disjoint: bool) -> None:
         """Check the places of the results, file by file, in a target that is there."""
@@ -110,10 +135,8 @@ class Plan:
                 continue
             folder = os.path.dirname(job.target)
             note_links(folder[len(self._folder) :])
-            if disjoint and inside(folder, self.source):
+            if disjoint and inside(folder, self.source) and not inside(folder, self.target):
                 raise RequestError(f"'{shown(folder)}' leads into the source folder; choose another target")
-            if not disjoint and inside(os.path.dirname(job.source), self.target):
-                raise RequestError(f"'{shown(job.source)}' lies in the target folder; choose another target")
             check_free(job.target, force=force)
 
     def _note_links(self, name: str) -> None:
@@ -138,25 +161,123 @@ class Plan:
                 if os.fsencode(path).lower().endswith(name) and _place(path) == place:
                     raise RequestError(f"'{shown(report)}' is a {what} of the run too; choose another report")
 
-    def jobs(self) -> Iterator[Job]:
-        """Yield the images in the order of their targets' names, as bytes; each once, however often it was listed."""
-        with _storage():
-            rows = self._db.execute("select distinct key, name, problem from file order by key, name, problem")
-            for _, name, problem in rows:
-                yield self._job(name, problem)
+    def left_out(self) -> Iterator[tuple[str, str]]:
+        """Yield the name of each file and folder that was left out, and the reason, as far as `collect` noted them."""
+        for row in itertools.takewhile(lambda row: not row.key, self._names):
+            yield os.fsdecode(row.name), row.note
 
-    def _job(self, raw: bytes, problem: str | None) -> Job:
-        name = os.fsdecode(raw)
-        stem = os.path.splitext(below(name))[0]
-        target = self._folder + stem + self._suffix
+    def jobs(self) -> Iterator[Job]:
+        """Yield the images of this shard, each once however often it was listed.
+
+        They come in the order of their results' names, as bytes, before any of them keeps its suffix.
+        """
+        for key, rows in itertools.groupby(
+            itertools.dropwhile(lambda row: not row.key, self._names), lambda row: row.key
+        ):
+            first, *second = itertools.islice(rows, 2)
+            whole = bool(second) or self._is_whole_name(key)
+            place, owner = None, first
+            for row in itertools.chain((first, *second), rows):
+                # Of two with one place even as whole names, on a list or where case counts for nothing, one is done.
+                place, before = (row.key, row.suffix), place
+                owner = row if place != before else owner
+                if row.mine:
+                    yield self._job(row, None if owner is row else owner, whole=whole)
+
+    def _is_whole_name(self, key: bytes) -> bool:
+        """Return whether a file's result would have the name of another one's that keeps its whole name."""
+        inner, suffix = os.path.splitext(key[: -len(self._suffix)])
+        outer = inner + self._suffix
+        return (
+            bool(suffix)
+            and self._names.has(outer, suffix)
+            and (self._names.shared(outer) or self._is_whole_name(outer))
+        )
+
+    def _job(self, row: Row, owner: Row | None, *, whole: bool) -> Job:
+        name = os.fsdecode(row.name)
+        place = below(name)
+        stem = os.path.splitext(place)[0]
+        target = self._folder + (place if whole else stem) + os.fsdecode(self._suffix)
+        problem = row.note or None
+        if owner is not None:
+            problem = f"'{shown(name)}' and '{shown(os.fsdecode(owner.name))}' would both become '{shown(target)}'"
+            problem += "; give one of them a run of its own"
         return Job(name, os.path.join(self.source, name), target, item_of(os.fsencode(stem)), problem)
 
-    def _rows(self, found: Iterable[Found]) -> Iterator[tuple[bytes, bytes, str | None]]:
+    def _rows(self, found: Iterable[Found], *, note_ignored: bool) -> Iterator[Row]:
         shard, shards = self._shard
-        for name, problem in found:
-            stem = os.fsencode(os.path.splitext(below(name))[0])
-            if shards == 1 or item_of(stem) % shards == shard - 1:
-                yield os.path.normcase(stem) + self._suffix.encode(), os.fsencode(name), problem
+        for name, problem, ignored in found:
+            stem, suffix = map(os.fsencode, os.path.splitext(below(name)))
+            mine = shards == 1 or item_of(stem) % shards == shard - 1
+            raw = os.fsencode(name)
+            if problem is not None:
+                yield Row(stem + suffix + b"/", b"", raw, problem, mine)
+            elif ignored is None:
+                yield Row(folded(stem) + self._suffix, folded(suffix), raw, "", mine)
+            elif mine:
+                self.ignored[ignored] += 1
+                _log.debug("left out: '%s' (%s)", os.path.join(self.source, name), ignored)
+                if note_ignored:
+                    yield Row(b"", b"", raw, ignored, mine)
+
+
+class _OnDisk:
+    """Rows in a temporary database, sorted, each once however often it was added."""
+
+    def __init__(self) -> None:
+        import sqlite3
+
+        with _storage():
+            self._db = sqlite3.connect("", isolation_level=None)
+            self._db.execute(f"pragma page_size = {PAGE}")
+            self._db.execute(f"pragma cache_size = -{CACHE}")
+            self._db.execute("create table file (key blob, suffix blob, name blob, note text, mine integer)")
+            self._db.execute("begin")
+
+    def add(self, rows: Iterable[Row]) -> None:
+        with _storage():
+            self._db.executemany("insert into file values (?, ?, ?, ?, ?)", rows)
+            self._db.execute("create index in_order on file (key, suffix, name, note, mine)")
+
+    def __iter__(self) -> Iterator[Row]:
+        with _storage():
+            yield from map(Row._make, self._db.execute("select distinct * from file order by 1, 2, 3, 4, 5"))
+
+    def has(self, key: bytes, suffix: bytes) -> bool:
+        with _storage():
+            return bool(self._db.execute("select 1 from file where key = ? and suffix = ?", (key, suffix)).fetchone())
+
+    def shared(self, key: bytes) -> bool:
+        with _storage():
+            return len(self._db.execute("select distinct * from file where key = ? limit 2", (key,)).fetchall()) == 2
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _InMemory:
+    """The same where there is no SQLite."""
+
+    def __init__(self) -> None:
+        self._rows: list[Row] = []
+
+    def add(self, rows: Iterable[Row]) -> None:
+        self._rows = sorted(set(rows))
+
+    def __iter__(self) -> Iterator[Row]:
+        return iter(self._rows)
+
+    def has(self, key: bytes, suffix: bytes) -> bool:
+        at = bisect.bisect_left(self._rows, (key, suffix), key=lambda row: row[:2])
+        return at < len(self._rows) and self._rows[at][:2] == (key, suffix)
+
+    def shared(self, key: bytes) -> bool:
+        at = bisect.bisect_left(self._rows, key, key=lambda row: row.key)
+        return [row.key for row in self._rows[at : at + 2]] == [key, key]
+
+    def close(self) -> None:
+        self._rows = []
 
 
 def item_of(stem: bytes) -> int:
@@ -172,21 +293,28 @@ def item_of(stem: bytes) -> int:
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Check that neither folder lies in the other.
+    """Check that the source lies neither in the target nor is it; the target may lie in the source.
 
     Raises:
-        RequestError: One does.
-        OutputError: The target is not a folder.
+        RequestError: It does.
     """
-    inner, outer = os.path.realpath(target), os.path.realpath(source)
+    inner, outer = os.path.realpath(source), os.path.realpath(target)
     if _inside(inner, outer):
-        raise RequestError(
-            f"target '{shown(target)}' lies in the source folder '{shown(source)}'; choose a folder outside it"
-        )
-    if _inside(outer, inner):
+        if _inside(outer, inner):
+            raise RequestError(
+                f"target '{shown(target)}' is the source folder itself; choose another folder, even in it"
+            )
         raise RequestError(
             f"source '{shown(source)}' lies in the target folder '{shown(target)}'; choose another target"
         )
+
+
+def leave_out(found: Iterable[Found], source: str, target: str) -> Iterator[Found]:
+    """Yield what was found, and leave out what lies in the target, as it does where the source holds it."""
+    inside = functools.lru_cache(1024)(_inside)
+    for one in found:
+        lies = inside(os.path.dirname(os.path.join(source, one.name)) or ".", target)
+        yield one._replace(ignored="target file") if lies else one
 
 
 def check_folder(target: Path) -> None:
@@ -197,6 +325,11 @@ def check_folder(target: Path) -> None:
     """
     if os.path.lexists(target) and not os.path.isdir(target):
         raise OutputError(f"cannot write into '{shown(target)}': it is not a folder")
+
+
+def folded(name: bytes) -> bytes:
+    """Return the one spelling of all names that file systems of this system take for the same."""
+    return os.fsencode(unicodedata.normalize("NFC", os.fsdecode(name).casefold())) if FOLDS else name
 
 
 def _place(path: str | os.PathLike[str]) -> str:
@@ -218,6 +351,8 @@ def _storage() -> Iterator[None]:
     Raises:
         OutputError: The folder for temporary files is full or closed.
     """
+    import sqlite3
+
     try:
         yield
     except sqlite3.Error as error:

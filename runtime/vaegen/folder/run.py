@@ -1,20 +1,19 @@
 """One run over a folder: the plan, the work, and the report on each file."""
 
 import contextlib
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vaegen.encoding import WRITTEN, Written
 from vaegen.errors import ImageError, OutputError, RequestError, shown
-from vaegen.files import check_free, check_writable, failure, open_plain
+from vaegen.files import check_free, check_writable
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
-from vaegen.folder.plan import Job, Plan, check_apart, check_folder
+from vaegen.folder.plan import Job, Plan, check_apart, check_folder, leave_out
+from vaegen.folder.report import Report
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
 from vaegen.images import Invert, check_invert
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 MAX_WORKERS = 256
 MAX_SHARDS = 2**20
 FAILURES_KEPT = 1000  # of a million bad files, memory holds no more than these; `on_outcome` gets all
-FLUSH = 128  # lines of a report
 
 OnError = Literal["skip", "fail"]
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
@@ -66,6 +64,10 @@ class FolderReport:
     """The others."""
     failures: tuple[Outcome, ...]
     """The first of the failed ones, at most `FAILURES_KEPT`, in the order of the plan."""
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    """How many files and folders were left out of the search, by the reason: "other file", one whose suffix is no
+    image's; "linked folder"; "system file", what a system or a file manager keeps beside people's files, as a whole
+    folder too; "target file", of a list. The report names each, and so does logging, at the level DEBUG."""
 
 
 def reconstruct_folder(
@@ -90,9 +92,11 @@ def reconstruct_folder(
     """Reconstruct every image of a folder, at any depth, into a mirrored folder.
 
     `source/a/b.jpg` becomes `target/a/b.png`. Images are the files with one of `vaegen.decoding.SUFFIXES`, in
-    either case, read as `vaegen.read_image` does; others, and folders that are links, are left alone. A file that
-    cannot be read or written is reported and skipped. Files are worked on in the order of their results' names, as
-    bytes. What memory holds does not grow with the number of files; their names are sorted in a temporary file.
+    either case, read as `vaegen.read_image` does; others, and folders that are links, are left alone, and so is what
+    systems leave behind, such as `._b.jpg`. Where two images would become one file, such as `cut.jpg` and `cut.gif`,
+    both results keep the whole name: `cut.jpg.png`, `cut.gif.png`. A file that cannot be read or written is reported
+    and skipped. Files are worked on in the order of their results' names, as bytes. What memory holds does not grow
+    with the number of files; their names are sorted in a temporary file, or in memory where Python has no sqlite3.
 
     The bytes written for a file depend on the model, the settings and the file's name and content, and on nothing
     else: neither on workers, shards and batches nor on other files.
@@ -105,7 +109,7 @@ def reconstruct_folder(
     Args:
         model: The model. Workers load it anew from its folder, with one thread each and vaegen's own settings.
         source: A folder.
-        target: A folder, made where it is missing.
+        target: A folder, made where it is missing. It may lie in the source, and is then left out of it.
         files: In place of all images of `source`, these, whatever their suffixes: paths relative to it, or absolute
             ones, whose place below `target` is theirs below the root.
         stochastic: Draw the latents from the posterior instead of taking the deterministic path.
@@ -113,7 +117,7 @@ def reconstruct_folder(
         format: Of the results: "png", "jpg", "bmp", "webp" or "tif"; all but "jpg" keep every pixel.
         invert: "auto" inverts the lightness of pictures that are dark on light, "always" of all; see
             `vaegen.images.fit`.
-        force: Replace files that are there.
+        force: Replace files that are there. A run that resumes replaces those that its predecessor did not make.
         skip_existing: Leave files that are there, unless they are empty.
         on_error: "fail" ends the run at the first file that fails.
         workers: Processes, 1 to 256. With 1 this process does the work; with more, new ones do ("spawn", so the
@@ -121,14 +125,17 @@ def reconstruct_folder(
             where there are few files.
         shard: (k, n), of n parts the k-th, counted from 1. A file's part is made from its name, so it is the same
             on every machine.
-        report: A file that gets a line of JSON for each image, see `vaegen.folder.run.Report`. A run that resumes
-            appends to its report, and lists files done before as "skipped".
+        report: A file that gets a line of JSON for each image: `path` (below the source folder, with "/"), `target`,
+            `status`, `reason` (null where nothing failed), `mse` and `mae` (null where nothing was written; see
+            `Outcome`) and `item`, the file's number in the seed. Before them, each file and folder that was left out
+            has `path`, the status "ignored" and the `reason`. A run that resumes, and one with `skip_existing`,
+            appends to the report that is there, and lists files done before as "skipped".
         on_plan: Called once with the number of images, before any work.
         on_outcome: Called for each file when it is done.
 
     Raises:
-        RequestError: `source` is no folder or holds no image, it or `target` lies in the other, two images would
-            get the same name, or an argument does not exist. Nothing was written.
+        RequestError: `source` is no folder or holds no image, or lies in `target`, or an argument does not exist.
+            Nothing was written.
         OutputError: `target` is a file or cannot be written, or files in it exist (a FileExistsError is then in
             `__cause__`); nothing was written. Or the disk is full; what was written is whole.
         ImageError: With `on_error="fail"`, a file could not be read (OutputError: could not be written).
@@ -153,9 +160,9 @@ def reconstruct_folder(
     mark = Unfinished(target, asked, shard)
     keep = skip_existing or (mark.found and not force)
     with Plan(source, target, format, shard) as plan, contextlib.ExitStack() as held:
-        planned = _collect(plan, files, force=force, skip=keep)
+        planned = _collect(plan, files, force=force, skip=keep, note_ignored=report is not None)
         if report is not None:
-            check_free(report, force=force or mark.found)
+            check_free(report, force=force or keep)
             check_writable(report.parent)
             plan.check_report(report, mark.path)
         if on_plan is not None:
@@ -163,88 +170,29 @@ def reconstruct_folder(
         mark.place()
         held.callback(mark.release)
         with contextlib.ExitStack() as stack:
-            note = None
+            notes = None
             if report is not None:
                 try:
-                    note = stack.enter_context(Report(report, append=mark.found and not force, force=force)).note
+                    notes = stack.enter_context(Report(report, append=keep or mark.found, force=force))
                 except OutputError:
                     if not mark.found:
                         mark.remove()
                     raise
+                for name, reason in plan.left_out():
+                    notes.write(name, {"target": None, "status": "ignored", "reason": reason})
             if mark.left is not None:
                 remove_leftovers(plan.target, mark.left)
             known = plan.links | {"": identity(target)}
             settings = Settings(stochastic, seed, format, invert, force, keep, mark.token, plan.target, known)
             count = count_workers(planned) if workers == "auto" else workers
-            results = stack.enter_context(contextlib.closing(in_order(model, plan.jobs(), planned, settings, count)))
-            total = _tell(results, planned, target, on_error, note, on_outcome)
+            jobs = plan.jobs()
+            if force and mark.found:
+                jobs = (job._replace(done=mark.has_made(job.target)) for job in jobs)
+            results = stack.enter_context(contextlib.closing(in_order(model, jobs, planned, settings, count)))
+            made = mark.note_made if force else None
+            counts, failures = _tell(results, target, on_error, notes, made, on_outcome)
         mark.remove()
-    return total
-
-
-class Report:
-    """An open report, as a context manager. Names that are not UTF-8 have Python's surrogate escapes in it.
-
-    Each line has `path` (below the source folder, with "/"), `target`, `status`, `reason` (null where nothing
-    failed), `mse` and `mae` (null where nothing was written; see `Outcome`) and `item`, the file's number in the
-    seed.
-    """
-
-    def __init__(self, path: Path, *, append: bool, force: bool) -> None:
-        """Open it.
-
-        Args:
-            path: The file; folders above it are made.
-            append: Continue after the last whole line, for a run that resumes.
-            force: Replace a file that is there.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
-        self._path = path
-        self._lines = 0
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if force and not append:
-                path.unlink(missing_ok=True)
-            handle = open_plain(path, os.O_RDWR | os.O_CREAT | (0 if append else os.O_EXCL), own=True)
-            _cut_unfinished_line(handle)
-            self._stream = os.fdopen(handle, "a", encoding="ascii", newline="\n")
-        except OSError as error:
-            raise failure(self._path, error) from error
-
-    def note(self, job: Job, result: Result) -> None:
-        """Write the line of one file.
-
-        Raises:
-            OutputError: The disk is full.
-        """
-        facts: dict[str, Any] = {"path": job.name, "target": job.target, "status": result.status}
-        facts |= {"reason": result.reason, "mse": result.mse, "mae": result.mae, "item": job.item}
-        try:
-            self._stream.write(json.dumps(facts) + "\n")
-            self._lines += 1
-            if self._lines % FLUSH == 0:
-                self._stream.flush()
-        except OSError as error:
-            raise failure(self._path, error) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-            self._stream.close()
-        except OSError as problem:
-            # The handle is freed though its last lines are lost; a former error says more than this one.
-            with contextlib.suppress(OSError):
-                self._stream.close()
-            if error is None:
-                raise failure(self._path, problem) from problem
+    return FolderReport(planned, *counts, tuple(failures), dict(plan.ignored))
 
 
 def dry_run(
@@ -256,8 +204,11 @@ def dry_run(
     force: bool = False,
     skip_existing: bool = False,
     shard: tuple[int, int] = (1, 1),
+    on_ignored: Callable[[Mapping[str, int]], object] | None = None,
 ) -> Iterator[tuple[Path, Path]]:
     """Plan as `reconstruct_folder` does, and yield the (image, result) pairs it would work on; write nothing.
+
+    `on_ignored` is called once with what `FolderReport.ignored` will be.
 
     Raises:
         RequestError: As `reconstruct_folder` says.
@@ -265,7 +216,9 @@ def dry_run(
     """
     _check(format, "never", 0, force, skip_existing, "skip", 1, shard)
     with Plan(Path(source), Path(target), format, shard) as plan:
-        _collect(plan, files, force=force, skip=skip_existing)
+        _collect(plan, files, force=force, skip=skip_existing, note_ignored=False)
+        if on_ignored is not None:
+            on_ignored(dict(plan.ignored))
         for job in plan.jobs():
             if job.problem is None and not (skip_existing and os.path.lexists(job.target)):
                 yield Path(job.source), Path(job.target)
@@ -289,37 +242,40 @@ def _check(
     check_integer("shard", shard[0], 1, check_integer("shards", shard[1], 1, MAX_SHARDS))
 
 
-def _collect(plan: Plan, files: Iterable[PathLike] | None, *, force: bool, skip: bool) -> int:
+def _collect(plan: Plan, files: Iterable[PathLike] | None, *, force: bool, skip: bool, note_ignored: bool) -> int:
     """Fill a plan and check it; return the number of images."""
     source, target = Path(plan.source), Path(plan.target)
     check_folder(target)
     if files is None:
-        found = walk(plan.source)
+        found = walk(plan.source, unseen=identity(target) if os.path.isdir(target) else None)
         if os.path.isdir(source):
             check_apart(source, target)
-        plan.collect(found)
     else:
-        plan.collect(listed(files))
+        found = leave_out(listed(files), plan.source, plan.target)
+    plan.collect(found, note_ignored=note_ignored)
     return plan.check(force=force, skip=skip, disjoint=files is None)
 
 
 def _tell(
     results: Iterable[tuple[Job, Result]],
-    planned: int,
     target: Path,
     on_error: OnError,
-    note: Callable[[Job, Result], None] | None,
+    report: Report | None,
+    made: Callable[[str], None] | None,
     on_outcome: Callable[[Outcome], object] | None,
-) -> FolderReport:
-    """Count the results as they come and hand them on."""
+) -> tuple[tuple[int, int, int], list[Outcome]]:
+    """Hand the results on as they come; return how many were written, skipped and failed, and the first failures."""
     counts = {"written": 0, "skipped": 0, "failed": 0}
     failures: list[Outcome] = []
     for job, result in results:
         if result.fault == "disk":
             raise OutputError(f"{result.reason}; what is written in '{shown(target)}' is whole, the same call goes on")
         counts[result.status] += 1
-        if note is not None:
-            note(job, result)
+        if made is not None and result.status == "written":
+            made(job.target)
+        if report is not None:
+            facts = {"target": job.target, "status": result.status, "reason": result.reason}
+            report.write(job.name, {**facts, "mse": result.mse, "mae": result.mae, "item": job.item})
         outcome = Outcome(Path(job.source), Path(job.target), result.status, result.reason, result.mse, result.mae)
         if result.status == "failed" and len(failures) < FAILURES_KEPT:
             failures.append(outcome)
@@ -327,20 +283,4 @@ def _tell(
             on_outcome(outcome)
         if result.status == "failed" and on_error == "fail":
             raise (ImageError if result.fault == "input" else OutputError)(result.reason or "")
-    return FolderReport(planned, **counts, failures=tuple(failures))
-
-
-def _cut_unfinished_line(handle: int) -> None:
-    """Cut off what a killed run left behind the last line break."""
-    with open(handle, "r+b", closefd=False) as stream:
-        end = stream.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 4096)
-            stream.seek(start)
-            place = stream.read(end - start).rfind(b"\n")
-            if place >= 0:
-                end = start + place + 1
-                break
-            end = start
-        stream.truncate(end)
-        stream.seek(end)
+    return (counts["written"], counts["skipped"], counts["failed"]), failures

@@ -208,16 +208,19 @@ def _reconstruct(
 def remove_leftovers(target: str, token: str) -> None:
     """Remove the temporary files of a run that was killed, anywhere below its target."""
     start = _temporary_prefix(token)
-    for found in walk(target, lambda name: name.startswith(start)):
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(target, found.name))
+    for name, _, ignored in walk(
+        target, lambda name, folder: None if folder or name.startswith(start) else "other file"
+    ):
+        if ignored is None:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(target, name))
 
 
 def _before(job: Job, settings: Settings) -> Result | None:
     """Return the result of a job that needs no work."""
     if job.problem is not None:
         return Result("failed", job.problem, fault="input")
-    if settings.skip:
+    if settings.skip or job.done:
         # A machine that lost power can leave an empty file where a whole one was written; nobody misses it.
         with contextlib.suppress(OSError):
             if os.stat(job.target).st_size:
