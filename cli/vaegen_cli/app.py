@@ -34,8 +34,6 @@ VERBS = {
 # The module of a verb that is not named like it.
 _HOME = {
     "completion": "app",
-    "decode": "codec",
-    "encode": "codec",
     "export": "train",
     "info": "describe",
     "models": "describe",

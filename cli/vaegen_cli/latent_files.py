@@ -1,5 +1,6 @@
 """Latents in files and on the command line: .npz, .npy, JSON lines, and a spelling for people."""
 
+import codecs
 import io
 import json
 import math
@@ -15,11 +16,17 @@ from vaegen.errors import DataError, RequestError
 from vaegen.files import open_plain
 from vaegen.spec import LatentSpec
 
+from vaegen_cli.output import PIPE
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
 SUFFIXES = (".npz", ".npy", ".jsonl")
+MAGIC = {".npz": b"PK", ".npy": b"\x93NUMPY"}
+HEAD = 6  # bytes that tell what a file is
 MAX_BYTES = 2**30  # of a file and of its arrays; a small .npz can claim terabytes
 MAX_NAME = 4096  # characters, as paths of Linux have
 MAX_LINE = 2**22  # characters of JSON, which take 20 times as much memory as lists
@@ -101,22 +108,27 @@ def _spelling(spec: LatentSpec) -> str:
 def read_latents(path: Path) -> Latents:
     """Read a .npz with `latents` (n, L) and perhaps `names` (n,), a .npy (n, L), or JSON lines with "latent".
 
+    Args:
+        path: The file; "-" for stdin, whose content tells which of the three it is.
+
     Raises:
         RequestError: The name ends in none of SUFFIXES.
         DataError: The file is missing or not what its name says.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
+    piped = str(path) == PIPE
+    if suffix not in SUFFIXES and not piped:
         raise RequestError(f"'{path}' does not end in {', '.join(SUFFIXES)}")
     try:
-        with os.fdopen(open_plain(path), "rb") as stream:
-            size = os.fstat(stream.fileno()).st_size
-            _check_size(path, size, "larger")
+        if piped:
+            head = sys.stdin.buffer.read(HEAD)
+            suffix = next((suffix for suffix, magic in MAGIC.items() if head.startswith(magic)), ".jsonl")
             if suffix == ".jsonl":
-                return _read_lines(path, stream)
-            if suffix == ".npz":
-                return _read_archive(path, stream)
-            return _checked(path, _read_array(path, stream, size))
+                return _read_lines(path, sys.stdin.buffer, head)
+            data = head + sys.stdin.buffer.read(MAX_BYTES + 1 - HEAD)
+            return _read(path, io.BytesIO(data), suffix, len(data))
+        with os.fdopen(open_plain(path), "rb") as stream:
+            return _read(path, stream, suffix, os.fstat(stream.fileno()).st_size)
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or error}") from error
     except KeyError as error:
@@ -128,6 +140,16 @@ def read_latents(path: Path) -> Latents:
     # zipfile, zlib and numpy's reader of headers raise nearly anything on a damaged file.
     except Exception as error:
         raise DataError(f"cannot read '{path}': not a {suffix} file of plain numbers") from error
+
+
+def _read(path: Path, stream: BinaryIO, suffix: str, size: int) -> Latents:
+    """Read a file that can be read in any order."""
+    _check_size(path, size, "larger")
+    if suffix == ".jsonl":
+        return _read_lines(path, stream, stream.read(HEAD))
+    if suffix == ".npz":
+        return _read_archive(path, stream)
+    return _checked(path, _read_array(path, stream, size))
 
 
 def _check_size(path: Path, size: int, what: str) -> None:
@@ -183,31 +205,43 @@ def _read_array(path: Path, stream: IO[bytes], size: int, names: int | None = No
     return array
 
 
-def _read_lines(path: Path, stream: BinaryIO) -> Latents:
+def _read_lines(path: Path, stream: BinaryIO, head: bytes) -> Latents:
+    """Read the lines that begin with `head` and go on in a stream."""
     import numpy as np
+
+    readline: "Callable[[int], bytes]" = stream.readline
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what PowerShell 5 makes of a program's output
+        encoding = "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+        text = io.TextIOWrapper(stream, encoding, newline="\n")
+        head = head[2:].decode(encoding).encode()
+
+        def readline(most: int) -> bytes:
+            return text.readline(most).encode()
 
     values = bytearray()
     names: list[str] = []
     taken = length = number = 0
-    with io.TextIOWrapper(stream, encoding="utf-8") as text:
-        while line := text.readline(MAX_LINE + 1):
-            number += 1
-            if len(line) > MAX_LINE:
-                raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
-            try:
-                entry = json.loads(line)
-                row = np.array(entry["latent"], np.float32)
-                names.append(str(entry.get("name", "")))
-                length = length or len(row)
-            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-                raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
-            if row.shape != (length,):
-                raise DataError(f"cannot read '{path}': latents of several lengths")
-            if len(names[-1]) > MAX_NAME:
-                raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
-            values += row.tobytes()
-            taken += row.nbytes + sys.getsizeof(names[-1])
-            _check_size(path, taken, "unpacked larger")
+    while line := head + readline(MAX_LINE + 1):  # a head with a line break in it is no whole entry
+        head = b""
+        number += 1
+        if len(line) > MAX_LINE:
+            raise DataError(f"cannot read '{path}': line {number} is longer than {MAX_LINE} characters")
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            row = np.array(entry["latent"], np.float32)
+            names.append(str(entry.get("name", "")))
+            length = length or len(row)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise DataError(f"cannot read '{path}': line {number} has no usable \"latent\"") from error
+        if row.shape != (length,):
+            raise DataError(f"cannot read '{path}': latents of several lengths")
+        if len(names[-1]) > MAX_NAME:
+            raise DataError(f"cannot read '{path}': line {number} has a name of over {MAX_NAME} characters")
+        values += row.tobytes()
+        taken += row.nbytes + sys.getsizeof(names[-1])
+        _check_size(path, taken, "unpacked larger")
     rows = np.frombuffer(values, np.float32).reshape(len(names), length) if values else np.empty(0)
     return Latents(_checked(path, rows).values, tuple(names) if all(names) else ())
 

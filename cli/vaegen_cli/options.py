@@ -63,6 +63,24 @@ seed_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
 
+OnError = Literal["skip", "fail"]
+on_error_option = click.option(
+    "--on-error",
+    type=click.Choice(["skip", "fail"]),
+    default="skip",
+    show_default=True,
+    help="Report and skip what fails, or end the run at it.",
+)
+null_option = click.option(
+    "-0", "--null", is_flag=True, help="With IN -, names end in null bytes, as find -print0 writes them."
+)
+report_option = click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="FILE.jsonl",
+    help="Note what becomes of each file of a folder or list, a line of JSON each.",
+)
+
 
 def image_options(grid: str) -> Callable[[Decorated], Decorated]:
     """Add -o, --format, --grid with its help, and --scale."""

@@ -1,7 +1,8 @@
-"""How far a folder's run has come: a bar on a terminal, a line every few seconds elsewhere, and the sum at the end."""
+"""How far a job with many files has come: a bar on a terminal, a line now and then elsewhere, the sum at the end."""
 
 import sys
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -17,15 +18,17 @@ SHOWN = 20  # failures shown one by one without -v, if a report has them all
 
 
 class Progress:
-    """What a folder's run shows on its way; the sum comes however the run ends."""
+    """What a job shows on its way; the sum comes however it ends."""
 
-    def __init__(self, console: Console, *, reported: bool) -> None:
-        """Begin; where failures are `reported` in a file, not all of them are shown too."""
-        self._console = console
+    def __init__(self, console: Console, verb: str, *, reported: bool) -> None:
+        """Begin a job of a verb; where failures are `reported` in a file, not all of them are shown too."""
+        self._console, self._verb = console, verb
         self._most = SHOWN if reported and console.verbosity <= 0 else None
         self._bar: Any = None
         self._planned: int | None = None
         self.written = self.skipped = self.failed = 0
+        self.ignored: Mapping[str, int] = {}
+        """What was left out of the search; see `vaegen.FolderReport`."""
         self._began = self._shown = time.monotonic()
         self._drawn = 0
 
@@ -39,7 +42,7 @@ class Progress:
         if self._console.live:
             self._bar = click.progressbar(
                 length=planned,
-                label="reconstruct",
+                label=self._verb,
                 file=sys.stderr,
                 show_pos=True,
                 item_show_func=lambda _: self._rate(),
@@ -64,7 +67,7 @@ class Progress:
         else:
             left = (self._planned or 0) - self._done
             eta = f", {left / (self.written / (now - self._began)):.0f} s left" if self.written else ""
-            self._console.say(f"reconstruct: {self._done} of {self._planned}, {self._rate()}{eta}")
+            self._console.say(f"{self._verb}: {self._done} of {self._planned}, {self._rate()}{eta}")
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
@@ -72,10 +75,12 @@ class Progress:
             self._bar.render_finish()
         if self._most is not None and self.failed > self._most:
             self._console.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
+        tell_ignored(self._console, self.ignored)
         if self._planned is not None:
             skipped = f", {self.skipped} skipped" if self.skipped else ""
             failed = f", {self.failed} failed" if self.failed else ""
-            self._console.say(f"{self.written} of {self._planned} images reconstructed{skipped}{failed}")
+            done = f"{self.written} of {self._planned} images {self._verb.removesuffix('e')}ed"
+            self._console.say(f"{done}{skipped}{failed}")
 
     @property
     def _done(self) -> int:
@@ -95,3 +100,10 @@ class Progress:
             if self._bar is not None:
                 click.echo("\r\x1b[K", nl=False, err=True)  # the bar is drawn anew below the line
             self._console.say(f"vaegen: {failure}", level=-1)
+
+
+def tell_ignored(console: Console, ignored: Mapping[str, int]) -> None:
+    """Say in one line how much was left out of a search, by the reason."""
+    if ignored:
+        parts = ", ".join(f"{count} {reason}{'s' if count > 1 else ''}" for reason, count in sorted(ignored.items()))
+        console.say(f"left out: {parts}" + ("; -v names each" if console.verbosity < 1 else ""))

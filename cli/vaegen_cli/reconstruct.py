@@ -1,9 +1,9 @@
 """`vaegen reconstruct`: images through a model and back, one file, a folder or a list of files."""
 
+import functools
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -14,10 +14,20 @@ from vaegen.errors import ImageError, OutputError, RequestError
 
 from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
 from vaegen_cli.libraries import load_libraries, loading
-from vaegen_cli.options import force_option, json_option, model_options, seed_option
+from vaegen_cli.options import (
+    OnError,
+    force_option,
+    json_option,
+    model_options,
+    null_option,
+    on_error_option,
+    report_option,
+    seed_option,
+)
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
-from vaegen_cli.progress import Progress
+from vaegen_cli.progress import Progress, tell_ignored
 from vaegen_cli.sheets import preview
+from vaegen_cli.stdin import check_many, read_image, read_stdin
 
 if TYPE_CHECKING:
     from vaegen.encoding import Written
@@ -42,7 +52,7 @@ class Options(NamedTuple):
     threads: int
     force: bool
     skip_existing: bool
-    on_error: Literal["skip", "fail"]
+    on_error: OnError
     workers: int | Literal["auto"]
     shard: tuple[int, int]
     null: bool
@@ -51,8 +61,8 @@ class Options(NamedTuple):
     as_json: bool
 
     @property
-    def listed(self) -> bool:
-        """Whether stdin names the images."""
+    def piped(self) -> bool:
+        """Whether stdin has the image, or names images."""
         return str(self.source) == PIPE
 
 
@@ -87,13 +97,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 @model_options
 @force_option
 @click.option("--skip-existing", is_flag=True, help="Leave results that are there.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["skip", "fail"]),
-    default="skip",
-    show_default=True,
-    help="Report and skip what fails, or end the run at it.",
-)
+@on_error_option
 @click.option(
     "--workers",
     default="auto",
@@ -109,14 +113,9 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
     callback=_read_shard,
     help="Do the K-th of N parts of a folder only; the same parts on every machine.",
 )
-@click.option("-0", "--null", is_flag=True, help="With IN -, names end in null bytes, as find -print0 writes them.")
+@null_option
 @click.option("--dry-run", is_flag=True, help="Print what would be read and written, and do nothing.")
-@click.option(
-    "--report",
-    type=click.Path(path_type=Path),
-    metavar="FILE.jsonl",
-    help="Note what becomes of each file of a folder, a line of JSON each.",
-)
+@report_option
 @json_option
 @common_options(
     "vaegen reconstruct red-3.png again.png",
@@ -126,31 +125,34 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     """Encode and decode an image, every image of a folder, or those of a list.
 
-    IN is an image, a folder, or - for a list of files on stdin, one a line; OUT an image file, a folder, or - for
-    stdout. Images of any size are fitted to 28x28 on black, aspect kept. A folder is mirrored tree for tree:
-    IN/a/b.jpg becomes OUT/a/b.png, and a listed a/b.jpg too; a file that cannot be read is reported and skipped
-    (exit code 1, or 4 when it happens to all). Prints the file or folder written. Nothing is overwritten without
-    --force, and a command that is stopped or killed leaves whole files only; run it again to resume.
+    IN is an image, a folder, or - for stdin with an image or a list of files, one a line; OUT an image file, a folder,
+    or - for stdout. Images of any size are fitted to 28x28 on black, aspect kept. A folder is mirrored tree for tree,
+    and so are listed names: IN/a/b.jpg becomes OUT/a/b.png, or b.jpg.png where another file would become b.png too. A
+    file that cannot be read is reported and skipped (exit code 1, or 4 when it happens to all). Prints the file or
+    folder written. Nothing is overwritten without --force, and a command that is stopped or killed leaves whole files
+    only; run it again to resume.
     """
     options = Options(**given)
-    many = options.listed or os.path.isdir(options.source)  # noqa: PTH112, Path.is_dir raises where a name is too long
     if options.skip_existing and options.force:
         raise RequestError("--skip-existing and --force contradict each other; choose one")
-    if options.out == PIPE:
-        if options.as_json or many:
-            raise RequestError("-o - takes one image and no --json; give OUT a file or a folder")
-        refuse_terminal()
+    check_many(null=options.null, piped=options.piped, report=options.report)
     if options.threads != 1 and options.workers == "auto":
         options = options._replace(workers=1)
     elif options.threads != 1 and options.workers != 1:
         raise RequestError("--threads above 1 is for one process; leave it out, or give --workers 1")
-    if options.null and not options.listed:
-        raise RequestError("-0 is for a list of files on stdin; give - as IN")
-    return _folder(console, options) if many else _file(console, options)
+    found = read_stdin(null=options.null) if options.piped else options.source
+    # os.path, because Path.is_dir raises where a name is too long.
+    if isinstance(found, bytes) or (isinstance(found, Path) and not os.path.isdir(found)):  # noqa: PTH112
+        return _file(console, options, found)
+    return _folder(console, options, None if isinstance(found, Path) else found)
 
 
-def _file(console: Console, options: Options) -> ExitCode:
+def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     """Reconstruct one image."""
+    if options.out == PIPE:
+        if options.as_json:
+            raise RequestError("OUT - takes no --json, for both want stdout; give OUT a file or a folder")
+        refuse_terminal()
     source = options.source
     for flag, is_given in {
         "--report": options.report is not None,
@@ -161,19 +163,19 @@ def _file(console: Console, options: Options) -> ExitCode:
             raise RequestError(f"{flag} is for folders, and '{source}' is not one")
     target, form = _target(options)
     if options.dry_run:
-        if not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises where a name is too long
+        if not options.piped and not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises for a long name
             raise ImageError(f"cannot read '{source}': there is no such file")
         _show_plan([(source, target or Path(PIPE))], as_json=options.as_json)
         return ExitCode.DONE
     graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
     with loading(options.model, options.threads, graphs) as loaded_model:
-        image = vaegen.read_image(source, invert=options.invert)
+        picture = read_image(image, invert=options.invert)
     with loaded_model() as model:
-        result = model.reconstruct(image[None], options.stochastic, options.seed)[0]
+        result = model.reconstruct(picture[None], options.stochastic, options.seed)[0]
     import numpy as np
     from vaegen.encoding import encode_image
 
-    if console.live and (blocks := preview(np.stack([image, result]))):
+    if console.live and (blocks := preview(np.stack([picture, result]))):
         click.echo(blocks, err=True)
     write(target, encode_image(result, form), force=options.force)
     if target is not None:
@@ -193,20 +195,21 @@ def _target(options: Options) -> tuple[Path | None, "Written"]:
             raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
         form = suffix
     else:
-        target = target / f"{source.stem}.{form or 'png'}"
+        target = target / f"{'stdin' if options.piped else source.stem}.{form or 'png'}"
     # os.path, because Path.exists raises where a name is too long.
-    if os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
+    if not options.piped and os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
         raise RequestError(f"'{target}' is the input itself; choose another name for the result")
     check_targets([target], force=options.force)
     return target, form or "png"
 
 
-def _folder(console: Console, options: Options) -> ExitCode:
+def _folder(console: Console, options: Options, files: Iterator[str] | None) -> ExitCode:
     """Reconstruct the images of a folder or a list."""
+    if options.out == PIPE:
+        raise RequestError("OUT - takes one image; give OUT a folder")
     if not options.out:
         raise RequestError("OUT is empty; write '.' for this folder")
-    source, target = Path() if options.listed else options.source, Path(options.out)
-    files = _read_names(null=options.null) if options.listed else None
+    source, target = Path() if options.piped else options.source, Path(options.out)
     form = options.form or "png"
     if options.dry_run:
         from vaegen.folder import dry_run
@@ -219,12 +222,20 @@ def _folder(console: Console, options: Options) -> ExitCode:
             force=options.force,
             skip_existing=options.skip_existing,
             shard=options.shard,
+            on_ignored=functools.partial(tell_ignored, console),
         )
-        _show_plan(plan, as_json=options.as_json)
+        kept = _show_plan(plan, as_json=options.as_json)
+        if kept:
+            console.say(
+                f"{kept} of the results keep the suffix of their source, for without it names would be the same"
+            )
         return ExitCode.DONE
     load_libraries(graphs=options.workers in (1, "auto"))
     reported = options.report is not None
-    with vaegen.load(options.model, threads=options.threads) as model, Progress(console, reported=reported) as progress:
+    with (
+        vaegen.load(options.model, threads=options.threads) as model,
+        Progress(console, "reconstruct", reported=reported) as progress,
+    ):
         try:
             result = vaegen.reconstruct_folder(
                 model,
@@ -244,13 +255,14 @@ def _folder(console: Console, options: Options) -> ExitCode:
                 on_plan=progress.on_plan,
                 on_outcome=progress.on_outcome,
             )
+            progress.ignored = result.ignored
         except (ImageError, OutputError):
             # With --on-error fail the failure was reported as it came, and the run is over.
             if not (options.on_error == "fail" and progress.failed):
                 raise
             return _exit_code(progress.written + progress.skipped, progress.failed)
     if options.as_json:
-        counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed")}
+        counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed", "ignored")}
         failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
         facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
         click.echo(json.dumps(facts))
@@ -265,10 +277,15 @@ def _exit_code(done: int, failed: int) -> ExitCode:
     return ExitCode.SOME_FAILED if done else ExitCode.NOTHING_DONE
 
 
-def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
-    """Print what would be read and written as it is found: a line each, or one JSON array."""
-    before = "["
+def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> int:
+    """Print what would be read and written as it is found, a line each or one JSON array.
+
+    Returns:
+        How many results keep the whole name of their source.
+    """
+    before, kept = "[", 0
     for image, result in plan:
+        kept += bool(image.suffix) and result.stem == image.name
         if as_json:
             click.echo(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
             before = ",\n"
@@ -276,14 +293,4 @@ def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
             echo(f"{image} -> {result}")
     if as_json:
         click.echo("]" if before != "[" else "[]")
-
-
-def _read_names(*, null: bool) -> Iterator[str]:
-    """Read the list on stdin, whatever its length."""
-    end = b"\0" if null else b"\n"
-    rest = b""
-    while block := sys.stdin.buffer.read(65536):
-        *lines, rest = (rest + block).split(end)
-        yield from (os.fsdecode(line if null else line.removesuffix(b"\r")) for line in lines if line.strip(b"\r"))
-    if rest.strip(b"\r"):
-        yield os.fsdecode(rest)
+    return kept

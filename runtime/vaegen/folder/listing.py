@@ -107,7 +107,7 @@ def walk(
 
 
 def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
-    """Yield the images of a list; every one counts, whatever its suffix, but for what macOS keeps beside a file.
+    """Yield the images of a list, as `named` has them.
 
     Raises:
         RequestError: A name is empty, or leads through "..", so that its place in the target is not clear.
@@ -118,7 +118,12 @@ def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
         if ".." in parts or not parts or "\0" in name:
             raise RequestError(f"'{shown(name)}' in the list of files names no place below the target; avoid '..'")
         whole = drive + "/" * name.startswith("/") + "/".join(parts)
-        yield Found(whole, None, "system file" if parts[-1].startswith(_APPLE_DOUBLE) else None)
+        yield named(whole)
+
+
+def named(name: str) -> Found:
+    """Return an image of a list; whatever its suffix it counts, but for what macOS keeps beside a file."""
+    return Found(name, None, "system file" if name.rpartition("/")[2].startswith(_APPLE_DOUBLE) else None)
 
 
 def below(name: str) -> str:
