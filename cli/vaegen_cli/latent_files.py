@@ -209,7 +209,7 @@ def _read_lines(path: Path, stream: BinaryIO, head: bytes) -> Latents:
     """Read the lines that begin with `head` and go on in a stream."""
     import numpy as np
 
-    readline: "Callable[[int], bytes]" = stream.readline
+    readline: Callable[[int], bytes] = stream.readline
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what PowerShell 5 makes of a program's output
         encoding = "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
         text = io.TextIOWrapper(stream, encoding, newline="\n")

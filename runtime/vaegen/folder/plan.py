@@ -5,8 +5,8 @@ in the folder for temporary files (TMPDIR) and a few MB of memory. The price is 
 the first image is read: two to five seconds per million files on a local disk.
 
 `a/cut.jpg` becomes `a/cut.png`. Where that would be the result of another file too, such as `a/cut.gif`, both keep
-their whole names, `a/cut.jpg.png` and `a/cut.gif.png`; so does a file whose result would have such a name. This depends
-on nothing but the names in the folder, so all shards and machines find the same.
+their whole names, `a/cut.jpg.png` and `a/cut.gif.png`; so does a file whose result would have such a name, or that of a
+folder of results. This depends on nothing but the names in the folder, so all shards and machines find the same.
 """
 
 import bisect
@@ -82,6 +82,7 @@ class Plan:
         self.ignored: Counter[str] = Counter()
         """How many files and folders were left out, by the reason."""
         self._suffix = f".{form}".encode()
+        self._folders_like_results = False
         self._shard = shard
         self._names: _OnDisk | _InMemory
         try:
@@ -175,7 +176,7 @@ class Plan:
             itertools.dropwhile(lambda row: not row.key, self._names), lambda row: row.key
         ):
             first, *second = itertools.islice(rows, 2)
-            whole = bool(second) or self._is_whole_name(key)
+            whole = bool(second) or self._is_taken(key)
             place, owner = None, first
             for row in itertools.chain((first, *second), rows):
                 # Of two with one place even as whole names, on a list or where case counts for nothing, one is done.
@@ -184,15 +185,13 @@ class Plan:
                 if row.mine:
                     yield self._job(row, None if owner is row else owner, whole=whole)
 
-    def _is_whole_name(self, key: bytes) -> bool:
-        """Return whether a file's result would have the name of another one's that keeps its whole name."""
+    def _is_taken(self, key: bytes) -> bool:
+        """Return whether a file's result would have the name of a folder, or of one that keeps its whole name."""
+        if self._folders_like_results and self._names.has_below(key):
+            return True
         inner, suffix = os.path.splitext(key[: -len(self._suffix)])
         outer = inner + self._suffix
-        return (
-            bool(suffix)
-            and self._names.has(outer, suffix)
-            and (self._names.shared(outer) or self._is_whole_name(outer))
-        )
+        return bool(suffix) and self._names.has(outer, suffix) and (self._names.shared(outer) or self._is_taken(outer))
 
     def _job(self, row: Row, owner: Row | None, *, whole: bool) -> Job:
         name = os.fsdecode(row.name)
@@ -214,7 +213,9 @@ class Plan:
             if problem is not None:
                 yield Row(stem + suffix + b"/", b"", raw, problem, mine)
             elif ignored is None:
-                yield Row(folded(stem) + self._suffix, folded(suffix), raw, "", mine)
+                key = folded(stem) + self._suffix
+                self._folders_like_results |= self._suffix + b"/" in key
+                yield Row(key, folded(suffix), raw, "", mine)
             elif mine:
                 self.ignored[ignored] += 1
                 _log.debug("left out: '%s' (%s)", os.path.join(self.source, name), ignored)
@@ -252,6 +253,11 @@ class _OnDisk:
         with _storage():
             return len(self._db.execute("select distinct * from file where key = ? limit 2", (key,)).fetchall()) == 2
 
+    def has_below(self, key: bytes) -> bool:
+        between = key + b"/", key + b"0"  # the sign that follows "/"
+        with _storage():
+            return bool(self._db.execute("select 1 from file where key > ? and key < ?", between).fetchone())
+
     def close(self) -> None:
         self._db.close()
 
@@ -275,6 +281,10 @@ class _InMemory:
     def shared(self, key: bytes) -> bool:
         at = bisect.bisect_left(self._rows, key, key=lambda row: row.key)
         return [row.key for row in self._rows[at : at + 2]] == [key, key]
+
+    def has_below(self, key: bytes) -> bool:
+        at = bisect.bisect_left(self._rows, key + b"/", key=lambda row: row.key)
+        return at < len(self._rows) and self._rows[at].key.startswith(key + b"/")
 
     def close(self) -> None:
         self._rows = []
