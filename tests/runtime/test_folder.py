@@ -13,7 +13,7 @@ import vaegen
 from PIL import Image
 from vaegen import ImageError, Model, Outcome, OutputError, RequestError, images, reconstruct_folder
 from vaegen.encoding import encode_png
-from vaegen.folder import run, work
+from vaegen.folder import dry_run, plan, run, work
 from vaegen.folder.plan import item_of
 from vaegen.images import read_image
 
@@ -44,7 +44,8 @@ def tree(root: Path) -> dict[str, bytes]:
 def test_the_tree_is_mirrored_and_each_image_reconstructed(model: Model, source: Path, tmp_path: Path) -> None:
     before = tree(source)
     report = reconstruct_folder(model, source, tmp_path / "new" / "out")
-    assert report == vaegen.FolderReport(planned=11, written=11, skipped=0, failed=0, failures=())
+    ignored = {"other file": 1, "system file": 1}
+    assert report == vaegen.FolderReport(planned=11, written=11, skipped=0, failed=0, failures=(), ignored=ignored)
     names = [*(f"a/{i}.png" for i in range(5)), *(f"a/deep/{i}.png" for i in range(5, 10)), "PHOTO.png"]
     assert sorted(tree(tmp_path / "new" / "out")) == sorted(names)
     for name in names:
@@ -107,20 +108,125 @@ def test_noise_belongs_to_the_name(
         assert abs(difference).max() <= 1  # the row of the batch may show in a last bit
 
 
-def test_two_images_of_one_name_are_refused_before_work_starts(model: Model, source: Path, tmp_path: Path) -> None:
-    Image.new("RGB", (5, 5)).save(source / "a" / "2.jpg")
-    with pytest.raises(RequestError, match=r"2\.jpg' and '.*2\.png' would both become '.*out/a/2\.png'; rename one"):
-        reconstruct_folder(model, source, tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+# Names of sources, and of the results in the same order; "/" at the end is a folder.
+COLLISIONS = {
+    "suffix": (["cut.jpg", "cut.png", "other.png"], ["cut.jpg.png", "cut.png.png", "other.png"]),
+    "three": (["a/b.gif", "a/b.jpeg", "a/b.tif"], ["a/b.gif.png", "a/b.jpeg.png", "a/b.tif.png"]),
+    "a whole name": (["cut.jpg", "cut.jpg.png", "cut.png"], ["cut.jpg.png", "cut.jpg.png.png", "cut.png.png"]),
+    "two levels": (
+        ["c.jpg", "c.jpg.png", "c.jpg.png.gif", "c.png"],
+        ["c.jpg.png", "c.jpg.png.png", "c.jpg.png.gif.png", "c.png.png"],
+    ),
+    "no collision": (["cut.jpg", "cut.jpg.png", "Cut.png"], ["cut.png", "cut.jpg.png", "Cut.png"]),
+    "a folder": (["x.jpg", "x.png/y.jpg"], ["x.jpg.png", "x.png/y.png"]),
+}
 
 
-@pytest.mark.parametrize("target", ["in", "in/out", "in/../in/a", "link"])
-def test_a_target_in_the_source_is_refused(model: Model, source: Path, tmp_path: Path, target: str) -> None:
+def planned(source: Path, target: Path, **options: Any) -> dict[str, str]:
+    """Return the plan: the place of each result by the source's."""
+    pairs = dry_run(source, target, **options)
+    return {image.relative_to(source).as_posix(): place.relative_to(target).as_posix() for image, place in pairs}
+
+
+@pytest.mark.parametrize("store", ["on disk", "in memory"])
+@pytest.mark.parametrize("case", COLLISIONS)
+def test_results_that_would_be_one_file_keep_their_whole_names(
+    tmp_path: Path, case: str, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store == "in memory":
+        monkeypatch.setitem(sys.modules, "sqlite3", None)
+    source, target = tmp_path / "in", tmp_path / "out"
+    expected = dict(zip(*COLLISIONS[case], strict=True))
+    for name in expected:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).touch()
+    assert planned(source, target) == expected
+    assert planned(source, target, files=reversed(expected)) == expected
+    parts = [planned(source, target, shard=(k, 3)) for k in (1, 2, 3)]
+    assert sum(map(len, parts)) == len(expected)
+    assert {name: place for part in parts for name, place in part.items()} == expected
+
+
+def test_any_suffix_of_a_list_may_collide(tmp_path: Path) -> None:
+    files = ["scan.001", "./scan.002", "scan.001", "scan", "/scan.002", "a//b.png"]
+    assert list(dry_run(tmp_path, tmp_path / "out", files=files)) == [
+        (tmp_path / "a/b.png", tmp_path / "out/a/b.png"),
+        (tmp_path / "scan", tmp_path / "out/scan.png"),
+        (tmp_path / "scan.001", tmp_path / "out/scan.001.png"),
+        (Path("/scan.002"), tmp_path / "out/scan.002.png"),  # the other one of this place fails, by name
+    ]
+
+
+def test_names_that_a_system_takes_for_the_same(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "FOLDS", True)
+    files = ["A/x.jpg", "a/X.png", "\u00e9.png", "e\u0301.gif", "same.png", "SAME.png"]
+    for name in files:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (28, 28)).save(tmp_path / "in" / name)
+    report = reconstruct_folder(model, tmp_path / "in", tmp_path / "out")
+    results = {"A/x.jpg.png", "a/X.png.png", "\u00e9.png.png", "e\u0301.gif.png", "SAME.png.png"}
+    assert tree(tmp_path / "out").keys() == results
+    (failure,) = report.failures
+    assert "'same.png' and 'SAME.png' would both become" in str(failure.error)
+
+
+def test_another_file_of_the_same_name_later_mixes_nothing(model: Model, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name, color in {"cut.png": "red", "cut.gif": "lime"}.items():
+        Image.new("RGB", (28, 28), color).save(source / name)
+        reconstruct_folder(model, source, out, skip_existing=True)
+    # The first night's result stays as it is; the second night has both sources under names of their own.
+    assert sorted(tree(out)) == ["cut.gif.png", "cut.png", "cut.png.png"]
+    assert tree(out)["cut.png"] == tree(out)["cut.png.png"] != tree(out)["cut.gif.png"]
+
+
+SYSTEM = ["._1.png", "__MACOSX/._1.png", "__MACOSX/1.png", "@eaDir/1.png/THUMB.jpg", "Thumbs.db", "a/desktop.ini"]
+SYSTEM += ["#recycle/1.png", "$RECYCLE.BIN/1.png", "a/.Trashes/1.png", ".Trash-1000/files/1.png", "lost+found/1.png"]
+SYSTEM += [".git/1.png", ".thumbnails/1.png", "System Volume Information/1.png", ".1.png.vaegen-tmp"]
+
+
+@pytest.mark.parametrize("name", SYSTEM)
+def test_what_systems_leave_behind_is_no_image(tmp_path: Path, name: str) -> None:
+    for place in ("1.png", name):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).touch()
+    ignored: list[Any] = []
+    assert [image.name for image, _ in dry_run(tmp_path, tmp_path / "out", on_ignored=ignored.append)] == ["1.png"]
+    assert ignored == [{"system file": 1}]
+    # What is pointed at is meant.
+    if Path(name).suffix == ".png" and not Path(name).name.startswith("."):
+        assert len(list(dry_run((tmp_path / name).parent, tmp_path / "out"))) == 1
+
+
+@pytest.mark.parametrize("target", ["in", "in/../in", "link"])
+def test_a_target_that_is_the_source_is_refused(model: Model, source: Path, tmp_path: Path, target: str) -> None:
     (tmp_path / "link").symlink_to(source)
     before = tree(source)
-    with pytest.raises(RequestError, match="lies in the source folder"):
+    with pytest.raises(RequestError, match="is the source folder itself"):
         reconstruct_folder(model, source, tmp_path / target, force=True)
     assert tree(source) == before
+
+
+@pytest.mark.parametrize("target", ["in/out", "in/a/new/out", "in/../in/.out", "link"])
+def test_a_target_in_the_source_is_no_source(model: Model, source: Path, tmp_path: Path, target: str) -> None:
+    (source / "results").mkdir()
+    (tmp_path / "link").symlink_to(source / "results")
+    reconstruct_folder(model, source, tmp_path / "whole")
+    out = tmp_path / target
+    for written in (11, 0):
+        report = reconstruct_folder(model, source, out, skip_existing=True, report=out / "r.jsonl")
+        assert (report.planned, report.written) == (11, written)
+    lines = [json.loads(line) for line in (out / "r.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines if line["status"] != "ignored"] == ["written"] * 11 + ["skipped"] * 11
+    (out / "r.jsonl").unlink()
+    assert tree(out) == tree(tmp_path / "whole")
+    # The same of a list, as `find` has it.
+    files = [str(path) for path in source.rglob("*.*g") if path.is_file()]
+    again = reconstruct_folder(model, tmp_path, tmp_path / "x", files=[str(path) for path in source.rglob("*.JPG")])
+    assert again.written == 1
+    if target != "link":
+        assert reconstruct_folder(model, tmp_path, out, files=files).ignored == {"target file": 11}
 
 
 def test_a_source_is_never_overwritten(model: Model, tmp_path: Path) -> None:
@@ -184,6 +290,12 @@ def test_the_report_has_each_file_and_its_errors(model: Model, source: Path, tmp
     (source / "a" / "2.png").write_bytes(b"no image")
     reconstruct_folder(model, source, tmp_path / "out", report=tmp_path / "logs" / "r.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "logs" / "r.jsonl").read_text().splitlines()]
+    ignored = {"target": None, "status": "ignored"}
+    assert lines[:2] == [
+        {"path": "a/.DS_Store", **ignored, "reason": "system file"},
+        {"path": "notes.txt", **ignored, "reason": "other file"},
+    ]
+    lines = lines[2:]
     assert [line["path"] for line in lines] == [
         "PHOTO.JPG",
         *(f"a/{i}.png" for i in range(5)),
@@ -281,15 +393,6 @@ def test_shards_are_parts_of_the_whole(model: Model, source: Path, tmp_path: Pat
             reconstruct_folder(model, source, tmp_path / "new", shard=shard)  # type: ignore[arg-type]
 
 
-def test_a_shard_finds_its_own_collisions(model: Model, source: Path, tmp_path: Path) -> None:
-    Image.new("RGB", (5, 5)).save(source / "a" / "2.jpg")
-    mine = item_of(b"a/2") % 3 + 1
-    for k in {1, 2, 3} - {mine}:
-        reconstruct_folder(model, source, tmp_path / f"out{k}", shard=(k, 3))
-    with pytest.raises(RequestError, match="would both become"):
-        reconstruct_folder(model, source, tmp_path / "out", shard=(mine, 3))
-
-
 def test_a_list_in_place_of_the_folder(model: Model, source: Path, tmp_path: Path) -> None:
     reconstruct_folder(model, source, tmp_path / "whole", stochastic=True)
     (source / "scan.dat").write_bytes((source / "a" / "1.png").read_bytes())
@@ -308,8 +411,6 @@ def test_a_list_in_place_of_the_folder(model: Model, source: Path, tmp_path: Pat
             reconstruct_folder(model, source, tmp_path / "new", files=[bad])
     with pytest.raises(RequestError, match="lies in the target folder"):
         reconstruct_folder(model, source, source / "a", files=["a/1.png"], force=True)
-    with pytest.raises(RequestError, match="would both become"):
-        reconstruct_folder(model, source, tmp_path / "new", files=["a/1.png", "a/1.jpg"])
     with pytest.raises(RequestError, match="holds no images"):
         reconstruct_folder(model, source, tmp_path / "new", files=[])
     assert not (tmp_path / "new").exists()
