@@ -207,16 +207,19 @@ def _read_array(path: Path, stream: IO[bytes], size: int, names: int | None = No
 
 def _read_lines(path: Path, stream: BinaryIO, head: bytes) -> Latents:
     """Read the lines that begin with `head` and go on in a stream."""
+    if not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _parse_lines(path, head, stream.readline)
+    # What PowerShell 5 makes of a program's output.
+    encoding = "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
+    text = io.TextIOWrapper(stream, encoding, newline="\n")
+    try:
+        return _parse_lines(path, head[2:].decode(encoding).encode(), lambda most: text.readline(most).encode())
+    finally:
+        text.detach()
+
+
+def _parse_lines(path: Path, head: bytes, readline: "Callable[[int], bytes]") -> Latents:
     import numpy as np
-
-    readline: Callable[[int], bytes] = stream.readline
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what PowerShell 5 makes of a program's output
-        encoding = "utf-16-le" if head.startswith(codecs.BOM_UTF16_LE) else "utf-16-be"
-        text = io.TextIOWrapper(stream, encoding, newline="\n")
-        head = head[2:].decode(encoding).encode()
-
-        def readline(most: int) -> bytes:
-            return text.readline(most).encode()
 
     values = bytearray()
     names: list[str] = []

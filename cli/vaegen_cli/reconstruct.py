@@ -226,9 +226,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         )
         kept = _show_plan(plan, as_json=options.as_json)
         if kept:
-            console.say(
-                f"{kept} of the results keep the suffix of their source, for without it names would be the same"
-            )
+            console.say(f"{kept} results keep the suffix of their source, because without it they would be one file")
         return ExitCode.DONE
     load_libraries(graphs=options.workers in (1, "auto"))
     reported = options.report is not None

@@ -1,7 +1,11 @@
 """`vaegen encode` and `vaegen decode`."""
 
+import io
 import json
 import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +79,8 @@ def test_files_and_folders_may_be_mixed_and_bad_ones_are_named(run: Run, tiny: P
     result = run("encode", digits / "a" / "red-3.png", digits, "--model", tiny)
     assert result.code == 1
     found = [json.loads(line)["name"] for line in result.paths]
-    assert found == [str(digits / "a" / "red-3.png"), *(name for name in names(digits) if name != "bad.png")]
+    given = str(digits / "a" / "red-3.png").lstrip("/")
+    assert found == [given, *(name for name in names(digits) if name != "bad.png")]
     assert "bad.png" in result.err
     assert "21 of 22 images encoded, 1 failed" in result.err
     result = run("encode", digits / "bad.png", "-o", "latents.npz", "--model", tiny)
@@ -90,6 +95,9 @@ def test_files_and_folders_may_be_mixed_and_bad_ones_are_named(run: Run, tiny: P
         (("encode", "in", "-o", "folder/"), "not a file name"),
         (("encode", "in", "-o", "there.npz"), "exists"),
         (("encode", "empty"), "holds no images"),
+        (("encode", "in", "-0"), "-0 is for a list"),
+        (("encode", "in", "--report", "in/a/red-3.png", "--force"), "one of the images"),
+        (("encode", "in", "-o", "r.jsonl", "--report", "r.jsonl"), "is the output"),
         (("decode",), "--latent"),
         (("decode", "in/a/red-3.png"), ".npz, .npy, .jsonl"),
         (("decode", "--latent", "1,2"), "3 numbers"),
@@ -167,11 +175,144 @@ def test_names_from_a_file_never_lead_out_of_the_target(run: Run, tiny: Path, he
     assert [path.name for path in here.iterdir()] == ["hostile.npz"]
 
 
-def test_two_latents_of_one_name_are_refused(run: Run, tiny: Path, here: Path) -> None:
-    np.savez(here / "twice.npz", names=np.array(["a.png", "a.jpg"]), latents=np.zeros((2, 23), np.float32))
+@pytest.mark.parametrize(
+    ("given", "files"),
+    [
+        (["a.png", "a.jpg"], ["a.png.png", "a.jpg.png"]),
+        (["a.jpg", "a.png", "a.jpg.gif"], ["a.jpg.png", "a.png.png", "a.jpg.gif.png"]),
+        (["a.jpg", "a.png/b", "c"], ["a.jpg.png", "a.png/b.png", "c.png"]),
+        (["A.png", "a.png"], ["A.png", "a.png"]),
+        (["a.png", "a.png"], None),
+        (["a.png", "./a.png"], None),
+    ],
+)
+def test_latents_of_like_names(run: Run, tiny: Path, here: Path, given: list[str], files: list[str] | None) -> None:
+    np.savez(here / "twice.npz", names=np.array(given), latents=np.zeros((len(given), 23), np.float32))
     result = run("decode", "twice.npz", "-o", "out/", "--model", tiny)
-    assert result.code == 2
-    assert "2 images would go to" in result.err
+    if files is None:
+        assert (result.code, result.err.count("\n")) == (2, 1)
+        assert "-o FILE.npy or --grid needs no names" in result.err
+        assert not (here / "out").exists()
+    else:
+        assert result.paths == [str(Path("out", file)) for file in files]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of POSIX")
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["in/cut.jpg", "in/cut.png"], ["in/cut.jpg.png", "in/cut.png.png"]),
+        (["in", "in2"], ["cut.jpg.png", "cut.png.png", "in/d/x.png", "in2/d/x.png", "other.png"]),
+        (["in", "in/d"], ["cut.jpg.png", "cut.png.png", "d/x.png", "x.png"]),
+        (["in2/d/x.png", "in2/d/x.png"], ["in2/d/x.png", "in2/d/x-2.png"]),
+        (["../here/in/cut.png", "in/../in/cut.png"], ["here/in/cut.png", "in/in/cut.png"]),
+        (["/HERE/in/cut.png"], ["HERE/in/cut.png"]),
+        (["odd"], ["12_30.png", "C_x.png", "odd/a_b.png", "odd/a_b-2.png", "b_.png"]),
+    ],
+)
+def test_what_encode_writes_decode_reads(
+    run: Run, tiny: Path, digits: Path, here: Path, sources: list[str], expected: list[str]
+) -> None:
+    data = (digits / "a" / "red-3.png").read_bytes()
+    shutil.rmtree(digits)
+    (here / "odd").mkdir()
+    for name in ("in/cut.jpg", "in/cut.png", "in/d/x.png", "in2/d/x.png", "in2/other.png"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        (here / name).write_bytes(data)
+    for name in ("12:30.png", "a\\b.png", "a_b.png", "C:x.png", "b\\.png"):
+        (here / "odd" / name).write_bytes(data)
+    given = [source.replace("/HERE", str(here)) for source in sources]
+    names = {str(Path("out", name.replace("HERE", str(here).lstrip("/")))) for name in expected}
+    for suffix in ("npz", "jsonl"):
+        assert run("encode", *given, "-o", f"l.{suffix}", "--model", tiny).code == 0
+        result = run("decode", f"l.{suffix}", "-o", "out/", "--model", tiny, "--force")
+        assert (result.code, set(result.paths)) == (0, names)
+
+
+LINES: dict[str, Callable[[str], bytes]] = {
+    "as written": lambda text: text.encode(),
+    "byte-order mark": lambda text: ("\ufeff" + text).encode(),
+    "blank lines of Windows": lambda text: b"\r\n" + text.replace("\n", "\r\n\r\n").encode() + b" \r\n",
+    "UTF-16 of PowerShell": lambda text: text.replace("\n", "\r\n").encode("utf-16"),
+    "no end": lambda text: text.rstrip("\n").encode(),
+}
+
+
+@pytest.mark.parametrize("kind", LINES)
+def test_lines_as_any_shell_writes_them(run: Run, tiny: Path, digits: Path, here: Path, kind: str) -> None:
+    text = run("-q", "encode", digits / "a", "--model", tiny).out
+    (here / "l.jsonl").write_bytes(LINES[kind](text))
+    names = [str(Path("out", f"red-{digit}.png")) for digit in range(10)]
+    assert run("decode", "l.jsonl", "-o", "out/", "--model", tiny).paths == names
+
+
+def test_latents_on_stdin_are_told_apart_by_content(
+    run: Run, tiny: Path, digits: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(data: bytes) -> Any:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return run("decode", "-", "-o", "two.npy", "--force", "--model", tiny)
+
+    for suffix in ("npz", "jsonl"):
+        run("encode", digits / "a", "-o", f"l.{suffix}", "--model", tiny)
+    with np.load("l.npz") as arrays:
+        np.save("l.npy", arrays["latents"])
+    run("decode", "l.npz", "-o", "one.npy", "--model", tiny)
+    for suffix in ("npz", "jsonl", "npy"):
+        assert decode((here / f"l.{suffix}").read_bytes()).code == 0
+        assert (here / "one.npy").read_bytes() == (here / "two.npy").read_bytes()
+        (here / "two.npy").unlink()
+    for data in (b"", b"\n\n", b"PK\3\4", b"\x93NUMPY", b"\xff\xfe{"):
+        result = decode(data)
+        assert (result.code, result.err.count("\n")) == (4, 1)
+        assert result.err.startswith("vaegen: cannot read '-'")
+
+
+def test_encode_reads_stdin_and_reports(
+    run: Run, tiny: Path, digits: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def encode(data: bytes, *options: object) -> tuple[list[str], str]:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        result = run("encode", "-", "--model", tiny, *options)
+        return [json.loads(line)["name"] for line in result.paths], result.err
+
+    assert encode((digits / "a" / "red-3.png").read_bytes()) == (["stdin"], "1 of 1 images encoded\n")
+    names = [b"in/a/red-3.png", b"none.png", b"in/a/._red-3.png", b"../here/in/b/teal-1.png"]
+    for end, options in ((b"\n", ()), (b"\r\n", ()), (b"\0", ("-0",))):
+        found, err = encode(end.join(names), *options, "--report", "r.jsonl", "--force")
+        assert found == ["in/a/red-3.png", "here/in/b/teal-1.png"]
+        assert "cannot read 'none.png'" in err
+        assert err.endswith("left out: 1 system file; -v names each\n2 of 3 images encoded, 1 failed\n")
+        report = [json.loads(line) for line in (here / "r.jsonl").read_text().splitlines()]
+        assert [(line["path"], line["name"], line["status"]) for line in report] == [
+            ("in/a/._red-3.png", None, "ignored"),
+            ("in/a/red-3.png", "in/a/red-3.png", "written"),
+            ("none.png", None, "failed"),
+            ("../here/in/b/teal-1.png", "here/in/b/teal-1.png", "written"),
+        ]
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None and os.geteuid() == 0, reason="root may list any folder")
+def test_one_bad_subfolder_does_not_stop_encode(tiny: Path, digits: Path, here: Path) -> None:
+    (digits / "a" / "empty").mkdir()
+    (digits / "closed").mkdir(mode=0)
+    as_anybody = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    command = [*as_anybody, sys.executable, "-m", "vaegen_cli", "encode", "in", "in/a/empty", "--model", str(tiny)]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    (digits / "closed").chmod(0o700)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 20)
+    assert "cannot list 'in/closed': Permission denied\n" in done.stderr
+    assert "'in/a/empty' holds no images" in done.stderr
+    assert done.stderr.endswith("20 of 21 images encoded, 1 failed\n")
+
+
+def test_encode_ends_at_a_failure_when_asked(run: Run, tiny: Path, digits: Path, here: Path) -> None:
+    (digits / "b" / "bad.png").write_bytes(b"no image")
+    result = run("encode", digits, "--on-error", "fail", "--model", tiny)
+    assert (result.code, len(result.paths)) == (1, 10)
+    result = run("encode", digits, "-o", "l.npz", "--on-error", "fail", "--model", tiny)
+    assert (result.code, result.out) == (4, "")
+    assert not (here / "l.npz").exists()
 
 
 def broken(folder: Path) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,52 @@ def test_stochastic_depends_on_the_seed(reconstruct: Run, folder: Path, model: v
     assert (one == model.reconstruct(pixels("in/a.png")[None], stochastic=True)[0]).all()
 
 
+@pytest.mark.parametrize("name", ["a.png", "b.bmp", "c.gif", "c.jpg", "c.tif", "c.webp"])
+def test_image_bytes_on_stdin(
+    reconstruct: Run, folder: Path, model: vaegen.Model, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name.startswith("c"):
+        Image.fromarray(pixels("in/a.png")).save(folder / name)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((folder / name).read_bytes())))
+    assert reconstruct("-", "new/").paths == [str(Path("new/stdin.png"))]
+    assert (pixels("new/stdin.png") == model.reconstruct(vaegen.read_image(folder / name)[None])[0]).all()
+
+
+def test_image_bytes_from_stdin_to_stdout(
+    process: Callable[..., Any], tiny: Path, folder: Path, model: vaegen.Model
+) -> None:
+    started = process("reconstruct", "-", "-", "--model", tiny, stdin=subprocess.PIPE)
+    out, err = started.communicate((folder / "a.png").read_bytes())
+    assert err == b""
+    assert (pixels(io.BytesIO(out)) == model.reconstruct(pixels("in/a.png")[None])[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "arguments", "code", "part"),
+    [
+        (b"", ("out",), 2, "stdin is empty"),
+        (b"\n \r\n", ("out",), 2, "stdin is empty"),
+        (b"in/a.png\0in/b.bmp\0", ("out",), 4, "add -0"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff", ("out",), 4, "cannot read stdin: "),
+        (b"in/a.png\n", ("-",), 2, "OUT - takes one image"),
+        (b"PNG\0\xff", ("out", "--report", "r.jsonl"), 2, "--report is for folders"),
+    ],
+)
+def test_what_stdin_cannot_be(
+    reconstruct: Run,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: bytes,
+    arguments: tuple[str, ...],
+    code: int,
+    part: str,
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    result = reconstruct("-", *arguments)
+    assert (result.code, result.out, result.err.count("\n")) == (code, "", 1)
+    assert part in result.err
+
+
 def test_json_of_a_file(reconstruct: Run, folder: Path) -> None:
     assert json.loads(reconstruct("in/a.png", "out.png", "--json").out) == {"source": "in/a.png", "target": "out.png"}
 
@@ -82,7 +129,8 @@ def test_image_bytes_to_stdout(process: Callable[..., Any], tiny: Path, folder: 
 
 def test_a_folder_is_mirrored(reconstruct: Run, folder: Path, model: vaegen.Model) -> None:
     result = reconstruct("in", "out")
-    assert (result.code, result.out, result.err) == (0, "out\n", "4 of 4 images reconstructed\n")
+    left_out = "left out: 1 other file; -v names each\n"
+    assert (result.code, result.out, result.err) == (0, "out\n", left_out + "4 of 4 images reconstructed\n")
     assert tree(Path("out")) == ["a.png", "b.png", "sub/c.png", "sub/d.png"]
     assert (pixels("out/sub/c.png") == model.reconstruct(pixels("in/sub/c.png")[None])[0]).all()
     assert reconstruct("in", "out", "--force", "-q").err == ""
@@ -94,12 +142,14 @@ def test_one_bad_file_is_reported_and_skipped(reconstruct: Run, folder: Path) ->
     assert result.code == 1
     lines = result.err.splitlines()
     assert lines[0].startswith("vaegen: cannot read 'in/bad.png'")
-    assert lines[1:] == ["4 of 5 images reconstructed, 1 failed"]
+    assert lines[1:] == ["left out: 1 other file; -v names each", "4 of 5 images reconstructed, 1 failed"]
     facts = json.loads(result.out)
     assert (facts["planned"], facts["written"], len(facts["failures"])) == (5, 4, 1)
+    assert facts["ignored"] == {"other file": 1}
     assert facts["failures"][0]["source"] == "in/bad.png"
     report = [json.loads(line) for line in Path("logs/report.jsonl").read_text().splitlines()]
-    assert [(line["path"], line["status"], line["reason"] is None, line["mse"] is None) for line in report] == [
+    assert [(line["path"], line["status"], line["reason"] is None, line.get("mse") is None) for line in report] == [
+        ("notes.txt", "ignored", False, True),
         ("a.png", "written", True, False),
         ("b.bmp", "written", True, False),
         ("bad.png", "failed", False, True),
@@ -124,8 +174,9 @@ def test_nothing_but_bad_files(reconstruct: Run, here: Path) -> None:
     ("arguments", "code", "part"),
     [
         (("in", "in"), 2, "source folder"),
-        (("in", "in/sub/out"), 2, "source folder"),
-        (("in", "in/notes.txt/x"), 2, "source folder"),
+        (("in", "in/notes.txt/x"), 4, "in/notes.txt' is not a folder"),
+        (("in", "out", "--report", ""), 2, "name one"),
+        (("in", "out", "--report", "-"), 2, "name one"),
         (("in", "-"), 2, "one image"),
         (("in/a.png", "out.png", "--report", "r.jsonl"), 2, "--report"),
         (("in", "out", "--report", "in/notes.txt"), 2, "exists"),

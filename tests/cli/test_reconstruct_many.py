@@ -1,5 +1,6 @@
 """`vaegen reconstruct` over folders and lists: flags, exit codes, messages."""
 
+import io
 import json
 import os
 import re
@@ -60,6 +61,7 @@ def test_choices_are_the_library_s() -> None:
         (("in", "out", "--workers", "2", "--threads", "2"), ("--workers 1",)),
         (("in", "out", "-0"), ("-0", "stdin")),
         (("in", "."), ("lies in the target folder",)),
+        (("in", "in/sub/.."), ("is the source folder itself",)),
         (("in/0.png", "x.png", "--shard", "1/2"), ("--shard", "folders")),
         (("in/0.png", "x.png", "--skip-existing"), ("--skip-existing", "folders")),
         (("in/0.png", "x.png", "--format", "bmp"), ("contradict",)),
@@ -135,6 +137,20 @@ def test_shards_make_the_whole(call: Run, folder: Path, here: Path) -> None:
     assert tree(here / "out") == tree(here / "whole")
 
 
+@pytest.mark.parametrize("begin", ["", "\ufeff", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n\r\n"])
+def test_a_list_as_any_shell_writes_it(
+    call: Run, folder: Path, here: Path, begin: str, end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = end.join(["in/0.png", "in/sub/3.png", "in/\u6570.png", ""])
+    (folder / "\u6570.png").write_bytes((folder / "0.png").read_bytes())
+    data = text.encode("utf-16") if begin == "utf-16" else (begin + text).encode()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    result = call("-", "out")
+    assert (result.code, result.err) == (0, "3 of 3 images reconstructed\n")
+    assert sorted(tree(here / "out")) == ["in/0.png", "in/sub/3.png", "in/\u6570.png"]
+
+
 @pytest.mark.parametrize(("end", "options"), [(b"\n", ()), (b"\r\n", ()), (b"\0", ("-0",))])
 def test_a_list_on_stdin(
     process: Process, tiny: Path, folder: Path, here: Path, end: bytes, options: tuple[str, ...]
@@ -169,6 +185,57 @@ def test_dry_run_tells_what_would_be_done(call: Run, folder: Path, here: Path) -
     assert [] in parts
     assert sorted(one["source"] for part in parts for one in part) == sorted(one["source"] for one in whole)
     assert tree(here) == before
+
+
+def test_the_plan_and_v_say_what_is_left_out_and_which_names_are_whole(call: Run, folder: Path, here: Path) -> None:
+    Image.new("RGB", (28, 28)).save(folder / "0.gif")
+    (folder / "linked").symlink_to("sub")
+    (folder / "notes.txt").touch()
+    plan = call("in", "out", "--dry-run")
+    assert f"{Path('in/0.gif')} -> {Path('out/0.gif.png')}" in plan.paths
+    assert plan.err.splitlines() == [
+        "left out: 1 linked folder, 1 other file; -v names each",
+        "2 results keep the suffix of their source, because without it they would be one file",
+    ]
+    lines = call("in", "out", "-v").err.splitlines()
+    assert sorted(line for line in lines if line.startswith("vaegen: left out")) == [
+        f"vaegen: left out: '{Path('in/linked')}' (linked folder)",
+        f"vaegen: left out: '{Path('in/notes.txt')}' (other file)",
+    ]
+    assert "left out: 1 linked folder, 1 other file" in lines
+    assert sorted(tree(here / "out"))[:2] == ["0.gif.png", "0.png.png"]
+
+
+def test_the_same_command_works_every_night(call: Run, folder: Path, here: Path) -> None:
+    nightly = ("in", "in/out", "--skip-existing", "--report", "in/r.jsonl")
+    for written in ("6 of 6", "0 of 6"):
+        result = call(*nightly)
+        assert result.code == 0
+        assert f"{written} images reconstructed" in result.err
+    statuses = [json.loads(line)["status"] for line in (here / "in/r.jsonl").read_text().splitlines()]
+    assert statuses == ["written"] * 6 + ["ignored"] + ["skipped"] * 6  # the first night's report is left out
+    (here / "mine.txt").write_text("no report\n")
+    result = call("in", "in/out", "--skip-existing", "--report", "mine.txt")
+    assert (result.code, result.err) == (4, "vaegen: 'mine.txt' exists and is no report; choose another name\n")
+    assert (here / "mine.txt").read_text() == "no report\n"
+    assert call("in", "in/out", "--skip-existing", "--report", "other.txt").code == 0
+
+
+def test_names_too_long_for_the_target_fail_one_by_one(call: Run, folder: Path, here: Path) -> None:
+    for name in ("x" * 251 + ".png", "y" * 251 + ".png", "y" * 251 + ".gif"):
+        Image.new("RGB", (28, 28)).save(folder / name)
+    result = call("in", "out")
+    assert (result.code, len(tree(here / "out"))) == (1, 7)
+    assert result.err.count("File name too long") == 2
+
+
+def test_a_python_without_sqlite(tiny: Path, folder: Path, here: Path) -> None:
+    program = "import sys; sys.modules['sqlite3'] = None; from vaegen_cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", program, "reconstruct", "in", "out", "--model", str(tiny), "-v"]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "no sqlite3: the names of the files are sorted in memory" in done.stderr
+    assert sorted(tree(here / "out")) == sorted(tree(folder))
 
 
 def test_many_failures_are_told_by_the_report(call: Run, here: Path) -> None:

@@ -328,13 +328,15 @@ def leave_out(found: Iterable[Found], source: str, target: str) -> Iterator[Foun
 
 
 def check_folder(target: Path) -> None:
-    """Check that the target is a folder, or nothing yet.
+    """Check that the target is a folder, or can become one.
 
     Raises:
-        OutputError: It is something else.
+        OutputError: It, or something above it, is something else.
     """
-    if os.path.lexists(target) and not os.path.isdir(target):
-        raise OutputError(f"cannot write into '{shown(target)}': it is not a folder")
+    nearest = next(place for place in (target, *target.absolute().parents) if os.path.lexists(place))
+    if not os.path.isdir(nearest):
+        what = "it" if nearest == target else f"'{shown(nearest)}'"
+        raise OutputError(f"cannot write into '{shown(target)}': {what} is not a folder")
 
 
 def folded(name: bytes) -> bytes:

@@ -9,10 +9,29 @@ from types import TracebackType
 from typing import Any, Self
 
 from vaegen.errors import OutputError, shown
-from vaegen.files import failure, open_plain
+from vaegen.files import check_free, check_writable, failure, open_plain
 
 FLUSH = 128  # lines
 HEAD = b'{"path": "'  # every report begins so, or is empty
+
+
+def check_report(path: Path, *, append: bool, force: bool) -> None:
+    """Check, before any work, that a report can be opened as `Report` does.
+
+    Raises:
+        OutputError: It cannot, or what is there is no report to go on with.
+    """
+    check_free(path, force=force or append)
+    check_writable(path.parent)
+    if append and os.path.lexists(path):
+        try:
+            handle = open_plain(path, own=True)
+            head = os.read(handle, len(HEAD))
+            os.close(handle)
+        except OSError as error:
+            raise failure(path, error) from error
+        if not HEAD.startswith(head):
+            raise OutputError(f"'{shown(path)}' exists and is no report; choose another name")
 
 
 class Report:
@@ -27,7 +46,7 @@ class Report:
             force: Replace a file that is there, unless `append` is set.
 
         Raises:
-            OutputError: It cannot be written, or what is there is no report.
+            OutputError: It cannot be written.
         """
         self._path = path
         self._lines = 0
@@ -36,15 +55,10 @@ class Report:
             if force and not append:
                 path.unlink(missing_ok=True)
             handle = open_plain(path, os.O_RDWR | os.O_CREAT | (0 if append else os.O_EXCL), own=True)
+            _cut_unfinished_line(handle)
             self._stream = os.fdopen(handle, "a", encoding="ascii", newline="\n")
-            is_report = HEAD.startswith(os.read(handle, len(HEAD)))
-            if is_report:
-                _cut_unfinished_line(handle)
         except OSError as error:
             raise failure(self._path, error) from error
-        if not is_report:
-            self._stream.close()
-            raise OutputError(f"'{shown(path)}' exists and is no report; choose another name")
 
     def write(self, path: str, facts: Mapping[str, Any]) -> None:
         """Write the line of one file: its `path` and the other facts.

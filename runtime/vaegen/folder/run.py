@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vaegen.encoding import WRITTEN, Written
 from vaegen.errors import ImageError, OutputError, RequestError, shown
-from vaegen.files import check_free, check_writable
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder, leave_out
-from vaegen.folder.report import Report
+from vaegen.folder.report import Report, check_report
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
 from vaegen.images import Invert, check_invert
@@ -162,8 +161,7 @@ def reconstruct_folder(
     with Plan(source, target, format, shard) as plan, contextlib.ExitStack() as held:
         planned = _collect(plan, files, force=force, skip=keep, note_ignored=report is not None)
         if report is not None:
-            check_free(report, force=force or keep)
-            check_writable(report.parent)
+            check_report(report, append=keep or mark.found, force=force)
             plan.check_report(report, mark.path)
         if on_plan is not None:
             on_plan(planned)
