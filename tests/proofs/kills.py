@@ -7,7 +7,8 @@ The same command is started again and again, by one process and by two in turn, 
 its start and the time that an undisturbed run takes: the command's process alone, or its workers with it. All the
 while another thread reads every result as soon as it has its final name, and each must be, byte for byte, what the
 undisturbed run wrote. A run that ends before its kill must have exit code 1 (one file is bad) and have left the
-undisturbed run's files and nothing else.
+undisturbed run's files and nothing else. Every second folder is full of other results when its first run begins, which
+`--force` replaces: there, each result must be an old one until it is a new one.
 """
 
 import argparse
@@ -40,10 +41,10 @@ def make(source: Path, files: int) -> None:
     (source / "zzz.png").write_bytes(b"no image")
 
 
-def start(source: Path, target: Path, report: Path, workers: int) -> "subprocess.Popen[bytes]":
+def start(source: Path, target: Path, report: Path, workers: int, *options: str) -> "subprocess.Popen[bytes]":
     """Start the command in a group of processes of its own."""
     command = [sys.executable, "-m", "vaegen_cli", "-q", "reconstruct", source, target, "--model", TINY]
-    command += ["--stochastic", "--workers", workers, "--report", report]
+    command += ["--stochastic", "--workers", workers, "--report", report, *options]
     return subprocess.Popen(
         [str(word) for word in command],
         stdout=subprocess.DEVNULL,
@@ -64,11 +65,11 @@ def results(target: Path) -> dict[str, bytes]:
 
 
 class Watcher(threading.Thread):
-    """Reads each result as soon as it can be seen, and holds it against the undisturbed run's."""
+    """Reads each result as soon as it can be seen, and holds it against the undisturbed run's and the old one."""
 
-    def __init__(self, target: Path, whole: dict[str, bytes]) -> None:
+    def __init__(self, target: Path, whole: dict[str, bytes], old: dict[str, bytes]) -> None:
         super().__init__(daemon=True)
-        self.target, self.whole = target, whole
+        self.target, self.whole, self.old = target, whole, old
         self.seen: set[str] = set()
         self.wrong: list[str] = []
         self.done = threading.Event()
@@ -82,13 +83,15 @@ class Watcher(threading.Thread):
                     if name.startswith(".") or key in self.seen:
                         continue
                     self.seen.add(key)
-                    if path.read_bytes() != self.whole.get(key):
+                    if path.read_bytes() not in (self.whole.get(key), self.old.get(key)):
                         self.wrong.append(key)
 
 
-def kill_once(arguments: tuple[Path, Path, Path], workers: int, delay: float, *, group: bool) -> int | None:
+def kill_once(
+    arguments: tuple[Path, Path, Path], workers: int, delay: float, options: tuple[str, ...], *, group: bool
+) -> int | None:
     """Start the command and kill it after some seconds; gives the exit code where it was done before, else None."""
-    process = start(*arguments, workers)
+    process = start(*arguments, workers, *options)
     try:
         return process.wait(delay)
     except subprocess.TimeoutExpired:
@@ -130,21 +133,27 @@ def prove(folder: Path, kills: int, files: int, seed: int) -> dict[str, object]:
     whole = results(folder / "whole-1")
     assert len(whole) == files - 1
     assert whole == results(folder / "whole-2"), "two workers give other bytes than one"
+    assert start(source, folder / "old", folder / "old.jsonl", 2, "--seed", "1").wait() == 1
+    replaced = results(folder / "old")
+    assert all(replaced[name] != data for name, data in whole.items())
     done = finished = 0
     at_work = dict.fromkeys(WORKERS, 0)
     watched = 0
-    while done < kills or target.exists() or not finished:
+    while done < kills or target.exists() or finished < 2:  # of either kind one
         workers = WORKERS[(done + finished) % len(WORKERS)]
-        watcher = Watcher(target, whole)
+        options, old = ((), {}) if finished % 2 else (("--force",), replaced)
+        if old and not target.exists():
+            shutil.copytree(folder / "old", target)
+        watcher = Watcher(target, whole, old)
         watcher.start()
         delay = moments.uniform(0, seconds[workers]) if done < kills else 600.0
-        code = kill_once((source, target, report), workers, delay, group=moments.random() < 0.5)
+        code = kill_once((source, target, report), workers, delay, options, group=moments.random() < 0.5)
         watcher.done.set()
         watcher.join()
         watched += len(watcher.seen)
         assert not watcher.wrong, f"not whole under their final names: {watcher.wrong}"
         found = results(target) if target.exists() else {}
-        assert found.items() <= whole.items(), "a result differs from the undisturbed run's"
+        assert all(data in (whole[name], old.get(name)) for name, data in found.items()), "a result is neither"
         if code is None:
             done += 1
             unfinished = (target / ".vaegen-unfinished.json").exists()

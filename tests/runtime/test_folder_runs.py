@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -198,6 +199,44 @@ def test_a_killed_worker_is_one_clear_error_and_the_call_goes_on(
     assert err.splitlines()[-1].startswith(f"{VaegenError.__module__}.VaegenError: a worker process was killed")
     assert program(out).communicate()[1] == ""
     assert tree(out) == whole
+
+
+def stop_after(files: int) -> Callable[[vaegen.Outcome], None]:
+    """Return what interrupts a run once so many files are written."""
+    numbers = iter(range(1, files))
+
+    def count(outcome: vaegen.Outcome) -> None:
+        if outcome.status == "written" and next(numbers, None) is None:
+            raise KeyboardInterrupt
+
+    return count
+
+
+def test_a_run_that_replaces_goes_on_where_it_stopped(
+    model: Model, source: Path, tmp_path: Path, whole: dict[str, bytes]
+) -> None:
+    out, report = tmp_path / "out", tmp_path / "r.jsonl"
+    reconstruct_folder(model, source, out, stochastic=True, seed=1)
+    lost, changed = out / "a/0000.png", out / "a/0003.png"
+    for written in (100, 300):
+        with pytest.raises(KeyboardInterrupt):
+            reconstruct_folder(
+                model, source, out, stochastic=True, force=True, report=report, on_outcome=stop_after(written)
+            )
+    # What was changed since is replaced too: by name, and in place.
+    lost.unlink()
+    shutil.copy(out / "c/0698.png", lost)
+    changed.write_bytes(changed.read_bytes() + b"more")
+    (out / "a/0006.png").chmod(0o600)  # no other content
+    with (out / ".vaegen-unfinished.json").open("ab") as mark:
+        mark.write(b"cut")  # as a kill may leave it
+    result = reconstruct_folder(model, source, out, stochastic=True, force=True, report=report)
+    assert (result.skipped, result.written, result.failed) == (398, 288, 14)
+    assert tree(out) == whole
+    statuses = [json.loads(line)["status"] for line in report.read_text().splitlines()]
+    assert (statuses.count("written"), statuses.count("skipped")) == (688, 100 + 398)
+    # Finished, the same call replaces all of them again.
+    assert reconstruct_folder(model, source, out, stochastic=True, force=True, report=report).written == 686
 
 
 def test_a_mark_of_other_settings_is_no_leave_to_skip(model: Model, source: Path, tmp_path: Path) -> None:
