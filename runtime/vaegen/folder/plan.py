@@ -172,23 +172,24 @@ class Plan:
 
         They come in the order of their results' names, as bytes, before any of them keeps its suffix.
         """
-        for key, rows in itertools.groupby(
-            itertools.dropwhile(lambda row: not row.key, self._names), lambda row: row.key
-        ):
-            first, *second = itertools.islice(rows, 2)
-            whole = bool(second) or self._is_taken(key)
-            place, owner = None, first
-            for row in itertools.chain((first, *second), rows):
-                # Of two with one place even as whole names, on a list or where case counts for nothing, one is done.
-                place, before = (row.key, row.suffix), place
-                owner = row if place != before else owner
-                if row.mine:
-                    yield self._job(row, None if owner is row else owner, whole=whole)
+        before = owner = None
+        for row, after in itertools.pairwise(itertools.chain(self._names, (None,))):
+            if row is None or not row.key:
+                continue
+            shared = (before is not None and before.key == row.key) or (after is not None and after.key == row.key)
+            # Of two with one place even as whole names, on a list or where case counts for nothing, one is done.
+            if owner is None or owner[:2] != row[:2]:
+                owner = row
+            if row.mine:
+                yield self._job(row, None if owner is row else owner, whole=shared or self._is_taken(row.key))
+            before = row
 
     def _is_taken(self, key: bytes) -> bool:
         """Return whether a file's result would have the name of a folder, or of one that keeps its whole name."""
         if self._folders_like_results and self._names.has_below(key):
             return True
+        if b"." not in key[: -len(self._suffix)]:
+            return False
         inner, suffix = os.path.splitext(key[: -len(self._suffix)])
         outer = inner + self._suffix
         return bool(suffix) and self._names.has(outer, suffix) and (self._names.shared(outer) or self._is_taken(outer))
