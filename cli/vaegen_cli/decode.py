@@ -28,7 +28,7 @@ NAMELESS = "-o FILE.npy or --grid needs no names"
 
 
 @click.command()
-@click.argument("source", metavar="[IN]", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("source", metavar="[IN]", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--latent",
     "texts",

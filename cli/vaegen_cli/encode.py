@@ -22,6 +22,7 @@ from vaegen_cli.options import (
     model_options,
     null_option,
     on_error_option,
+    read_place,
     report_option,
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, write
@@ -55,7 +56,7 @@ class Picture(NamedTuple):
 
 
 @click.command()
-@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("sources", metavar="IN...", nargs=-1, required=True, type=click.Path(), callback=read_place)
 @click.option(
     "-o",
     "--output",

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import vaegen
+from vaegen.errors import RequestError
 
 from vaegen_cli.console import Decorated
 
@@ -62,6 +63,14 @@ seed_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
+
+
+def read_place(_context: click.Context, _parameter: click.Parameter, value: Any) -> Any:
+    """Turn the places of an argument into paths; raises RequestError where one is empty, as an unset variable."""
+    if "" in (value if isinstance(value, tuple) else (value,)):
+        raise RequestError("IN is empty; write '.' for this folder")
+    return tuple(map(Path, value)) if isinstance(value, tuple) else Path(value)
+
 
 OnError = Literal["skip", "fail"]
 on_error_option = click.option(

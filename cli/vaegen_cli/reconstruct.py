@@ -21,6 +21,7 @@ from vaegen_cli.options import (
     model_options,
     null_option,
     on_error_option,
+    read_place,
     report_option,
     seed_option,
 )
@@ -82,7 +83,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 
 
 @click.command()
-@click.argument("source", metavar="IN", type=click.Path(path_type=Path, allow_dash=True))
+@click.argument("source", metavar="IN", type=click.Path(), callback=read_place)
 @click.argument("out", metavar="OUT")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: png, or the suffix of OUT]")
 @click.option(

@@ -95,6 +95,7 @@ def test_files_and_folders_may_be_mixed_and_bad_ones_are_named(run: Run, tiny: P
         (("encode", "in", "-o", "folder/"), "not a file name"),
         (("encode", "in", "-o", "there.npz"), "exists"),
         (("encode", "empty"), "holds no images"),
+        (("encode", "in", ""), "IN is empty"),
         (("encode", "in", "-0"), "-0 is for a list"),
         (("encode", "in", "--report", "in/a/red-3.png", "--force"), "one of the images"),
         (("encode", "in", "-o", "r.jsonl", "--report", "r.jsonl"), "is the output"),

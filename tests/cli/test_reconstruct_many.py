@@ -60,6 +60,7 @@ def test_choices_are_the_library_s() -> None:
         (("in", "out", "--force", "--skip-existing"), ("contradict",)),
         (("in", "out", "--workers", "2", "--threads", "2"), ("--workers 1",)),
         (("in", "out", "-0"), ("-0", "stdin")),
+        (("", "out"), ("IN is empty",)),
         (("in", "."), ("lies in the target folder",)),
         (("in", "in/sub/.."), ("is the source folder itself",)),
         (("in/0.png", "x.png", "--shard", "1/2"), ("--shard", "folders")),

@@ -116,7 +116,8 @@ def listed(files: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
         drive, name = os.path.splitdrive(os.fspath(file).replace(os.sep, "/"))
         parts = [part for part in name.split("/") if part not in ("", ".")]
         if ".." in parts or not parts or "\0" in name:
-            raise RequestError(f"'{shown(name)}' in the list of files names no place below the target; avoid '..'")
+            what = "in the list of files names no place below the target; avoid '..', as absolute names do"
+            raise RequestError(f"'{shown(name)}' {what}")
         whole = drive + "/" * name.startswith("/") + "/".join(parts)
         yield named(whole)
 
