@@ -109,7 +109,9 @@ def encode(
         raise RequestError(f"'{report}' is the output; choose another name for the report")
     check_targets([path for path in (target, report) if path is not None], force=force)
     load_libraries()
-    images, ignored = _find(console, sources, null=null)
+    ignored: Counter[str] = Counter()
+    left_out: list[tuple[str, str]] | None = [] if report is not None else None
+    images = _find(console, sources, ignored, left_out, null=null)
     names = _safe_names(images)
     if report is not None and os.path.realpath(report) in {os.path.realpath(image.path) for image in images}:
         raise RequestError(f"'{report}' is one of the images; choose another name for the report")
@@ -120,10 +122,10 @@ def encode(
         notes = None
         if report is not None:
             notes = stack.enter_context(Report(report, append=False, force=force))
-            for path, reason in ignored:
+            for path, reason in left_out or ():
                 notes.write(path, {"name": None, "status": "ignored", "reason": reason})
         progress = stack.enter_context(Progress(console, "encode", reported=report is not None))
-        progress.ignored = Counter(reason for _, reason in ignored)
+        progress.ignored = ignored
         progress.on_plan(len(images))
         parts: list[dict[str, NDArray[Any]]] = []
         for at in range(0, len(images), ENCODED):
@@ -148,8 +150,15 @@ def encode(
     return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
 
 
-def _find(console: Console, sources: Sequence[Path], *, null: bool) -> tuple[list[Picture], list[tuple[str, str]]]:
-    """Return the images, and the path of each file and folder that was left out, with the reason.
+def _find(
+    console: Console,
+    sources: Sequence[Path],
+    ignored: "Counter[str]",
+    left_out: list[tuple[str, str]] | None,
+    *,
+    null: bool,
+) -> list[Picture]:
+    """Return the images; count what is left out by the reason, and list its paths and reasons where there is a list.
 
     Raises:
         RequestError: There are no images.
@@ -158,10 +167,9 @@ def _find(console: Console, sources: Sequence[Path], *, null: bool) -> tuple[lis
     from vaegen.folder.listing import named, walk
 
     images: list[Picture] = []
-    ignored: list[tuple[str, str]] = []
     empty: list[str] = []
     for source in sources:
-        root = str(source)
+        root, begin = str(source), len(images)
         found: Iterable[Found]
         if root == PIPE:
             data = read_stdin(null=null)
@@ -170,29 +178,31 @@ def _find(console: Console, sources: Sequence[Path], *, null: bool) -> tuple[lis
                 continue
             root, found = "", map(named, data)
         elif os.path.isdir(source):  # noqa: PTH112, Path.is_dir raises where a name is too long or a folder closed
-            try:
-                found = sorted(walk(root), key=lambda one: one.name.split("/"))
-            except RequestError as error:
-                images.append(Picture("", root, source, str(error)))
-                continue
+            found = walk(root)
         else:
             images.append(Picture("", root, source))
             continue
-        before = len(images)
-        for name, problem, reason in found:
-            picture = Picture(root, name, Path(root, name), problem)
-            if reason is None:
-                images.append(picture)
-            else:
-                ignored.append((picture.path, reason))
+        try:
+            for name, problem, reason in found:
+                picture = Picture(root, name, Path(root, name), problem)
+                if reason is None:
+                    images.append(picture)
+                    continue
+                ignored[reason] += 1
                 console.say(f"vaegen: left out: '{picture.path}' ({reason})", level=1)
-        if len(images) == before:
+                if left_out is not None:
+                    left_out.append((picture.path, reason))
+        except RequestError as error:
+            images.append(Picture("", root, source, str(error)))
+        if root:
+            images[begin:] = sorted(images[begin:], key=lambda picture: picture.name.split("/"))
+        if len(images) == begin:
             empty.append(f"'{source}' holds no images; their names end in {', '.join(SUFFIXES)}")
     if not images:
         raise RequestError(empty[0])
     for message in empty:
         console.say(f"vaegen: {message}")
-    return images, ignored
+    return images
 
 
 def _safe_names(images: Sequence[Picture]) -> list[str]:
