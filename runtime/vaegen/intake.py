@@ -1,0 +1,374 @@
+"""From paper to pixels: the digit of a photograph or scan, as the models know digits, a light stroke on black.
+
+NumPy and Pillow do it: OpenCV (65 MB) or scikit-image with SciPy (110 MB) would bring the filters, but neither the
+digit's place nor its color.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageFilter
+
+from vaegen.decoding import Picture
+from vaegen.errors import ImageError
+from vaegen.spec import CHANNELS, SIDE
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+WORK = 800  # pixels of the longer side that a picture is looked at with: a digit of a tenth of it is 3 times MNIST's
+LEAST = 240  # likewise, to which smaller ones are enlarged
+GRID = 200  # cells of the longer side in which parts of the ink are told apart
+REACH = 0.27  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
+
+BLACK = 12  # of 255: what most of a picture must not exceed to count as black
+DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
+FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
+
+FAINT = 0.06  # share of the light that ink takes, at least
+NOISE = 5.0  # standard deviations of the ground that ink stands out by, at least
+PART = 0.35  # of the strength of the strongest ink that other parts of a digit have
+SEPARATE = 0.15  # of a digit's height: a gap that wide lies between two digits
+SIZED = 0.5  # of the height of the largest: at least that of another digit
+NEAR = 0.4  # of a digit's size: the reach in which smaller parts belong to it
+
+THIN, THICK = 1.9, 3.6  # MNIST pixels: the width that strokes are brought to, if they are thinner or thicker
+
+
+def is_light_on_black(pixels: Picture) -> bool:
+    """Return whether a picture fitted to 28x28 is what the models know: light or nothing on black.
+
+    Its background is black where the median of its pixels, and of those along its edge, is nearly 0.
+    """
+    brightest = pixels.max(2)
+    edge = np.concatenate((brightest[0], brightest[-1], brightest[1:-1, 0], brightest[1:-1, -1]))
+    return bool((edge <= BLACK).sum() * 2 > edge.size and (brightest <= BLACK).sum() * 2 > brightest.size)
+
+
+class Part(NamedTuple):
+    """Connected ink, measured in cells of the grid."""
+
+    label: int
+    top: int
+    left: int
+    bottom: int
+    """One past the last row."""
+    right: int
+    mass: float
+    """Sum of the ink's strength."""
+    strength: float
+    """Of its darkest cells."""
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def size(self) -> int:
+        return max(self.height, self.width)
+
+
+def stroke_on_black(image: Image.Image) -> Picture | None:
+    """Return the digit of a photograph or a scan as a light stroke on black.
+
+    Args:
+        image: RGB, upright, of any size.
+
+    Returns:
+        uint8 (28, 28, 3); or None where the picture is neither paper nor board.
+
+    Raises:
+        ImageError: There is no ink, or more than one digit.
+    """
+    picture = _working_size(image)
+    smooth = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / WORK)))
+    reach = int(REACH * max(picture.size))
+    light = _is_light_ground(smooth, reach)
+    for dark_ink in (light, not light):
+        turned = smooth if dark_ink else 255 - smooth
+        ground = _closed(turned, reach)
+        taken = _taken(turned, ground)
+        found = _digit(taken)
+        if found is not None:
+            return _drawn(taken, found, smooth, ground if dark_ink else 255 - ground)
+    raise ImageError("no ink found")
+
+
+def _working_size(image: Image.Image) -> Image.Image:
+    scale = min(1.0, WORK / max(image.size)) if max(image.size) > LEAST else LEAST / max(image.size)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+
+
+def _spread(values: Picture, reach: int, axis: int, *, largest: bool) -> Picture:
+    """Return the largest, or smallest, value within `reach` before and after each place; edges go on outside."""
+    widths = [(0, 0)] * values.ndim
+    widths[axis] = (reach, reach)
+    padded = np.moveaxis(np.pad(values, widths, mode="edge"), axis, 0)
+    choose = np.maximum if largest else np.minimum
+    span, have = 2 * reach + 1, 1
+    while have < span:  # windows of twice the length, each from two that overlap
+        step = min(have, span - have)
+        padded = choose(padded[:-step], padded[step:])
+        have += step
+    return np.moveaxis(padded, 0, axis)
+
+
+def _filtered(values: Picture, reach: int, *, largest: bool) -> Picture:
+    return _spread(_spread(values, reach, 0, largest=largest), reach, 1, largest=largest)
+
+
+def _closed(values: Picture, reach: int) -> Picture:
+    """Return the ground without dark ink: what is dark and narrower than `reach` is filled (morphological closing).
+
+    Edges of sheets and shadows stay where they are.
+    """
+    half = reach // 2
+    padded = np.pad(values, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    closed = _filtered(_filtered(padded, half, largest=True), half, largest=False)
+    return closed[reach:-reach, reach:-reach]
+
+
+def _is_light_ground(smooth: Picture, reach: int) -> bool:
+    """Return whether ink is darker than the ground: most of what lies around it is nearer to the lightest there."""
+    gray = smooth.max(2)
+    low, high = _filtered(gray, reach // 2, largest=False), _filtered(gray, reach // 2, largest=True)
+    low, high = low.astype(np.float32), high.astype(np.float32)
+    contrast = (high - low) / (high + 8)
+    around = contrast > max(0.1, float(np.median(contrast)))
+    lighter = (gray > (high + low) / 2)[around]
+    return bool(lighter.mean() > 0.45) if lighter.size else True
+
+
+def _taken(turned: Picture, ground: Picture) -> Floats:
+    """Return the share of light that is missing from the ground, float32 (h, w, 3); 0 on average without ink."""
+    ratio = turned.astype(np.float32) / np.maximum(ground, 1)
+    usual = np.median(ratio[::3, ::3], axis=(0, 1))
+    taken: Floats = 1 - ratio / np.maximum(usual, 0.1)
+    return taken
+
+
+def _strength(taken: Floats) -> Floats:
+    """Return how strong ink is in any color, float32 (h, w)."""
+    strength: Floats = 0.5 * taken.max(2) + 0.5 * taken.mean(2)
+    return strength
+
+
+class Digit(NamedTuple):
+    """Where the digit is."""
+
+    labels: npt.NDArray[np.int32]
+    """Of the grid."""
+    parts: tuple[Part, ...]
+    cell: int
+    """Pixels to a cell."""
+    strength: Floats
+
+
+def _digit(taken: Floats) -> Digit | None:
+    """Find the parts of the one digit; None where there is no ink.
+
+    Raises:
+        ImageError: There are several.
+    """
+    strength = _strength(taken)
+    sample = strength[::2, ::2]
+    noise = 1.48 * float(np.median(np.abs(sample - np.median(sample))))
+    cell = max(1, math.ceil(max(strength.shape) / GRID))
+    grid = _pooled(strength, cell)
+    labels, count = label(grid > max(FAINT, NOISE * noise))
+    parts = [part for part in measure(labels, count, grid) if not _is_edge(part, grid.shape)]
+    if not parts:
+        return None
+    main = max(parts, key=lambda part: part.mass * part.strength)
+    parts = [part for part in parts if part.strength > PART * main.strength]
+    group = _grouped(main, parts)
+    return Digit(labels, tuple(group), cell, strength)
+
+
+def _pooled(values: Floats, cell: int) -> Floats:
+    """Return the mean of each block of `cell` by `cell` pixels."""
+    height, width = values.shape
+    padded = np.pad(values, ((0, -height % cell), (0, -width % cell)), mode="edge")
+    pooled: Floats = padded.reshape(padded.shape[0] // cell, cell, -1, cell).mean((1, 3))
+    return pooled
+
+
+def _is_edge(part: Part, shape: tuple[int, ...]) -> bool:
+    """Return whether a part is no ink but what surrounds a sheet, or dust."""
+    height, width = shape
+    touched = (part.top == 0) + (part.left == 0) + (part.bottom == height) + (part.right == width)
+    if part.size < 0.04 * max(shape):
+        return True
+    along = (part.top == 0 or part.bottom == height) and part.width > 3 * part.height
+    along |= (part.left == 0 or part.right == width) and part.height > 3 * part.width
+    return touched >= 3 or along
+
+
+def _grouped(main: Part, parts: list[Part]) -> list[Part]:
+    """Return the parts that make up the main part's digit.
+
+    Raises:
+        ImageError: Others are digits of their own.
+    """
+    digits = 1
+    group = [main]
+    rest = [part for part in parts if part is not main]
+    for part in sorted(rest, key=lambda part: -part.mass):
+        gap_x = max(part.left - main.right, main.left - part.right, 0)
+        gap_y = max(part.top - main.bottom, main.top - part.bottom, 0)
+        gap = max(gap_x, gap_y)
+        if part.height >= SIZED * main.height and gap > SEPARATE * main.height:
+            digits += 1
+        elif gap <= NEAR * main.size:
+            group.append(part)
+    if digits > 1:
+        raise ImageError(f"{digits} separate digits found; crop to one")
+    return group
+
+
+def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
+    """Number the connected parts of a mask, diagonals included.
+
+    Returns:
+        int32 of the mask's shape, 0 outside and 1 to n in the parts; and n.
+    """
+    height, width = mask.shape
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    parent = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parent[run] != run:
+            parent[run] = parent[parent[run]]
+            run = parent[run]
+        return run
+
+    first = np.searchsorted(rows, np.arange(height + 1)).tolist()
+    begin, end = starts.tolist(), ends.tolist()
+    for row in range(1, height):
+        above, here = first[row - 1], first[row]
+        while above < first[row] and here < first[row + 1]:
+            if begin[above] <= end[here] and begin[here] <= end[above]:
+                parent[root(here)] = root(above)
+            if end[above] < end[here]:
+                above += 1
+            else:
+                here += 1
+    roots = np.array([root(run) for run in range(len(rows))], np.int64)
+    _, numbers = np.unique(roots, return_inverse=True)
+    labels = np.zeros((height, width), np.int32)
+    for row, start, stop, number in zip(rows.tolist(), begin, end, numbers.tolist(), strict=True):
+        labels[row, start:stop] = number + 1
+    return labels, int(numbers.max(initial=-1)) + 1
+
+
+def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Part]:
+    """Measure the parts of a grid."""
+    parts = []
+    rows, columns = np.nonzero(labels)
+    numbers = labels[rows, columns]
+    order = np.argsort(numbers, kind="stable")
+    rows, columns, numbers = rows[order], columns[order], numbers[order]
+    for number, begin, end in zip(
+        range(1, count + 1), np.searchsorted(numbers, np.arange(1, count + 1)),
+        np.searchsorted(numbers, np.arange(1, count + 1), side="right"), strict=True,
+    ):
+        y, x = rows[begin:end], columns[begin:end]
+        values = np.sort(grid[y, x])
+        strong = float(values[-max(1, len(values) // 4) :].mean())
+        parts.append(
+            Part(number, int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1, float(values.sum()), strong)
+        )
+    return parts
+
+
+def _drawn(taken: Floats, digit: Digit, smooth: Picture, ground: Picture) -> Picture:
+    """Draw the digit as MNIST was made: fitted to 20x20, its center of mass in the middle of 28x28."""
+    cell = digit.cell
+    top = max(0, (min(part.top for part in digit.parts) - 2) * cell)
+    left = max(0, (min(part.left for part in digit.parts) - 2) * cell)
+    bottom = (max(part.bottom for part in digit.parts) + 2) * cell
+    right = (max(part.right for part in digit.parts) + 2) * cell
+    box = np.s_[top:bottom, left:right]
+    own = np.isin(digit.labels, [part.label for part in digit.parts])
+    own = np.asarray(Image.fromarray(own).filter(ImageFilter.MaxFilter(3))) if own.shape[0] > 2 else own
+    mine = np.repeat(np.repeat(own, cell, 0), cell, 1)[: taken.shape[0], : taken.shape[1]][box]
+    strength = np.where(mine, digit.strength[box], 0)
+    core = strength > 0.7 * np.quantile(strength[strength > 0.5 * strength.max()], 0.8)
+    direction = taken[box][core].mean(0)
+    share = (taken[box] @ direction) / float(direction @ direction)
+    share = np.where(mine, np.clip((share - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
+    color = _ink_color(smooth[box][core], ground[box][core])
+    gray = _centered(_fitted(share))
+    drawn: Picture = np.rint(gray[..., None] * color).astype(np.uint8)
+    return drawn
+
+
+def _ink_color(core: Picture, ground: Picture) -> Floats:
+    """Return the color of ink, its brightest channel 1."""
+    paper = np.maximum(np.median(ground.astype(np.float32), 0), 1)
+    ink = np.median(core.astype(np.float32), 0)
+    cast = (paper / paper.max()) ** 0.5
+    ink = ink / cast
+    relative = ink / max(float(paper.max()), float(ink.max()))
+    if float(relative.max() - relative.min()) < 0.12 or ink.min() > 0.72 * ink.max():
+        return np.ones(CHANNELS, np.float32)
+    color: Floats = (ink / ink.max()).astype(np.float32)
+    return color
+
+
+def _fitted(share: Floats) -> Floats:
+    """Scale the ink until its longer side is 20 pixels; bring its stroke to a width that MNIST has."""
+    share = _cropped(share)
+    scale = FINE * DIGIT / max(share.shape)
+    size = max(1, round(share.shape[1] * scale)), max(1, round(share.shape[0] * scale))
+    fine = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BICUBIC))
+    fine = np.pad(fine, 2 * FINE)
+    width = stroke_width(fine) / FINE
+    target = min(max(width, THIN), THICK)
+    change = round((target - width) * FINE / 2)
+    if change:
+        image = Image.fromarray((np.clip(fine, 0, 1) * 255).astype(np.uint8))
+        kind = ImageFilter.MaxFilter if change > 0 else ImageFilter.MinFilter
+        image = image.filter(kind(2 * abs(change) + 1)).filter(ImageFilter.GaussianBlur(FINE / 4))
+        fine = np.asarray(image, np.float32) / 255
+    fine = _cropped(fine)
+    scale = DIGIT / max(fine.shape)
+    size = max(1, round(fine.shape[1] * scale)), max(1, round(fine.shape[0] * scale))
+    fitted: Floats = np.clip(np.asarray(Image.fromarray(fine).resize(size, Image.Resampling.BOX)), 0, 1)
+    return fitted
+
+
+def stroke_width(share: Floats) -> float:
+    """Return the mean width of a stroke in pixels: twice its area over the length of its outline."""
+    ink = share > 0.5
+    across = np.count_nonzero(ink[1:] != ink[:-1]) + np.count_nonzero(ink[:, 1:] != ink[:, :-1])
+    return 2 * float(ink.sum()) / max(1.0, across * math.pi / 4)
+
+
+def _cropped(share: Floats) -> Floats:
+    rows, columns = np.nonzero(share.max(1) > 0.3)[0], np.nonzero(share.max(0) > 0.3)[0]
+    if not rows.size:
+        return share
+    return share[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _centered(fitted: Floats) -> Floats:
+    """Lay the digit on 28x28, its center of mass in the middle, as far as it stays inside."""
+    height, width = fitted.shape
+    total = max(float(fitted.sum()), 1e-6)
+    y = float(fitted.sum(1) @ (np.arange(height) + 0.5)) / total
+    x = float(fitted.sum(0) @ (np.arange(width) + 0.5)) / total
+    top = min(max(round(SIDE / 2 - y), 0), SIDE - height)
+    left = min(max(round(SIDE / 2 - x), 0), SIDE - width)
+    canvas = np.zeros((SIDE, SIDE), np.float32)
+    canvas[top : top + height, left : left + width] = fitted
+    return canvas
