@@ -23,9 +23,16 @@ LEAST = 240  # likewise, to which smaller ones are enlarged
 GRID = 200  # cells of the longer side in which parts of the ink are told apart
 REACH = 0.27  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
 
-BLACK = 12  # of 255: what most of a picture must not exceed to count as black
+BLACK = 8  # of 255: what the channels' mean is at most where a picture counts as black; a dim photograph's is more
 DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
+
+BOARD = 120  # of 255: the lightest that most of a board is
+STRIP = 8  # pixels: the length of pieces in which rules are looked for
+STEEPEST = 14  # degrees that rules may be turned by
+COVERED = 0.55  # of a picture's width, that a rule is seen on
+
+_EDGE = np.nonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True))
 
 FAINT = 0.06  # share of the light that ink takes, at least
 NOISE = 5.0  # standard deviations of the ground that ink stands out by, at least
@@ -42,9 +49,8 @@ def is_light_on_black(pixels: Picture) -> bool:
 
     Its background is black where the median of its pixels, and of those along its edge, is nearly 0.
     """
-    brightest = pixels.max(2)
-    edge = np.concatenate((brightest[0], brightest[-1], brightest[1:-1, 0], brightest[1:-1, -1]))
-    return bool((edge <= BLACK).sum() * 2 > edge.size and (brightest <= BLACK).sum() * 2 > brightest.size)
+    dark = pixels.sum(2, dtype=np.uint16) <= CHANNELS * BLACK
+    return bool(np.count_nonzero(dark) * 2 > dark.size and np.count_nonzero(dark[_EDGE]) * 2 > len(_EDGE[0]))
 
 
 class Part(NamedTuple):
@@ -94,7 +100,9 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
         turned = smooth if dark_ink else 255 - smooth
         ground = _closed(turned, reach)
         taken = _taken(turned, ground)
-        found = _digit(taken)
+        for across in (taken, taken.swapaxes(0, 1)):
+            _remove_rules(across)
+        found = _digit(taken, ground.mean(2))
         if found is not None:
             return _drawn(taken, found, smooth, ground if dark_ink else 255 - ground)
     raise ImageError("no ink found")
@@ -129,16 +137,20 @@ def _closed(values: Picture, reach: int) -> Picture:
 
     Edges of sheets and shadows stay where they are.
     """
-    half = reach // 2
+    half, line = reach // 2, max(1, reach // 64)
     padded = np.pad(values, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
+    # Rules lighter than their sheet would make all of it lighter.
+    padded = _filtered(_filtered(padded, line, largest=False), line, largest=True)
     closed = _filtered(_filtered(padded, half, largest=True), half, largest=False)
     return closed[reach:-reach, reach:-reach]
 
 
 def _is_light_ground(smooth: Picture, reach: int) -> bool:
     """Return whether ink is darker than the ground: most of what lies around it is nearer to the lightest there."""
-    gray = smooth.max(2)
+    gray = smooth.mean(2).astype(np.uint8)
     low, high = _filtered(gray, reach // 2, largest=False), _filtered(gray, reach // 2, largest=True)
+    if np.quantile(_filtered(low, reach // 2, largest=True)[::4, ::4], 0.9) > BOARD:
+        return True
     low, high = low.astype(np.float32), high.astype(np.float32)
     contrast = (high - low) / (high + 8)
     around = contrast > max(0.1, float(np.median(contrast)))
@@ -160,6 +172,48 @@ def _strength(taken: Floats) -> Floats:
     return strength
 
 
+def _remove_rules(taken: Floats) -> None:
+    """Remove the thin lines that run across a sheet, more or less level, and keep the ink that crosses them.
+
+    A line is looked for at every height and slope: strip by strip, it is darker than what lies a little above and
+    below. There, as much ink is left as above or below.
+    """
+    height, width, _ = taken.shape
+    thin = max(2, max(height, width) // 200)
+    strips = width // STRIP
+    if strips < 8 or height < 8 * thin:
+        return
+    strength = _strength(taken)[:, : strips * STRIP].reshape(height, strips, STRIP).mean(2)
+    around = np.maximum(strength[: -2 * thin], strength[2 * thin :])
+    rise = strength[thin:-thin] - around  # (height - 2 * thin, strips)
+    noise = 1.48 * float(np.median(np.abs(rise - np.median(rise))))
+    raised = rise > max(0.015, 0.7 * noise)
+    rows = len(raised)
+    columns = (np.arange(strips) + 0.5) * STRIP - width / 2
+    slopes = np.tan(np.radians(np.arange(-STEEPEST, STEEPEST + 0.1, 0.25)))
+    best, slope_of = np.zeros(rows), np.zeros(rows)
+    for slope in slopes:
+        at = np.arange(rows)[:, None] + np.rint(slope * columns).astype(np.int64)  # (rows, strips)
+        inside = (at >= 0) & (at < rows)
+        hits = raised[np.clip(at, 0, rows - 1), np.arange(strips)] & inside
+        share = hits.sum(1) / np.maximum(inside.sum(1), strips // 3)
+        better = share > best
+        best[better], slope_of[better] = share[better], slope
+    x = np.arange(width)
+    for row in np.argsort(-best):
+        if best[row] < COVERED:
+            break
+        best[max(0, row - thin) : row + thin + 1] = 0
+        middle = np.rint(row + thin + slope_of[row] * (x - width / 2)).astype(np.int64)
+        keep = (middle >= 0) & (middle < height)
+        y, columns_kept = middle[keep], x[keep]
+        above, below = np.clip(y - thin - 1, 0, height - 1), np.clip(y + thin + 1, 0, height - 1)
+        left = np.maximum(taken[above, columns_kept], taken[below, columns_kept])
+        for shift in range(-thin, thin + 1):
+            place = np.clip(y + shift, 0, height - 1), columns_kept
+            taken[place] = np.minimum(taken[place], left)
+
+
 class Digit(NamedTuple):
     """Where the digit is."""
 
@@ -171,19 +225,24 @@ class Digit(NamedTuple):
     strength: Floats
 
 
-def _digit(taken: Floats) -> Digit | None:
+def _digit(taken: Floats, ground: Floats) -> Digit | None:
     """Find the parts of the one digit; None where there is no ink.
 
     Raises:
         ImageError: There are several.
     """
     strength = _strength(taken)
-    sample = strength[::2, ::2]
-    noise = 1.48 * float(np.median(np.abs(sample - np.median(sample))))
     cell = max(1, math.ceil(max(strength.shape) / GRID))
     grid = _pooled(strength, cell)
+    noise = 1.48 * float(np.median(np.abs(grid - np.median(grid))))
     labels, count = label(grid > max(FAINT, NOISE * noise))
-    parts = [part for part in measure(labels, count, grid) if not _is_edge(part, grid.shape)]
+    shade = _pooled(ground, cell)
+    sheet = 0.4 * float(np.quantile(shade, 0.8))
+    parts = [
+        part
+        for part in measure(labels, count, grid)
+        if not _is_edge(part, grid.shape) and shade[labels == part.label].mean() > sheet
+    ]
     if not parts:
         return None
     main = max(parts, key=lambda part: part.mass * part.strength)
@@ -308,7 +367,7 @@ def _drawn(taken: Floats, digit: Digit, smooth: Picture, ground: Picture) -> Pic
     share = np.where(mine, np.clip((share - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
     color = _ink_color(smooth[box][core], ground[box][core])
     gray = _centered(_fitted(share))
-    drawn: Picture = np.rint(gray[..., None] * color).astype(np.uint8)
+    drawn: Picture = np.rint(255 * gray[..., None] * color).astype(np.uint8)
     return drawn
 
 

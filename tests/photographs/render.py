@@ -94,7 +94,7 @@ def stroke(digit: Digit, height: int, width: float, rng: np.random.Generator) ->
         # A pen of its own width follows the ridge of MNIST's stroke.
         reach = Image.fromarray(mask.astype(np.uint8)).resize((4 * crop.shape[1], 4 * crop.shape[0]))
         top = np.asarray(reach.filter(ImageFilter.MaxFilter(9)).resize(image.size), np.float32)
-        ridge = Image.fromarray(np.where((mask > 0.8 * top) & (mask > 70), 255, 0).astype(np.uint8))
+        ridge = Image.fromarray(np.where((mask > 0.65 * top) & (mask > 60), 255, 0).astype(np.uint8))
         radius = max(1.0, width * fine / 2 - 12)
         blurred = np.asarray(ridge.filter(ImageFilter.GaussianBlur(radius * 0.8)), np.float32)
         mask = np.clip((blurred - 28) * 8, 0, 255)
