@@ -34,10 +34,14 @@ COVERED = 0.55  # of a picture's width, that a rule is seen on
 
 _EDGE = np.nonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True))
 
+TINT = 0.12  # of the paper's light: how far the channels of colored ink differ, at least
+SATURATED = 0.28  # saturation, as in HSV, of colored ink, at least
+
 FAINT = 0.06  # share of the light that ink takes, at least
 NOISE = 5.0  # standard deviations of the ground that ink stands out by, at least
 PART = 0.35  # of the strength of the strongest ink that other parts of a digit have
 SEPARATE = 0.15  # of a digit's height: a gap that wide lies between two digits
+HEAVY = 0.12  # of the ink of the largest: likewise
 SIZED = 0.5  # of the height of the largest: at least that of another digit
 NEAR = 0.4  # of a digit's size: the reach in which smaller parts belong to it
 
@@ -95,17 +99,16 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     picture = _working_size(image)
     smooth = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / WORK)))
     reach = int(REACH * max(picture.size))
-    light = _is_light_ground(smooth, reach)
-    for dark_ink in (light, not light):
-        turned = smooth if dark_ink else 255 - smooth
-        ground = _closed(turned, reach)
-        taken = _taken(turned, ground)
-        for across in (taken, taken.swapaxes(0, 1)):
-            _remove_rules(across)
-        found = _digit(taken, ground.mean(2))
-        if found is not None:
-            return _drawn(taken, found, smooth, ground if dark_ink else 255 - ground)
-    raise ImageError("no ink found")
+    digits = [_look(smooth, reach, dark_ink=True)]
+    if digits[0] is None or np.quantile(digits[0].ground[::4, ::4].mean(2), 0.9) < BOARD:
+        digits.append(_look(smooth, reach, dark_ink=False))
+    seen = [digit for digit in digits if digit is not None]
+    found = max(seen, key=lambda digit: _likeness(digit, smooth), default=None)
+    if found is None:
+        raise ImageError("no ink found")
+    if found.count > 1:
+        raise ImageError(f"{found.count} separate digits found; crop to one")
+    return _drawn(found, smooth)
 
 
 def _working_size(image: Image.Image) -> Image.Image:
@@ -137,25 +140,13 @@ def _closed(values: Picture, reach: int) -> Picture:
 
     Edges of sheets and shadows stay where they are.
     """
-    half, line = reach // 2, max(1, reach // 64)
+    half, line = max(1, reach // 2), reach // 64
     padded = np.pad(values, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
     # Rules lighter than their sheet would make all of it lighter.
-    padded = _filtered(_filtered(padded, line, largest=False), line, largest=True)
+    if line:
+        padded = _filtered(_filtered(padded, line, largest=False), line, largest=True)
     closed = _filtered(_filtered(padded, half, largest=True), half, largest=False)
     return closed[reach:-reach, reach:-reach]
-
-
-def _is_light_ground(smooth: Picture, reach: int) -> bool:
-    """Return whether ink is darker than the ground: most of what lies around it is nearer to the lightest there."""
-    gray = smooth.mean(2).astype(np.uint8)
-    low, high = _filtered(gray, reach // 2, largest=False), _filtered(gray, reach // 2, largest=True)
-    if np.quantile(_filtered(low, reach // 2, largest=True)[::4, ::4], 0.9) > BOARD:
-        return True
-    low, high = low.astype(np.float32), high.astype(np.float32)
-    contrast = (high - low) / (high + 8)
-    around = contrast > max(0.1, float(np.median(contrast)))
-    lighter = (gray > (high + low) / 2)[around]
-    return bool(lighter.mean() > 0.45) if lighter.size else True
 
 
 def _taken(turned: Picture, ground: Picture) -> Floats:
@@ -215,28 +206,33 @@ def _remove_rules(taken: Floats) -> None:
 
 
 class Digit(NamedTuple):
-    """Where the digit is."""
+    """Where a digit is."""
 
+    count: int
+    """How many there are."""
+    parts: tuple[Part, ...]
+    """Of the first."""
     labels: npt.NDArray[np.int32]
     """Of the grid."""
-    parts: tuple[Part, ...]
     cell: int
     """Pixels to a cell."""
-    strength: Floats
+    taken: Floats
+    ground: Picture
+    dark_ink: bool
 
 
-def _digit(taken: Floats, ground: Floats) -> Digit | None:
-    """Find the parts of the one digit; None where there is no ink.
-
-    Raises:
-        ImageError: There are several.
-    """
-    strength = _strength(taken)
-    cell = max(1, math.ceil(max(strength.shape) / GRID))
-    grid = _pooled(strength, cell)
+def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
+    """Find ink that is darker than the ground, or lighter; None where there is none."""
+    turned = smooth if dark_ink else 255 - smooth
+    ground = _closed(turned, reach)
+    taken = _taken(turned, ground)
+    for across in (taken, taken.swapaxes(0, 1)):
+        _remove_rules(across)
+    cell = max(1, math.ceil(max(taken.shape) / GRID))
+    grid = _pooled(_strength(taken), cell)
     noise = 1.48 * float(np.median(np.abs(grid - np.median(grid))))
     labels, count = label(grid > max(FAINT, NOISE * noise))
-    shade = _pooled(ground, cell)
+    shade = _pooled(ground.mean(2), cell)
     sheet = 0.4 * float(np.quantile(shade, 0.8))
     parts = [
         part
@@ -246,9 +242,16 @@ def _digit(taken: Floats, ground: Floats) -> Digit | None:
     if not parts:
         return None
     main = max(parts, key=lambda part: part.mass * part.strength)
-    parts = [part for part in parts if part.strength > PART * main.strength]
-    group = _grouped(main, parts)
-    return Digit(labels, tuple(group), cell, strength)
+    digits, group = _grouped(main, [part for part in parts if part.strength > PART * main.strength])
+    return Digit(digits, tuple(group), labels, cell, taken, ground if dark_ink else 255 - ground, dark_ink)
+
+
+def _likeness(digit: Digit, smooth: Picture) -> float:
+    """Return how much ink looks like a stroke: strong and slender. What lies between strokes does less so."""
+    main = digit.labels == digit.parts[0].label
+    ink, ground = (_pooled(values.mean(2), digit.cell)[main].mean() + 4 for values in (smooth, digit.ground))
+    slender = stroke_width(main.astype(np.float32)) / digit.parts[0].size
+    return float(1 - min(ink, ground) / max(ink, ground)) * max(0.02, 1 - 2.5 * slender)
 
 
 def _pooled(values: Floats, cell: int) -> Floats:
@@ -270,12 +273,8 @@ def _is_edge(part: Part, shape: tuple[int, ...]) -> bool:
     return touched >= 3 or along
 
 
-def _grouped(main: Part, parts: list[Part]) -> list[Part]:
-    """Return the parts that make up the main part's digit.
-
-    Raises:
-        ImageError: Others are digits of their own.
-    """
+def _grouped(main: Part, parts: list[Part]) -> tuple[int, list[Part]]:
+    """Return how many digits there are, and the parts that make up the main part's."""
     digits = 1
     group = [main]
     rest = [part for part in parts if part is not main]
@@ -283,13 +282,11 @@ def _grouped(main: Part, parts: list[Part]) -> list[Part]:
         gap_x = max(part.left - main.right, main.left - part.right, 0)
         gap_y = max(part.top - main.bottom, main.top - part.bottom, 0)
         gap = max(gap_x, gap_y)
-        if part.height >= SIZED * main.height and gap > SEPARATE * main.height:
+        if part.mass > HEAVY * main.mass and part.height >= SIZED * main.height and gap > SEPARATE * main.height:
             digits += 1
         elif gap <= NEAR * main.size:
             group.append(part)
-    if digits > 1:
-        raise ImageError(f"{digits} separate digits found; crop to one")
-    return group
+    return digits, group
 
 
 def label(mask: Mask) -> tuple[npt.NDArray[np.int32], int]:
@@ -349,9 +346,9 @@ def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Par
     return parts
 
 
-def _drawn(taken: Floats, digit: Digit, smooth: Picture, ground: Picture) -> Picture:
+def _drawn(digit: Digit, smooth: Picture) -> Picture:
     """Draw the digit as MNIST was made: fitted to 20x20, its center of mass in the middle of 28x28."""
-    cell = digit.cell
+    cell, taken, ground = digit.cell, digit.taken, digit.ground
     top = max(0, (min(part.top for part in digit.parts) - 2) * cell)
     left = max(0, (min(part.left for part in digit.parts) - 2) * cell)
     bottom = (max(part.bottom for part in digit.parts) + 2) * cell
@@ -360,25 +357,29 @@ def _drawn(taken: Floats, digit: Digit, smooth: Picture, ground: Picture) -> Pic
     own = np.isin(digit.labels, [part.label for part in digit.parts])
     own = np.asarray(Image.fromarray(own).filter(ImageFilter.MaxFilter(3))) if own.shape[0] > 2 else own
     mine = np.repeat(np.repeat(own, cell, 0), cell, 1)[: taken.shape[0], : taken.shape[1]][box]
-    strength = np.where(mine, digit.strength[box], 0)
+    strength = np.where(mine, _strength(taken[box]), 0)
     core = strength > 0.7 * np.quantile(strength[strength > 0.5 * strength.max()], 0.8)
     direction = taken[box][core].mean(0)
     share = (taken[box] @ direction) / float(direction @ direction)
     share = np.where(mine, np.clip((share - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
-    color = _ink_color(smooth[box][core], ground[box][core])
+    color = _ink_color(smooth[box][core], ground[box][core] if digit.dark_ink else None)
     gray = _centered(_fitted(share))
     drawn: Picture = np.rint(255 * gray[..., None] * color).astype(np.uint8)
     return drawn
 
 
-def _ink_color(core: Picture, ground: Picture) -> Floats:
-    """Return the color of ink, its brightest channel 1."""
-    paper = np.maximum(np.median(ground.astype(np.float32), 0), 1)
+def _ink_color(core: Picture, paper: Picture | None) -> Floats:
+    """Return the color of ink, its brightest channel 1; black, gray and chalk become white.
+
+    Where paper is known to lie under it, half of the paper's hue is taken for that of the light.
+    """
     ink = np.median(core.astype(np.float32), 0)
-    cast = (paper / paper.max()) ** 0.5
-    ink = ink / cast
-    relative = ink / max(float(paper.max()), float(ink.max()))
-    if float(relative.max() - relative.min()) < 0.12 or ink.min() > 0.72 * ink.max():
+    full = float(ink.max())
+    if paper is not None:
+        shade = np.maximum(np.median(paper.astype(np.float32), 0), 1)
+        ink = ink / np.sqrt(shade / shade.max())
+        full = max(full, float(shade.max()))
+    if ink.max() - ink.min() < TINT * full or ink.min() > (1 - SATURATED) * ink.max():
         return np.ones(CHANNELS, np.float32)
     color: Floats = (ink / ink.max()).astype(np.float32)
     return color

@@ -269,11 +269,11 @@ def random_scene(rng: np.random.Generator) -> Scene:
     longer = round(float(np.exp(rng.uniform(np.log(60), np.log(2000)))))
     portrait = rng.random() < 0.5
     shorter = round(longer * float(rng.uniform(0.6, 1)))
-    small = longer < 120
+    small = longer < 150
     kind = rng.random()
     return Scene(
         size=(shorter, longer) if portrait else (longer, shorter),
-        share=float(rng.uniform(0.55 if small else 0.1, 0.9)) if longer < 250 else float(rng.uniform(0.1, 0.9)),
+        share=float(rng.uniform(min(max(0.1, 24 / shorter), 0.8), 0.9)),
         place=(float(rng.random()), float(rng.random())),
         paper=paper,
         rule=None if small else rule,
