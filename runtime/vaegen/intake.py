@@ -28,6 +28,7 @@ DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
 BOARD = 120  # of 255: the lightest that most of a board is
+CHALK = 1.35  # times the board's light: that of chalk, at least
 STRIP = 8  # pixels: the length of pieces in which rules are looked for
 STEEPEST = 14  # degrees that rules may be turned by
 COVERED = 0.55  # of a picture's width, that a rule is seen on
@@ -100,7 +101,10 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     smooth = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / WORK)))
     reach = int(REACH * max(picture.size))
     digits = [_look(smooth, reach, dark_ink=True)]
-    if digits[0] is None or np.quantile(digits[0].ground[::4, ::4].mean(2), 0.9) < BOARD:
+    # What is as light as paper, where light that is narrow is left out, is paper.
+    few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
+    paper = float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95))
+    if digits[0] is None or (paper < BOARD and few.max() > CHALK * paper):
         digits.append(_look(smooth, reach, dark_ink=False))
     seen = [digit for digit in digits if digit is not None]
     found = max(seen, key=lambda digit: _likeness(digit, smooth), default=None)
@@ -178,22 +182,24 @@ def _remove_rules(taken: Floats) -> None:
     around = np.maximum(strength[: -2 * thin], strength[2 * thin :])
     rise = strength[thin:-thin] - around  # (height - 2 * thin, strips)
     noise = 1.48 * float(np.median(np.abs(rise - np.median(rise))))
-    raised = rise > max(0.015, 0.7 * noise)
-    rows = len(raised)
+    least = max(0.015, 0.7 * noise)
+    rise = np.clip(rise, 0, 4 * least)
+    rows = len(rise)
     columns = (np.arange(strips) + 0.5) * STRIP - width / 2
-    slopes = np.tan(np.radians(np.arange(-STEEPEST, STEEPEST + 0.1, 0.25)))
-    best, slope_of = np.zeros(rows), np.zeros(rows)
-    for slope in slopes:
+    best, covered, slope_of = np.zeros(rows), np.zeros(rows), np.zeros(rows)
+    for slope in np.tan(np.radians(np.arange(-STEEPEST, STEEPEST + 0.1, 0.25))):
         at = np.arange(rows)[:, None] + np.rint(slope * columns).astype(np.int64)  # (rows, strips)
         inside = (at >= 0) & (at < rows)
-        hits = raised[np.clip(at, 0, rows - 1), np.arange(strips)] & inside
-        share = hits.sum(1) / np.maximum(inside.sum(1), strips // 3)
-        better = share > best
-        best[better], slope_of[better] = share[better], slope
+        along = rise[np.clip(at, 0, rows - 1), np.arange(strips)] * inside
+        score = along.sum(1) / np.maximum(inside.sum(1), strips // 3)
+        better = score > best
+        best[better], slope_of[better] = score[better], slope
+        covered[better] = ((along > least).sum(1) / np.maximum(inside.sum(1), strips // 3))[better]
+    best[covered < COVERED] = 0
     x = np.arange(width)
     for row in np.argsort(-best):
-        if best[row] < COVERED:
-            break
+        if best[row] == 0:
+            continue
         best[max(0, row - thin) : row + thin + 1] = 0
         middle = np.rint(row + thin + slope_of[row] * (x - width / 2)).astype(np.int64)
         keep = (middle >= 0) & (middle < height)
@@ -361,6 +367,8 @@ def _drawn(digit: Digit, smooth: Picture) -> Picture:
     core = strength > 0.7 * np.quantile(strength[strength > 0.5 * strength.max()], 0.8)
     direction = taken[box][core].mean(0)
     share = (taken[box] @ direction) / float(direction @ direction)
+    image = Image.fromarray((np.clip(share, 0, 1.25) * 204).astype(np.uint8))
+    share = np.asarray(image.filter(ImageFilter.GaussianBlur(max(share.shape) / 100)), np.float32) / 204
     share = np.where(mine, np.clip((share - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
     color = _ink_color(smooth[box][core], ground[box][core] if digit.dark_ink else None)
     gray = _centered(_fitted(share))
