@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 WORK = 800  # pixels of the longer side that a picture is looked at with: a digit of a tenth of it is 3 times MNIST's
 LEAST = 240  # likewise, to which smaller ones are enlarged
 GRID = 200  # cells of the longer side in which parts of the ink are told apart
-REACH = 0.27  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
+REACH = 0.3  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
 
 BLACK = 8  # of 255: what the channels' mean is at most where a picture counts as black; a dim photograph's is more
 DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
@@ -29,6 +29,8 @@ FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scale
 
 BOARD = 120  # of 255: the lightest that most of a board is
 CHALK = 1.35  # times the board's light: that of chalk, at least
+DARK = 2  # of 255: keeps black from being divided by
+WHITE = 3.0  # times lighter than a board is usual chalk
 STRIP = 8  # pixels: the length of pieces in which rules are looked for
 STEEPEST = 14  # degrees that rules may be turned by
 COVERED = 0.55  # of a picture's width, that a rule is seen on
@@ -43,6 +45,7 @@ NOISE = 5.0  # standard deviations of the ground that ink stands out by, at leas
 PART = 0.35  # of the strength of the strongest ink that other parts of a digit have
 SEPARATE = 0.15  # of a digit's height: a gap that wide lies between two digits
 HEAVY = 0.12  # of the ink of the largest: likewise
+ALIKE = 0.2  # likeness to a stroke: likewise
 SIZED = 0.5  # of the height of the largest: at least that of another digit
 NEAR = 0.4  # of a digit's size: the reach in which smaller parts belong to it
 
@@ -71,6 +74,8 @@ class Part(NamedTuple):
     """Sum of the ink's strength."""
     strength: float
     """Of its darkest cells."""
+    likeness: float
+    """How much it looks like a stroke, which is slender, from 0.02 to 1."""
 
     @property
     def height(self) -> int:
@@ -107,7 +112,7 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     if digits[0] is None or (paper < BOARD and few.max() > CHALK * paper):
         digits.append(_look(smooth, reach, dark_ink=False))
     seen = [digit for digit in digits if digit is not None]
-    found = max(seen, key=lambda digit: _likeness(digit, smooth), default=None)
+    found = max(seen, key=lambda digit: _likeness(digit, smooth, seen), default=None)
     if found is None:
         raise ImageError("no ink found")
     if found.count > 1:
@@ -153,12 +158,15 @@ def _closed(values: Picture, reach: int) -> Picture:
     return closed[reach:-reach, reach:-reach]
 
 
-def _taken(turned: Picture, ground: Picture) -> Floats:
-    """Return the share of light that is missing from the ground, float32 (h, w, 3); 0 on average without ink."""
-    ratio = turned.astype(np.float32) / np.maximum(ground, 1)
-    usual = np.median(ratio[::3, ::3], axis=(0, 1))
-    taken: Floats = 1 - ratio / np.maximum(usual, 0.1)
-    return taken
+def _contrast(smooth: Picture, ground: Picture, *, dark_ink: bool) -> Floats:
+    """Return how far each pixel is from the ground, float32 (h, w, 3): 0 without ink, 1 for black ink or white chalk.
+
+    It is linear in the share that ink covers, and the same in light and shadow.
+    """
+    ratio = (smooth.astype(np.float32) + DARK) / (ground.astype(np.float32) + DARK)
+    ratio /= np.median(ratio[::3, ::3], axis=(0, 1))
+    contrast: Floats = 1 - ratio if dark_ink else (ratio - 1) / WHITE
+    return contrast
 
 
 def _strength(taken: Floats) -> Floats:
@@ -229,9 +237,8 @@ class Digit(NamedTuple):
 
 def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     """Find ink that is darker than the ground, or lighter; None where there is none."""
-    turned = smooth if dark_ink else 255 - smooth
-    ground = _closed(turned, reach)
-    taken = _taken(turned, ground)
+    ground = _closed(smooth, reach) if dark_ink else 255 - _closed(255 - smooth, reach)
+    taken = _contrast(smooth, ground, dark_ink=dark_ink)
     for across in (taken, taken.swapaxes(0, 1)):
         _remove_rules(across)
     cell = max(1, math.ceil(max(taken.shape) / GRID))
@@ -247,17 +254,27 @@ def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     ]
     if not parts:
         return None
-    main = max(parts, key=lambda part: part.mass * part.strength)
+    main = max(parts, key=lambda part: math.sqrt(part.mass) * part.strength * part.likeness)
     digits, group = _grouped(main, [part for part in parts if part.strength > PART * main.strength])
-    return Digit(digits, tuple(group), labels, cell, taken, ground if dark_ink else 255 - ground, dark_ink)
+    return Digit(digits, tuple(group), labels, cell, taken, ground, dark_ink)
 
 
-def _likeness(digit: Digit, smooth: Picture) -> float:
-    """Return how much ink looks like a stroke: strong and slender. What lies between strokes does less so."""
+def _likeness(digit: Digit, smooth: Picture, others: list[Digit]) -> float:
+    """Return how much ink looks like a stroke: strong, slender, and around what lies between strokes, not within."""
     main = digit.labels == digit.parts[0].label
     ink, ground = (_pooled(values.mean(2), digit.cell)[main].mean() + 4 for values in (smooth, digit.ground))
-    slender = stroke_width(main.astype(np.float32)) / digit.parts[0].size
-    return float(1 - min(ink, ground) / max(ink, ground)) * max(0.02, 1 - 2.5 * slender)
+    top, left, bottom, right = _bounds(digit)
+    around = all(
+        top - 1 <= inner[0] and left - 1 <= inner[1] and bottom + 1 >= inner[2] and right + 1 >= inner[3]
+        for inner in map(_bounds, others)
+    )
+    return float(1 - min(ink, ground) / max(ink, ground)) * digit.parts[0].likeness * (2 if around else 1)
+
+
+def _bounds(digit: Digit) -> tuple[int, int, int, int]:
+    """Return the first row and column of a digit, and those after its last."""
+    tops, lefts, bottoms, rights = zip(*(part[1:5] for part in digit.parts), strict=True)
+    return min(tops), min(lefts), max(bottoms), max(rights)
 
 
 def _pooled(values: Floats, cell: int) -> Floats:
@@ -288,7 +305,8 @@ def _grouped(main: Part, parts: list[Part]) -> tuple[int, list[Part]]:
         gap_x = max(part.left - main.right, main.left - part.right, 0)
         gap_y = max(part.top - main.bottom, main.top - part.bottom, 0)
         gap = max(gap_x, gap_y)
-        if part.mass > HEAVY * main.mass and part.height >= SIZED * main.height and gap > SEPARATE * main.height:
+        alike = part.mass > HEAVY * main.mass and part.likeness > ALIKE and part.height >= SIZED * main.height
+        if alike and gap > SEPARATE * main.height:
             digits += 1
         elif gap <= NEAR * main.size:
             group.append(part)
@@ -344,21 +362,20 @@ def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Par
         np.searchsorted(numbers, np.arange(1, count + 1), side="right"), strict=True,
     ):
         y, x = rows[begin:end], columns[begin:end]
+        top, left, bottom, right = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
         values = np.sort(grid[y, x])
         strong = float(values[-max(1, len(values) // 4) :].mean())
-        parts.append(
-            Part(number, int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1, float(values.sum()), strong)
-        )
+        shape = np.pad(labels[top:bottom, left:right] == number, 1)
+        likeness = max(0.02, 1 - 2.5 * stroke_width(shape) / max(bottom - top, right - left))
+        parts.append(Part(number, top, left, bottom, right, float(values.sum()), strong, likeness))
     return parts
 
 
 def _drawn(digit: Digit, smooth: Picture) -> Picture:
     """Draw the digit as MNIST was made: fitted to 20x20, its center of mass in the middle of 28x28."""
     cell, taken, ground = digit.cell, digit.taken, digit.ground
-    top = max(0, (min(part.top for part in digit.parts) - 2) * cell)
-    left = max(0, (min(part.left for part in digit.parts) - 2) * cell)
-    bottom = (max(part.bottom for part in digit.parts) + 2) * cell
-    right = (max(part.right for part in digit.parts) + 2) * cell
+    top, left, bottom, right = _bounds(digit)
+    top, left, bottom, right = max(0, top - 2) * cell, max(0, left - 2) * cell, (bottom + 2) * cell, (right + 2) * cell
     box = np.s_[top:bottom, left:right]
     own = np.isin(digit.labels, [part.label for part in digit.parts])
     own = np.asarray(Image.fromarray(own).filter(ImageFilter.MaxFilter(3))) if own.shape[0] > 2 else own
@@ -400,7 +417,7 @@ def _fitted(share: Floats) -> Floats:
     size = max(1, round(share.shape[1] * scale)), max(1, round(share.shape[0] * scale))
     fine = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BICUBIC))
     fine = np.pad(fine, 2 * FINE)
-    width = stroke_width(fine) / FINE
+    width = stroke_width(fine > 0.5) / FINE
     target = min(max(width, THIN), THICK)
     change = round((target - width) * FINE / 2)
     if change:
@@ -415,9 +432,8 @@ def _fitted(share: Floats) -> Floats:
     return fitted
 
 
-def stroke_width(share: Floats) -> float:
+def stroke_width(ink: Mask) -> float:
     """Return the mean width of a stroke in pixels: twice its area over the length of its outline."""
-    ink = share > 0.5
     across = np.count_nonzero(ink[1:] != ink[:-1]) + np.count_nonzero(ink[:, 1:] != ink[:, :-1])
     return 2 * float(ink.sum()) / max(1.0, across * math.pi / 4)
 
