@@ -80,16 +80,16 @@ def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
     with image_errors():
         file = strip(data, max_pixels)
-        image = _open(file)
+        opened = _open(file)
         if file.profile:
-            image.info["icc_profile"] = file.profile
-        raw_mode = _raw_mode(image)
-        if image.mode.startswith("I"):
-            image = _load_gray(image, raw_mode, file)
+            opened.info["icc_profile"] = file.profile
+        raw_mode = _raw_mode(opened)
+        if opened.mode.startswith("I"):
+            image = _load_gray(opened, raw_mode, file)
         elif "16" in raw_mode and file.form != "Bmp":
-            _load_rounded(image, raw_mode, file)
+            image = _load_rounded(opened, raw_mode, file)
         else:
-            image = _load(image, side)
+            image = _load(opened, side)
         ImageOps.exif_transpose(image, in_place=True)
         return image
 
@@ -174,7 +174,7 @@ def _load_gray(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> I
     return rounded
 
 
-def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> None:
+def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> Image.Image:
     """Decode colors of 16 bits, of which Pillow keeps the upper 8, as 8 that are rounded.
 
     They are decoded twice, with the order of bytes turned around the second time, so that these are the lower 8.
@@ -192,6 +192,7 @@ def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -
         if transparent is not None:
             levels[(values == transparent).all(-1)] = 0
         image.paste(Image.frombytes(image.mode, (levels.shape[1], levels.shape[0]), levels.tobytes()), box)
+    return image
 
 
 def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:

@@ -97,7 +97,7 @@ def _png(data: bytes, most: int) -> _Found:
             break
         at = end
     else:
-        raise tootoo_many()
+        raise too_many()
     # As Pillow keeps them; 16-bit channels are decoded twice.
     per_pixel = (1 if depth <= 8 else 3) if color in (0, 3) else 4 if depth <= 8 else 8
     check_size(width, height, most, 2 * per_pixel if exif else per_pixel)  # turning a picture makes another
