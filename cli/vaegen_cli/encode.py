@@ -19,6 +19,7 @@ from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import (
     OnError,
     force_option,
+    max_pixels_option,
     model_options,
     null_option,
     on_error_option,
@@ -68,6 +69,7 @@ class Picture(NamedTuple):
     help="A .npz or .jsonl file, or - for JSON lines on stdout.",
 )
 @click.option("--posterior", is_flag=True, help="Add the posterior's mean and log-variance, and its logits.")
+@max_pixels_option
 @model_options
 @force_option
 @on_error_option
@@ -83,6 +85,7 @@ def encode(
     sources: tuple[Path, ...],
     out: str,
     posterior: bool,
+    max_pixels: int,
     model: str,
     threads: int,
     force: bool,
@@ -132,7 +135,7 @@ def encode(
             if progress.failed and on_error == "fail":
                 break
             batch = slice(at, at + ENCODED)
-            part = _encode(loaded, images[batch], names[batch], progress, notes, posterior=posterior, on_error=on_error)
+            part = _encode(loaded, images[batch], names[batch], progress, notes, posterior=posterior, max_pixels=max_pixels, on_error=on_error)
             if part and target is None:
                 click.echo(encode_lines(part), nl=False)
             elif part:
@@ -235,6 +238,7 @@ def _encode(
     notes: "Report | None",
     *,
     posterior: bool,
+    max_pixels: int,
     on_error: OnError,
 ) -> "dict[str, NDArray[Any]]":
     """Encode one batch and tell what becomes of each image; return no arrays when nothing can be read."""
@@ -245,7 +249,7 @@ def _encode(
         error = image.problem
         if error is None:
             try:
-                pictures.append(read_image(image.source))
+                pictures.append(read_image(image.source, max_pixels=max_pixels))
                 kept.append(name)
             except ImageError as failure:
                 error = str(failure)

@@ -18,6 +18,7 @@ from vaegen_cli.options import (
     OnError,
     force_option,
     json_option,
+    max_pixels_option,
     model_options,
     null_option,
     on_error_option,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # The same as vaegen.encoding.WRITTEN and vaegen.images.INVERT; a test compares them, because importing those loads
 # numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
+OTHER_NAMES = {"jpeg": "jpg", "tiff": "tif"}
 INVERT = ("never", "auto", "always")
 
 
@@ -47,6 +49,7 @@ class Options(NamedTuple):
     out: str
     form: "Written | None"
     invert: "Invert"
+    max_pixels: int
     stochastic: bool
     seed: int
     model: str
@@ -93,6 +96,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
     show_default=True,
     help="Turn dark on light, as of scans, into light on dark, hues kept; auto decides picture by picture.",
 )
+@max_pixels_option
 @click.option("--stochastic", is_flag=True, help="Draw the latents from the posterior; else its mean and modes.")
 @seed_option
 @model_options
@@ -170,7 +174,7 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
         return ExitCode.DONE
     graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
     with loading(options.model, options.threads, graphs) as loaded_model:
-        picture = read_image(image, invert=options.invert)
+        picture = read_image(image, invert=options.invert, max_pixels=options.max_pixels)
     with loaded_model() as model:
         result = model.reconstruct(picture[None], options.stochastic, options.seed)[0]
     import numpy as np
@@ -190,8 +194,9 @@ def _target(options: Options) -> tuple[Path | None, "Written"]:
     if out == PIPE:
         return None, form or "png"
     target = Path(out)
-    if names_file(out, FORMATS):
+    if names_file(out, (*FORMATS, *OTHER_NAMES)):
         suffix: Any = target.suffix.lower().removeprefix(".")
+        suffix = OTHER_NAMES.get(suffix, suffix)
         if form not in (None, suffix):
             raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
         form = suffix
@@ -245,6 +250,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
                 seed=options.seed,
                 format=form,
                 invert=options.invert,
+                max_pixels=options.max_pixels,
                 force=options.force,
                 skip_existing=options.skip_existing,
                 on_error=options.on_error,
