@@ -4,23 +4,34 @@ An image file may come from anywhere, so `vaegen.headers` looks at it first, and
 a size that was checked; whatever it raises becomes one ImageError.
 """
 
+import importlib
 import io
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from vaegen.errors import ImageError, first_line
 from vaegen.files import read_open
-from vaegen.headers import strip, unknown
+from vaegen.headers import Stripped, strip
+from vaegen.limits import MAX_PIXELS
+from vaegen.profiles import to_srgb
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
-MAX_PIXELS = 2**26  # 67 million, 8192 x 8192: cameras of 50 megapixels, and A4 at 600 dpi, which is 35; decoded, 268 MB
-MAX_FILE = 128 * 2**20  # bytes: A4 at 600 dpi, not compressed, is 104 MB
+if TYPE_CHECKING:
+    from PIL import ImageFile
+
+SUFFIXES = (
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi"),
+    *(".bmp", ".dib", ".gif", ".webp", ".tif", ".tiff"),
+)
+MAX_FILE = 2**29  # bytes: 100 megapixels of RGB, not compressed, are 300 MB
+BAND = 2**20  # pixels that are rounded at a time
 REDUCED = 8  # times the size that a picture is scaled to, a JPEG decoder leaves at least; at 4 and 2 it shows
 
 Picture = npt.NDArray[np.uint8]
@@ -49,26 +60,55 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def decode(data: bytes, side: int) -> Image.Image:
-    """Decode the bytes of an image file: its first frame, turned as its EXIF orientation says, in any mode of Pillow's.
+def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Decode the bytes of an image file: its first frame, turned as its EXIF orientation says.
 
     Args:
         data: The file.
         side: Pixels that the longer side will be scaled to. Of a JPEG more than 2 * REDUCED times as large, only as
-            much is decoded as that takes to come within 3 of 255, and what is returned is of this size already.
+            much is decoded as that takes, and what is returned is of this size already.
+        max_pixels: Pixels that the picture may have.
+
+    Returns:
+        A picture of 8 bits a channel in any mode of Pillow's, for `to_rgb`.
 
     Raises:
-        ImageError: They are of no known format, damaged, of more than MAX_PIXELS pixels, or made to take more time or
+        ImageError: They are of no known format, damaged, of more than `max_pixels` pixels, or made to take more time or
             memory than a picture needs.
     """
     from PIL import ImageOps  # 1 ms that only reading costs
 
     with image_errors():
-        form, data = strip(data, MAX_PIXELS)
-        with Image.open(io.BytesIO(data), formats=(form,)) as image:
-            loaded = _load(image, side)
-            ImageOps.exif_transpose(loaded, in_place=True)
-            return loaded
+        file = strip(data, max_pixels)
+        opened = _open(file)
+        if file.profile:
+            opened.info["icc_profile"] = file.profile
+        raw_mode = _raw_mode(opened)
+        if opened.mode.startswith("I"):
+            image = _load_gray(opened, raw_mode, file)
+        elif "16" in raw_mode and file.form != "Bmp":
+            image = _load_rounded(opened, raw_mode, file)
+        else:
+            image = _load(opened, side)
+        ImageOps.exif_transpose(image, in_place=True)
+        return image
+
+
+def _open(file: Stripped) -> "ImageFile.ImageFile":
+    """Read the headers of a file.
+
+    `Image.open` would look for the format again, and warn of sizes that `strip` has checked.
+    """
+    plugin = importlib.import_module(f"PIL.{file.form}ImagePlugin")
+    image: ImageFile.ImageFile = getattr(plugin, f"{file.form}ImageFile")(io.BytesIO(file.data))
+    return image
+
+
+def _raw_mode(image: "ImageFile.ImageFile") -> str:
+    """Return how the pixels lie in the file, as Pillow names it; WebP decides that later."""
+    arguments = image.tile[0].args if image.tile else ""
+    name = arguments[0] if isinstance(arguments, tuple) else arguments
+    return name if isinstance(name, str) else ""
 
 
 @contextmanager
@@ -82,10 +122,6 @@ def image_errors() -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except UnidentifiedImageError as error:
-        raise unknown() from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"more than the {MAX_PIXELS} pixels that are read") from error
     except MemoryError as error:
         raise ImageError("not enough memory for its pixels") from error
     # Pillow's decoders raise nearly anything on a damaged file.
@@ -93,7 +129,7 @@ def image_errors() -> Iterator[None]:
         raise ImageError(f"damaged or unsupported ({first_line(error)})") from error
 
 
-def _load(image: Image.Image, side: int) -> Image.Image:
+def _load(image: "ImageFile.ImageFile", side: int) -> Image.Image:
     """Decode the pixels; those of a large JPEG at 1/2, 1/4 or 1/8 of its size, in less time and memory.
 
     Its decoder then takes no more than the mean of each block of pixels from the file, which is the antialiasing
@@ -102,11 +138,65 @@ def _load(image: Image.Image, side: int) -> Image.Image:
     size = image.size
     width, height = fitted(size, side)
     draft = image.draft(None, (REDUCED * width, REDUCED * height))
+    box = image.tile[0].extents if image.tile else None
     image.load()
-    if draft is None or image.size == size:
-        return image
-    # The last row and column can stand for fewer pixels than the others, which the box knows.
-    return to_rgb(image).resize((width, height), Image.Resampling.BILINEAR, draft[1])
+    if draft is not None and image.size != size:
+        # The last row and column can stand for fewer pixels than the others, which the box knows.
+        return to_rgb(image).resize((width, height), Image.Resampling.BILINEAR, draft[1])
+    if image.format == "GIF" and box not in (None, (0, 0, *size)):  # around the first frame there is nothing
+        canvas = Image.new("RGB", size)
+        canvas.paste(to_rgb(image.crop(box)), box)
+        return canvas
+    if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
+        return image.convert("RGB")  # its fourth byte was never filled, as 32-bit files often have it
+    return image
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    """Yield boxes of some rows, as little of a picture as is worth a call."""
+    rows = max(1, BAND // image.width)
+    for top in range(0, image.height, rows):
+        yield 0, top, image.width, min(top + rows, image.height)
+
+
+def _load_gray(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> Image.Image:
+    """Decode gray values of 12 or 16 bits, which Pillow keeps, as 8."""
+    image.load()
+    transparent = image.info.pop("transparency", None)
+    rounded = Image.new("L", image.size)
+    rounded.info = image.info
+    for box in _bands(image):
+        values = np.asarray(image.crop(box)).astype(np.int32)
+        levels = (values * 4369 + 273 * 128) // (273 * 257) if raw_mode == "I;12" else (values + 128) // 257
+        levels = 255 - levels if file.inverted else levels
+        levels[values == transparent] = 0
+        rounded.paste(Image.fromarray(levels.astype(np.uint8)), box)
+    return rounded
+
+
+def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> Image.Image:
+    """Decode colors of 16 bits, of which Pillow keeps the upper 8, as 8 that are rounded.
+
+    They are decoded twice, with the order of bytes turned around the second time, so that these are the lower 8.
+    """
+    order = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}[raw_mode[-1]]
+    other = _open(file)
+    other.tile = [tile._replace(args=_with_raw_mode(tile.args, raw_mode[:-1] + order)) for tile in other.tile]
+    image.load()
+    other.load()
+    transparent = image.info.pop("transparency", None)
+    for box in _bands(image):
+        upper, lower = (np.asarray(part.crop(box)).astype(np.int32) for part in (image, other))
+        values = 256 * upper + lower
+        levels = ((values + 128) // 257).astype(np.uint8)
+        if transparent is not None:
+            levels[(values == transparent).all(-1)] = 0
+        image.paste(Image.frombytes(image.mode, (levels.shape[1], levels.shape[0]), levels.tobytes()), box)
+    return image
+
+
+def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:
+    return (raw_mode, *arguments[1:]) if isinstance(arguments, tuple) else raw_mode
 
 
 def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
@@ -116,8 +206,9 @@ def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB on black."""
-    if image.mode == "RGB" and not image.has_transparency_data:
+    """Convert any mode to RGB, from the color profile in its `info` to sRGB, on black."""
+    profile = image.info.get("icc_profile")
+    if image.mode == "RGB" and not image.has_transparency_data and not profile:
         return image
     if image.mode == "I" or image.mode.startswith("I;16"):
         # Pillow itself would cut everything above 255 down to 255.
@@ -127,7 +218,21 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(((values + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise ImageError("floating-point pixels have no agreed range; save it with 8 or 16 bits a channel")
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+    if image.has_transparency_data:
+        gray = image.mode in ("1", "L", "LA", "La")
+        image = image.convert("RGBA")
+        if profile:
+            colors = _converted(image.getchannel("R") if gray else image.convert("RGB"), profile)
+            colors.putalpha(image.getchannel("A"))
+            image = colors
+        return Image.alpha_composite(Image.new("RGBA", image.size, "black"), image).convert("RGB")
+    return _converted(image, profile) if profile else image.convert("RGB")
+
+
+def _converted(image: Image.Image, profile: bytes) -> Image.Image:
+    """Convert a picture to RGB, and to sRGB where its profile can be used."""
+    if image.mode not in ("L", "CMYK"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    image = to_srgb(image, profile).convert("RGB")
+    image.info.pop("icc_profile", None)
+    return image
