@@ -85,11 +85,13 @@ def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
             opened.info["icc_profile"] = file.profile
         raw_mode = _raw_mode(opened)
         if opened.mode.startswith("I"):
-            image = _load_gray(opened, raw_mode, file)
-        elif "16" in raw_mode and file.form != "Bmp":
+            image = _load_gray(opened, 4095 if raw_mode == "I;12" else 65535)
+        elif file.form in ("Png", "Tiff") and _has_16_bits(opened, raw_mode):
             image = _load_rounded(opened, raw_mode, file)
         else:
             image = _load(opened, side)
+        if file.inverted:
+            image = ImageOps.invert(image)
         ImageOps.exif_transpose(image, in_place=True)
         return image
 
@@ -159,18 +161,22 @@ def _bands(image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
         yield 0, top, image.width, min(top + rows, image.height)
 
 
-def _load_gray(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -> Image.Image:
-    """Decode gray values of 12 or 16 bits, which Pillow keeps, as 8."""
+def _has_16_bits(image: "ImageFile.ImageFile", raw_mode: str) -> bool:
+    """Return whether colors have 16 bits; of separate planes Pillow names the color alone."""
+    return "16" in raw_mode or (raw_mode in tuple("RGBACMYK") and 16 in getattr(image, "tag_v2", {}).get(258, ()))
+
+
+def _load_gray(image: "ImageFile.ImageFile", white: int) -> Image.Image:
+    """Decode gray values from 0 to `white`, which Pillow keeps, as 8 bits."""
     image.load()
     transparent = image.info.pop("transparency", None)
     rounded = Image.new("L", image.size)
     rounded.info = image.info
     for box in _bands(image):
         values = np.asarray(image.crop(box)).astype(np.int32)
-        levels = (values * 4369 + 273 * 128) // (273 * 257) if raw_mode == "I;12" else (values + 128) // 257
-        levels = 255 - levels if file.inverted else levels
+        levels = ((510 * values + white) // (2 * white)).astype(np.uint8)
         levels[values == transparent] = 0
-        rounded.paste(Image.fromarray(levels.astype(np.uint8)), box)
+        rounded.paste(Image.fromarray(levels), box)
     return rounded
 
 
@@ -179,14 +185,22 @@ def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -
 
     They are decoded twice, with the order of bytes turned around the second time, so that these are the lower 8.
     """
-    order = {"L": "B", "B": "L", "N": "B" if sys.byteorder == "little" else "L"}[raw_mode[-1]]
     other = _open(file)
-    other.tile = [tile._replace(args=_with_raw_mode(tile.args, raw_mode[:-1] + order)) for tile in other.tile]
+    if raw_mode == "LA;16B":  # which has no other order; as four channels of 8 bits all is there at once
+        _set_raw_mode(image, "RGBA")
+        _set_raw_mode(other, "RGBA")
+    else:
+        last = raw_mode[-1] if ";" in raw_mode else "L" if image.tag_v2.prefix == b"II" else "B"
+        big = last == "B" or (last == "N" and sys.byteorder == "big")
+        _set_raw_mode(image, f";16{'B' if big else 'L'}")
+        _set_raw_mode(other, f";16{'L' if big else 'B'}")
     image.load()
     other.load()
     transparent = image.info.pop("transparency", None)
     for box in _bands(image):
         upper, lower = (np.asarray(part.crop(box)).astype(np.int32) for part in (image, other))
+        if raw_mode == "LA;16B":
+            upper, lower = upper[..., [0, 0, 0, 2]], upper[..., [1, 1, 1, 3]]
         values = 256 * upper + lower
         levels = ((values + 128) // 257).astype(np.uint8)
         if transparent is not None:
@@ -195,8 +209,12 @@ def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -
     return image
 
 
-def _with_raw_mode(arguments: Any, raw_mode: str) -> Any:
-    return (raw_mode, *arguments[1:]) if isinstance(arguments, tuple) else raw_mode
+def _set_raw_mode(image: "ImageFile.ImageFile", raw_mode: str) -> None:
+    """Say how the pixels lie in the file; after ";" for each color alone, where they lie in planes."""
+    for place, tile in enumerate(image.tile):
+        arguments = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        name = arguments[0].partition(";")[0] + raw_mode if raw_mode.startswith(";") else raw_mode
+        image.tile[place] = tile._replace(args=(name, *arguments[1:]))
 
 
 def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:

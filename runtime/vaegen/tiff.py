@@ -15,7 +15,7 @@ _CODES |= {16: "Q"}  # 5 and 10 are fractions, which only need to be of the righ
 # What the picture depends on, and how many values there may be.
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _MEANING, _TURNED, _SAMPLES, _ROWS = 256, 257, 258, 259, 262, 274, 277, 278
 _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
-_PLANAR, _EXTRA, _NUMBERS, _XMP, _PROFILE = 284, 338, 339, 700, 34675
+_FILLED, _PLANAR, _EXTRA, _NUMBERS, _XMP, _PROFILE = 266, 284, 338, 339, 700, 34675
 _TAGS = dict.fromkeys((256, 257, 259, 262, 266, 274, 277, 278, 284, 292, 293, 317, 322, 323, 332), 1)
 _TAGS |= {258: 8, 320: 768, 338: 8, 339: 8, 347: 2**16, 529: 3, 530: 2, 531: 1, 532: 6, 700: 2**27, 34675: 2**27}
 _TAGS |= dict.fromkeys((512, 513, 514, 515), 1) | dict.fromkeys((519, 520, 521), 8)  # of the older JPEG in TIFF
@@ -34,8 +34,6 @@ class Directory:
     """As they are in the file; the values that do not fit in them lie elsewhere."""
     order: str
     """Of bytes, as `struct` names it."""
-    start: int
-    """Where it begins."""
     wide: bool
     """Whether it has 64-bit offsets (BigTIFF)."""
 
@@ -74,7 +72,7 @@ def _directory(data: bytes, tags: Mapping[int, int], beside: Collection[int]) ->
     (start,) = struct.unpack_from(order + offset, data, inline)
     counter = order + ("Q" if wide else "H")
     (count,) = struct.unpack_from(counter, data, start)
-    found = Directory({}, {}, order, start, wide)
+    found = Directory({}, {}, order, wide)
     first, length = start + struct.calcsize(counter), 4 + 2 * inline
     if all(tag in beside for tag in tags):
         count = min(count, (len(data) - first) // length)
@@ -125,7 +123,7 @@ def scan(data: bytes, most: int) -> tuple[list[bytes | memoryview], bytes, bool]
 
     Returns:
         The file's parts, with what its picture needs and can be decoded; its color profile; and whether the picture
-        comes out inverted, because in it white is zero, which Pillow reads with up to 8 bits only.
+        comes out inverted, because in it white is zero in a way that Pillow does not read.
 
     Raises:
         ImageError: It is damaged, or decoding it would take too much.
@@ -153,10 +151,10 @@ def scan(data: bytes, most: int) -> tuple[list[bytes | memoryview], bytes, bool]
     if bits > 16 or numbers == 2:
         raise ImageError(f"{bits}-bit pixels with or without sign have no agreed range; save it with 8 or 16 bits")
     meaning = number(_MEANING, _WHITE_IS_ZERO, 0)
-    inverted = meaning == _WHITE_IS_ZERO and bits > 8 and samples == 1
+    inverted = meaning == _WHITE_IS_ZERO and samples == 1 and (bits > 8 or (bits == 8 and number(_FILLED, 1) == 2))
     if inverted:
         tags.set(_MEANING, _BLACK_IS_ZERO)
-    if tags.values.get(_EXTRA) == (_ASSOCIATED,):
+    if tags.values.get(_EXTRA) == (_ASSOCIATED,) and planes == 1:
         tags.set(_EXTRA, _UNSPECIFIED)  # such colors are laid on black already
     # Strips and tiles are decoded whole, however little of them is in the picture; YCbCr as 4 bytes.
     block = across * down * (4 if meaning == _YCBCR else -(-bits * samples // 8))
@@ -176,10 +174,7 @@ def scan(data: bytes, most: int) -> tuple[list[bytes | memoryview], bytes, bool]
             raise too_long(f"{scans} scans")
     profile = tags.values.get(_PROFILE, (b"",))[0]
     tags.remove(_PROFILE)
-    table = tags.encode()
-    kept: list[bytes | memoryview] = [
-        memoryview(data)[: tags.start],
-        table,
-        memoryview(data)[tags.start + len(table) :],
-    ]
+    view, inline = memoryview(data), 8 if tags.wide else 4
+    place = struct.pack(tags.order + ("Q" if tags.wide else "L"), len(data) + len(data) % 2)
+    kept = [view[:inline], place, view[2 * inline :], bytes(len(data) % 2), tags.encode()]
     return kept, profile if isinstance(profile, bytes) else b"", bool(inverted)
