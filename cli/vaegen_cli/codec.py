@@ -13,7 +13,7 @@ from vaegen.errors import ImageError, RequestError
 from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
 from vaegen_cli.latent_files import Latents, encode_lines, encode_npz, parse_latent, read_latents
 from vaegen_cli.libraries import load_libraries
-from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
+from vaegen_cli.options import Format, force_option, image_options, json_option, max_pixels_option, model_options
 from vaegen_cli.output import MAX_IMAGES, PIPE, Output, check_targets, names_file, write
 from vaegen_cli.sheets import preview, sheet
 
@@ -39,6 +39,7 @@ DECODED = 4096  # likewise, where each has its own file
     help="A .npz or .jsonl file, or - for JSON lines on stdout.",
 )
 @click.option("--posterior", is_flag=True, help="Add the posterior's mean and log-variance, and its logits.")
+@max_pixels_option
 @model_options
 @force_option
 @common_options(
@@ -47,7 +48,14 @@ DECODED = 4096  # likewise, where each has its own file
 )
 @pass_console
 def encode(
-    console: Console, sources: tuple[Path, ...], out: str, posterior: bool, model: str, threads: int, force: bool
+    console: Console,
+    sources: tuple[Path, ...],
+    out: str,
+    posterior: bool,
+    max_pixels: int,
+    model: str,
+    threads: int,
+    force: bool,
 ) -> ExitCode:
     """Turn images into latents.
 
@@ -68,7 +76,7 @@ def encode(
     failures: list[str] = []
     with vaegen.load(model, threads=threads) as loaded:
         for at in range(0, len(images), ENCODED):
-            part = _encode(loaded, images[at : at + ENCODED], failures, posterior=posterior)
+            part = _encode(loaded, images[at : at + ENCODED], failures, posterior=posterior, max_pixels=max_pixels)
             if part and target is None:
                 click.echo(encode_lines(part), nl=False)
             elif part:
@@ -101,7 +109,7 @@ def _find(sources: Sequence[Path]) -> Iterator[tuple[str, Path]]:
 
 
 def _encode(
-    model: "Model", images: list[tuple[str, Path]], failures: list[str], *, posterior: bool
+    model: "Model", images: list[tuple[str, Path]], failures: list[str], *, posterior: bool, max_pixels: int
 ) -> "dict[str, NDArray[Any]]":
     """Encode one batch, and add what cannot be read to the failures; return no arrays when nothing can."""
     import numpy as np
@@ -109,7 +117,7 @@ def _encode(
     names, pictures = [], []
     for name, path in images:
         try:
-            pictures.append(vaegen.read_image(path))
+            pictures.append(vaegen.read_image(path, max_pixels=max_pixels))
         except ImageError as error:
             failures.append(str(error))
         else:

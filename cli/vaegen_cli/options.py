@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 import vaegen
+from vaegen.limits import MAX_PIXELS
 
 from vaegen_cli.console import Decorated
 
@@ -61,6 +62,14 @@ seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Same seed, same images."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
+max_pixels_option = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    show_default=True,
+    metavar="N",
+    help="Refuse images of more pixels; above the default, allow more memory too.",
+)
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
 
 

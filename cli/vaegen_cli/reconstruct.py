@@ -14,7 +14,7 @@ from vaegen.errors import ImageError, OutputError, RequestError
 
 from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
 from vaegen_cli.libraries import load_libraries, loading
-from vaegen_cli.options import force_option, json_option, model_options, seed_option
+from vaegen_cli.options import force_option, json_option, max_pixels_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress
 from vaegen_cli.sheets import preview
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # The same as vaegen.encoding.WRITTEN and vaegen.images.INVERT; a test compares them, because importing those loads
 # numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
+OTHER_NAMES = {"jpeg": "jpg", "tiff": "tif"}
 INVERT = ("never", "auto", "always")
 
 
@@ -36,6 +37,7 @@ class Options(NamedTuple):
     out: str
     form: "Written | None"
     invert: "Invert"
+    max_pixels: int
     stochastic: bool
     seed: int
     model: str
@@ -82,6 +84,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
     show_default=True,
     help="Turn dark on light, as of scans, into light on dark, hues kept; auto decides picture by picture.",
 )
+@max_pixels_option
 @click.option("--stochastic", is_flag=True, help="Draw the latents from the posterior; else its mean and modes.")
 @seed_option
 @model_options
@@ -167,7 +170,7 @@ def _file(console: Console, options: Options) -> ExitCode:
         return ExitCode.DONE
     graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
     with loading(options.model, options.threads, graphs) as loaded_model:
-        image = vaegen.read_image(source, invert=options.invert)
+        image = vaegen.read_image(source, invert=options.invert, max_pixels=options.max_pixels)
     with loaded_model() as model:
         result = model.reconstruct(image[None], options.stochastic, options.seed)[0]
     import numpy as np
@@ -187,8 +190,9 @@ def _target(options: Options) -> tuple[Path | None, "Written"]:
     if out == PIPE:
         return None, form or "png"
     target = Path(out)
-    if names_file(out, FORMATS):
+    if names_file(out, (*FORMATS, *OTHER_NAMES)):
         suffix: Any = target.suffix.lower().removeprefix(".")
+        suffix = OTHER_NAMES.get(suffix, suffix)
         if form not in (None, suffix):
             raise RequestError(f"--format {form} and OUT {out!r} contradict each other; leave one out")
         form = suffix
@@ -235,6 +239,7 @@ def _folder(console: Console, options: Options) -> ExitCode:
                 seed=options.seed,
                 format=form,
                 invert=options.invert,
+                max_pixels=options.max_pixels,
                 force=options.force,
                 skip_existing=options.skip_existing,
                 on_error=options.on_error,

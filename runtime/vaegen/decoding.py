@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -190,7 +190,7 @@ def _load_rounded(image: "ImageFile.ImageFile", raw_mode: str, file: Stripped) -
         _set_raw_mode(image, "RGBA")
         _set_raw_mode(other, "RGBA")
     else:
-        last = raw_mode[-1] if ";" in raw_mode else "L" if image.tag_v2.prefix == b"II" else "B"
+        last = raw_mode[-1] if ";" in raw_mode else "L" if file.data[:2] == b"II" else "B"
         big = last == "B" or (last == "N" and sys.byteorder == "big")
         _set_raw_mode(image, f";16{'B' if big else 'L'}")
         _set_raw_mode(other, f";16{'L' if big else 'B'}")

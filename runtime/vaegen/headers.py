@@ -276,7 +276,7 @@ def _bmp(data: bytes, most: int) -> _Found:
 
 _FORMATS: tuple[tuple[re.Pattern[bytes], str, Callable[[bytes, int], _Found]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "Png", _png),
-    (re.compile(rb"\xff\xd8\xff"), "Jpeg", _jpeg),
+    (re.compile(rb"\xff\xd8"), "Jpeg", _jpeg),
     (re.compile(rb"BM"), "Bmp", _bmp),
     (re.compile(rb"GIF8[79]a"), "Gif", _gif),
     (re.compile(rb"RIFF.{4}WEBPVP8[ LX]", re.DOTALL), "WebP", _webp),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from vaegen.decoding import Picture, decode, fitted, image_errors, read_bytes, to_rgb
 from vaegen.errors import ImageError, RequestError, shown
+from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.spec import CHANNELS, SIDE
 
 BAND = 2**20  # pixels that are converted at a time
@@ -18,45 +19,48 @@ INVERT: tuple[Invert, ...] = get_args(Invert)
 LIGHT = 128  # of 255: an edge whose median lightness reaches this is paper, for "auto"
 
 
-def read_image(path: str | os.PathLike[str], *, invert: Invert = "never") -> Picture:
+def read_image(path: str | os.PathLike[str], *, invert: Invert = "never", max_pixels: int = MAX_PIXELS) -> Picture:
     """Read an image file as the models see it.
 
     PNG, JPEG, BMP, GIF, WebP and TIFF, told apart by content; the first frame of several. The picture is turned
-    as its EXIF orientation says, laid on black where it is transparent, converted to RGB, and fitted to 28x28 as
-    `fit` does; but of a JPEG more than 2 * REDUCED times as large, only as much is decoded as `fit` needs to come
-    within 3 of 255.
+    as its EXIF orientation says, converted from its color profile to sRGB, laid on black where it is transparent, and
+    fitted to 28x28 as `fit` does; but of a JPEG more than 2 * REDUCED times as large, only as much is decoded as `fit`
+    needs to come within 3 of 255 of it, and within LINEART of drawings.
 
     Args:
         path: The file.
         invert: Whether a picture that is dark on light has its lightness turned around; "auto" decides for each
             picture, see `fit`.
+        max_pixels: Pixels that it may have, 1 or more. Above the default of 2**28, it may also take memory and time in
+            proportion.
 
     Returns:
         uint8 (28, 28, 3).
 
     Raises:
-        RequestError: `invert` is none of its choices.
+        RequestError: `invert` is none of its choices, or `max_pixels` no such number.
         ImageError: The file is missing, unreadable, of no known format, damaged, larger than MAX_FILE, of more than
-            MAX_PIXELS pixels, or made to take more time or memory than a picture needs.
+            `max_pixels` pixels, or made to take more time or memory than a picture needs.
     """
     check_invert(invert)
+    check_max_pixels(max_pixels)
     try:
-        return decode_image(read_bytes(path), invert=invert)
+        return decode_image(read_bytes(path), invert=invert, max_pixels=max_pixels)
     except OSError as error:
         raise ImageError(f"cannot read '{shown(Path(path))}': {error.strerror or error}") from error
     except (ImageError, ValueError) as error:  # a null byte in the name is a ValueError
         raise ImageError(f"cannot read '{shown(Path(path))}': {error}") from error
 
 
-def decode_image(data: bytes, *, invert: Invert = "never") -> Picture:
+def decode_image(data: bytes, *, invert: Invert = "never", max_pixels: int = MAX_PIXELS) -> Picture:
     """Read the bytes of an image file as `read_image` does.
 
     Raises:
-        ImageError: They are of no known format, damaged, of more than MAX_PIXELS pixels, or made to take more time or
+        ImageError: They are of no known format, damaged, of more than `max_pixels` pixels, or made to take more time or
             memory than a picture needs.
     """
     with image_errors():
-        return _fit_upright(decode(data, SIDE), invert)
+        return _fit_upright(decode(data, SIDE, max_pixels), invert)
 
 
 def check_invert(invert: str) -> None:

@@ -146,10 +146,9 @@ def scan(data: bytes, most: int) -> tuple[list[bytes | memoryview], bytes, bool]
     planes = samples if number(_PLANAR, 1) == 2 else 1
     parts = -(-width // across) * -(-height // down)
     bits, numbers = max(tags.values.get(_BITS, (1,))), max(tags.values.get(_NUMBERS, (1,)))
-    if numbers == 3:
-        raise ImageError("floating-point pixels have no agreed range; save it with 8 or 16 bits a channel")
-    if bits > 16 or numbers == 2:
-        raise ImageError(f"{bits}-bit pixels with or without sign have no agreed range; save it with 8 or 16 bits")
+    if bits > 16 or numbers in (2, 3):
+        kind = {2: "signed", 3: "floating-point"}.get(numbers, f"{bits}-bit")
+        raise ImageError(f"{kind} pixels have no agreed range; save it with 8 or 16 bits a channel")
     meaning = number(_MEANING, _WHITE_IS_ZERO, 0)
     inverted = meaning == _WHITE_IS_ZERO and samples == 1 and (bits > 8 or (bits == 8 and number(_FILLED, 1) == 2))
     if inverted:
@@ -176,5 +175,5 @@ def scan(data: bytes, most: int) -> tuple[list[bytes | memoryview], bytes, bool]
     tags.remove(_PROFILE)
     view, inline = memoryview(data), 8 if tags.wide else 4
     place = struct.pack(tags.order + ("Q" if tags.wide else "L"), len(data) + len(data) % 2)
-    kept = [view[:inline], place, view[2 * inline :], bytes(len(data) % 2), tags.encode()]
+    kept: list[bytes | memoryview] = [view[:inline], place, view[2 * inline :], bytes(len(data) % 2), tags.encode()]
     return kept, profile if isinstance(profile, bytes) else b"", bool(inverted)

@@ -18,6 +18,7 @@ from vaegen.folder.plan import Job, Plan, check_apart, check_folder
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
 from vaegen.images import Invert, check_invert
+from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 
@@ -78,6 +79,7 @@ def reconstruct_folder(
     seed: int = 0,
     format: Written = "png",  # noqa: A002, the flag's name, and Pillow's
     invert: Invert = "never",
+    max_pixels: int = MAX_PIXELS,
     force: bool = False,
     skip_existing: bool = False,
     on_error: OnError = "skip",
@@ -113,6 +115,7 @@ def reconstruct_folder(
         format: Of the results: "png", "jpg", "bmp", "webp" or "tif"; all but "jpg" keep every pixel.
         invert: "auto" inverts the lightness of pictures that are dark on light, "always" of all; see
             `vaegen.images.fit`.
+        max_pixels: Pixels that an image may have, see `vaegen.read_image`; a file with more is one that cannot be read.
         force: Replace files that are there.
         skip_existing: Leave files that are there, unless they are empty.
         on_error: "fail" ends the run at the first file that fails.
@@ -138,6 +141,7 @@ def reconstruct_folder(
     source, target = Path(source), Path(target)
     report = None if report is None else Path(report)
     _check(format, invert, seed, force, skip_existing, on_error, workers, shard)
+    check_max_pixels(max_pixels)
     asked = {
         "model": {name: graph.sha256 for name, graph in model.manifest.graphs.items()},
         "source": str(source.absolute()),
@@ -174,7 +178,9 @@ def reconstruct_folder(
             if mark.left is not None:
                 remove_leftovers(plan.target, mark.left)
             known = plan.links | {"": identity(target)}
-            settings = Settings(stochastic, seed, format, invert, force, keep, mark.token, plan.target, known)
+            settings = Settings(
+                stochastic, seed, format, invert, max_pixels, force, keep, mark.token, plan.target, known
+            )
             count = count_workers(planned) if workers == "auto" else workers
             results = stack.enter_context(contextlib.closing(in_order(model, plan.jobs(), planned, settings, count)))
             total = _tell(results, planned, target, on_error, note, on_outcome)

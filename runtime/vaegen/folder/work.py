@@ -60,6 +60,7 @@ class Settings:
     """0 to 2**64 - 1."""
     form: Written
     invert: Invert
+    max_pixels: int
     replace: bool
     """Whether a target may be there."""
     skip: bool
@@ -163,7 +164,7 @@ def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Res
     for row, job in enumerate(jobs):
         if results[row] is None:
             try:
-                images.append(read_image(job.source, invert=settings.invert))
+                images.append(read_image(job.source, invert=settings.invert, max_pixels=settings.max_pixels))
                 items.append(job.item)
             except ImageError as error:
                 results[row] = Result("failed", str(error), fault="input")
