@@ -103,7 +103,7 @@ def pictures() -> Iterator[tuple[str, bytes, np.ndarray, float]]:
         yield f"png gray {depth}", png(depth, 0, values), gray(levels), 0
         yield f"png gray {depth} tRNS", png(depth, 0, values, transparent), gray(np.where(values == key, 0, levels)), 0
         if depth <= 8:
-            palette = np.random.default_rng(1).integers(0, 256, (most + 1, 4))
+            palette: np.ndarray = np.random.default_rng(1).integers(0, 256, (most + 1, 4))
             chunks = [chunk(b"PLTE", palette[:, :3].astype(np.uint8).tobytes())]
             chunks += [chunk(b"tRNS", palette[:, 3].astype(np.uint8).tobytes())]
             yield (
@@ -134,19 +134,19 @@ def pictures() -> Iterator[tuple[str, bytes, np.ndarray, float]]:
         levels = eight(color, most)
         key = color[4, 4]
         keyed = chunk(b"tRNS", struct.pack(">HHH", *key))
-        rows = {count: values[..., :count].reshape(SIDE, -1) for count in (2, 3, 4)}
-        yield f"png rgb {depth}", png(depth, 2, rows[3]), levels, 0
-        yield f"png rgb {depth} tRNS", png(depth, 2, rows[3], keyed), levels * (color != key).any(-1, keepdims=True), 0
-        yield f"png rgba {depth}", png(depth, 6, rows[4]), color * alpha * 255 / most, 1.5
-        yield f"png la {depth}", png(depth, 4, rows[2]), gray(color[..., 0] * color[..., 1] / most * 255 / most), 1.5
+        flat = {count: values[..., :count].reshape(SIDE, -1) for count in (2, 3, 4)}
+        yield f"png rgb {depth}", png(depth, 2, flat[3]), levels, 0
+        yield f"png rgb {depth} tRNS", png(depth, 2, flat[3], keyed), levels * (color != key).any(-1, keepdims=True), 0
+        yield f"png rgba {depth}", png(depth, 6, flat[4]), color * alpha * 255 / most, 1.5
+        yield f"png la {depth}", png(depth, 4, flat[2]), gray(color[..., 0] * color[..., 1] / most * 255 / most), 1.5
         for order in "<>":
             tags = {258: (3, [depth] * 3), 262: (3, [2]), 277: (3, [3])}
-            yield f"tiff rgb {depth} {order}", tiff(packed(rows[3], depth, order), order, tags), levels, 0
+            yield f"tiff rgb {depth} {order}", tiff(packed(flat[3], depth, order), order, tags), levels, 0
             planes = [b"".join(packed(color[..., place], depth, order)) for place in range(3)]
             tags |= {278: (4, [SIDE]), 284: (3, [2])}
             yield f"tiff planes {depth} {order}", tiff(planes, order, tags), levels, 0
             tags = {258: (3, [depth] * 4), 262: (3, [2]), 277: (3, [4])}
-            file = packed(rows[4], depth, order)
+            file = packed(flat[4], depth, order)
             yield (
                 f"tiff rgba {depth} {order}",
                 tiff(file, order, tags | {338: (3, [2])}),
@@ -178,7 +178,7 @@ def gif_frame() -> tuple[bytes, np.ndarray]:
 
 
 UNLIKE = "bmp|gif|tiff (gray|palette) [24]|png.*tRNS|png palette|16 . True|planes 16|premultiplied|tiff rgba 8|cmyk"
-PICTURES = {name: rest for name, *rest in pictures()}
+PICTURES = {name: (data, right, slack) for name, data, right, slack in pictures()}
 
 
 @pytest.mark.parametrize("name", PICTURES)

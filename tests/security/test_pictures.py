@@ -357,7 +357,7 @@ LARGE: dict[str, tuple[Callable[[], bytes], int]] = {
     "jpeg, 48 megapixels in 10 scans": (lambda: saved("JPEG", 8000, 6000, progressive=True, subsampling=0), 400),
     "png, A4 at 600 dpi": (lambda: saved("PNG", 4960, 7016, compress_level=1), 250),
     "jpeg, 102 megapixels": (lambda: saved("JPEG", 11648, 8736), 60),
-    "tiff, A4 at 1200 dpi, bilevel": (lambda: saved("TIFF", 9921, 14031, "1", compression="group4"), 200),
+    "tiff, A4 at 1200 dpi, bilevel": (lambda: saved("TIFF", 9921, 14031, "1", compression="group4"), 260),
     "tiff, A4 at 600 dpi": (lambda: saved("TIFF", 4960, 7016), 400),
     "tiff, A4 at 600 dpi, gray, LZW": (lambda: saved("TIFF", 4960, 7016, "L", compression="tiff_lzw"), 150),
 }
