@@ -4,6 +4,7 @@ An image file may come from anywhere, so `vaegen.headers` looks at it first, and
 a size that was checked; whatever it raises becomes one ImageError.
 """
 
+import functools
 import importlib
 import io
 import os
@@ -11,7 +12,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,9 +102,17 @@ def _open(file: Stripped) -> "ImageFile.ImageFile":
 
     `Image.open` would look for the format again, and warn of sizes that `strip` has checked.
     """
-    plugin = importlib.import_module(f"PIL.{file.form}ImagePlugin")
-    image: ImageFile.ImageFile = getattr(plugin, f"{file.form}ImageFile")(io.BytesIO(file.data))
-    return image
+    image = _plugin(file.form)(io.BytesIO(file.data))
+    if file.form == "Tiff":  # it would warn as it makes room for the pixels, which lie as they are before turning
+        image.im = Image.new(image.mode, (image.tag_v2[256], image.tag_v2[257])).im
+    opened: ImageFile.ImageFile = image
+    return opened
+
+
+@functools.cache
+def _plugin(form: str) -> Any:
+    """Return Pillow's class for a format."""
+    return getattr(importlib.import_module(f"PIL.{form}ImagePlugin"), f"{form}ImageFile")
 
 
 def _raw_mode(image: "ImageFile.ImageFile") -> str:

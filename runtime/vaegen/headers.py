@@ -213,7 +213,9 @@ def _gif(data: bytes, most: int) -> _Found:
             break
         if found[0] == b",":
             x, y, across, down = struct.unpack_from("<4H", data, at + 1)
-            check_size(max(width, x + across), max(height, y + down), most, 5)
+            width, height = max(width, x + across), max(height, y + down)
+            check_size(width, height, most, 5)
+            parts[0] = data[:6] + struct.pack("<HH", width, height) + parts[0][10:]
             return [*parts, memoryview(data)[at:]], b"", False
         end = at + 2
         while data[end] and blocks < MAX_PARTS:

@@ -25,7 +25,7 @@ def read_image(path: str | os.PathLike[str], *, invert: Invert = "never", max_pi
     PNG, JPEG, BMP, GIF, WebP and TIFF, told apart by content; the first frame of several. The picture is turned
     as its EXIF orientation says, converted from its color profile to sRGB, laid on black where it is transparent, and
     fitted to 28x28 as `fit` does; but of a JPEG more than 2 * REDUCED times as large, only as much is decoded as `fit`
-    needs to come within 3 of 255 of it, and within LINEART of drawings.
+    needs to come within 3 of 255 for photographs (docs/folders.md has the figures of line art).
 
     Args:
         path: The file.

@@ -62,6 +62,31 @@ def test_a_large_image_is_fitted(reconstruct: Run, here: Path, model: vaegen.Mod
     assert model.judge(pixels("out.png")[None])[0].argmax() == 7
 
 
+@pytest.mark.parametrize(("name", "form"), [("out.jpeg", "JPEG"), ("out.TIFF", "TIFF"), ("out.jpg", "JPEG")])
+def test_suffixes_that_formats_also_have(reconstruct: Run, folder: Path, name: str, form: str) -> None:
+    assert reconstruct("in/a.png", name).out == f"{name}\n"
+    with Image.open(name) as image:
+        assert image.format == form
+    assert "contradict" in reconstruct("in/a.png", name, "--format", "png", "--force").err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("reconstruct", "big/", "out/"), ("encode", "big/"), ("reconstruct", "big/a.jfif", "a.png")]
+)
+def test_pixels_may_be_more_or_fewer(run: Run, tiny: Path, here: Path, arguments: tuple[str, ...]) -> None:
+    (here / "big").mkdir()
+    Image.new("RGB", (100, 100)).save(here / "big" / "a.jfif", "JPEG")
+    refused = run(*arguments, "--model", tiny, "--max-pixels", "9999")
+    assert refused.code == 4
+    assert (
+        "100 x 100 pixels are more than the 9999 that are read; if the file can be trusted, raise --max-pixels"
+        in refused.err
+    )
+    assert (
+        run(*arguments, "--model", tiny, "--max-pixels", "10000", *(["--force"] * (arguments[0] != "encode"))).code == 0
+    )
+
+
 def test_stochastic_depends_on_the_seed(reconstruct: Run, folder: Path, model: vaegen.Model) -> None:
     for name, options in {"one": (), "two": ("--seed", 1), "same": ()}.items():
         assert reconstruct("in/a.png", f"{name}.png", "--stochastic", *options).code == 0

@@ -26,8 +26,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from vaegen import BundleError, ImageError, IntegrityError, VaegenError, reconstruct_folder
 from vaegen.bundle import read
-from vaegen.decoding import MAX_PIXELS, SUFFIXES
+from vaegen.decoding import SUFFIXES
 from vaegen.images import INVERT, Invert, decode_image
+from vaegen.limits import MAX_PIXELS
 from vaegen.onnx_model import read as read_model
 from vaegen.spec import GRAPHS
 from vaegen.verification import verify

@@ -212,18 +212,14 @@ def test_the_first_frame_of_several_counts() -> None:
     assert (found == RED).all()
 
 
-def bomb() -> bytes:
-    """A PNG of 20,000 x 20,000 pixels in 100 bytes."""
+def bomb(width: int = 20000, height: int = 20000) -> bytes:
+    """A PNG of 400 million pixels in 100 bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def big() -> bytes:
-    return saved(Image.new("1", (8193, 8192)), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -238,8 +234,14 @@ def big() -> bytes:
         (lambda: saved(Image.effect_noise((99, 99), 50), "PNG")[:3000], "damaged"),
         (lambda: saved(Image.effect_noise((99, 99), 50), "JPEG")[:1000], "damaged"),
         (bomb, "pixels"),
-        (big, "8193 x 8192 pixels are more than the 67108864"),
-        (lambda: saved(Image.new("L", (8192, 8193)), "JPEG"), "8192 x 8193 pixels are more than the 67108864"),
+        (
+            lambda: bomb(16385, 16384),
+            r"16385 x 16384 .* 268435456 .*--max-pixels \(in Python, max_pixels\) to 268451840$",
+        ),
+        (lambda: bomb(16384, 16384), r"takes 1073 MB, .* 805 .*--max-pixels \(in Python, max_pixels\) to 357913942$"),
+        (lambda: b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC images are not read; save it as PNG or JPEG"),
+        (lambda: b"\0\0\0\x1cftypavif\0\0\0\0avif", "AVIF images are not read; save it as PNG or JPEG"),
+        (lambda: b"\xff\x0a\xfa", "JPEG XL images are not read; save it as PNG or JPEG"),
     ],
 )
 def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, tmp_path: Path) -> None:
@@ -251,8 +253,15 @@ def test_bad_files_are_one_clear_line(make: Callable[[], bytes], message: str, t
     assert "\n" not in str(refusal.value)
 
 
-def test_the_largest_size_is_read() -> None:
-    assert decode_image(saved(Image.new("1", (8192, 8192), 1), "PNG")).min() == 255
+def test_callers_say_how_many_pixels_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(saved(Image.new("1", (100, 100), 1), "PNG"))
+    assert read_image(tmp_path / "a.png", max_pixels=10_000).min() == 255
+    with pytest.raises(ImageError, match="100 x 100 pixels are more than the 9999"):
+        read_image(tmp_path / "a.png", max_pixels=9_999)
+    with pytest.raises(ImageError, match="damaged"):  # and no longer too large
+        decode_image(bomb(), max_pixels=2**30)
+    with pytest.raises(RequestError, match="max_pixels 0"):
+        read_image(tmp_path / "a.png", max_pixels=0)
 
 
 def test_paths_that_are_no_files(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 from vaegen.images import decode_image
 
 RED = (200, 40, 20)
-MEMORY = 700  # MiB that reading may add, of addresses too; what is accepted takes 400 and its file
+MEMORY = 900  # MiB that reading may add, of addresses too; what is accepted takes 770 and its file
 SECONDS = 20  # of CPU time, on slow machines too; everything here takes less than 1
 READ = None
 
@@ -213,7 +213,7 @@ def big_tiff() -> bytes:
     return b"II+\0\x08\0\0\0" + struct.pack("<QQ", 16, 2**63) + bytes(100)
 
 
-PIXELS = "pixels are more than the 67108864 that are read"
+PIXELS = "pixels are more than the 268435456 that are read"
 MANY = "more than 65536 chunks, segments, blocks, strips or tiles"
 LONG = "takes too long"
 ATTACKS: dict[str, tuple[Callable[[], bytes], str | None]] = {
@@ -231,7 +231,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "png, a million frames": (lambda: png_animation(10**6), MANY),
     "jpeg, a thousand scans": (lambda: jpeg_scans(1000, 2560), LONG),
     "jpeg, 4 billion pixels": (lambda: jpeg_frame(65535, 65535, 3), PIXELS),
-    "jpeg, coefficients of 500 MB": (lambda: jpeg_frame(8192, 8192, 4), "takes 536 MB"),
+    "jpeg, coefficients of 800 MB": (lambda: jpeg_frame(10000, 10000, 4), "takes 900 MB"),
     "jpeg, a million comments": (lambda: jpeg(segment(0xFE) * 10**6), MANY),
     "jpeg, 60,000 comments": (lambda: jpeg(segment(0xFE, b"hello") * 60_000), READ),
     "jpeg, 30 million fill bytes": (lambda: jpeg(b"\xff" * 30_000_000), READ),
@@ -251,7 +251,7 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "gif, 30 million bytes of junk": (lambda: gif(bytes(30_000_000)), READ),
     "gif, codes without pixels": (gif_codes, "damaged"),
     "webp, a canvas of 2^48 pixels": (lambda: webp_canvas(2**24, 2**24), PIXELS),
-    "webp, a canvas of 50 million pixels": (lambda: webp_canvas(8000, 6250), "takes 1000 MB"),
+    "webp, a canvas of 60 million pixels": (lambda: webp_canvas(8000, 7500), "takes 960 MB"),
     "webp, 200,000 frames": (lambda: webp_animation(200_000), MANY),
     "webp, EXIF with huge counts": (
         lambda: webp_canvas(28, 28, 8, saved("WEBP")[12:], riff_chunk(b"EXIF", exif(2**32 - 1, 65535))),
@@ -260,16 +260,16 @@ ATTACKS: dict[str, tuple[Callable[[], bytes], str | None]] = {
     "bmp, 2^62 pixels": (lambda: bmp(2**31 - 1, 2**31 - 1), PIXELS),
     "bmp, runs without pixels": (lambda: bmp(2000, 2000, 1, b"\1\1" * 2000 + b"\1\1" * 20_000_000), LONG),
     "bmp, 50 million pixels in runs": (lambda: bmp(7000, 7000, 1, b"\1\1\0\0" * 7000), LONG),
-    "tiff, a tile of 2 GB": (tiff_tile, "takes 8588 MB"),
+    "tiff, a tile of 2 GB": (tiff_tile, "takes 2147 MB"),
     "tiff, 4 billion pixels": (lambda: tiff((256, 2**16), (257, 2**16)), PIXELS),
-    "tiff, strips of 67 million samples of 64 bits": (
-        lambda: tiff((256, 8192), (257, 8192), (258, 64), (278, 8192)),
-        "takes 805 MB",
+    "tiff, a strip of 268 million samples of 16 bits": (
+        lambda: tiff((256, 16384), (257, 16384), (258, 16), (278, 16384)),
+        "takes 1342 MB",
     ),
     "tiff, 2^32 values in a tag": (lambda: tiff(entries=1), READ),
     "tiff, 65,000 tags": (lambda: tiff(entries=65_000), READ),
     "tiff, a width of 5 million numbers": (lambda: tiff_count(5_000_000), "tag 256 has 5000000 values"),
-    "tiff, tags that share their values": (tiff_shared, "its tags are larger than the file"),
+    "tiff, tags that share their values": (tiff_shared, READ),
     "tiff, tags without end": (big_tiff, "cut off"),
     "tiff, a directory that is its own next": (lambda: tiff(loop=True), READ),
     "tiff, 300 pages": (lambda: tiff_pages(300), READ),
@@ -356,6 +356,8 @@ LARGE: dict[str, tuple[Callable[[], bytes], int]] = {
     "jpeg, 48 megapixels": (lambda: saved("JPEG", 8000, 6000), 60),
     "jpeg, 48 megapixels in 10 scans": (lambda: saved("JPEG", 8000, 6000, progressive=True, subsampling=0), 400),
     "png, A4 at 600 dpi": (lambda: saved("PNG", 4960, 7016, compress_level=1), 250),
+    "jpeg, 102 megapixels": (lambda: saved("JPEG", 11648, 8736), 60),
+    "tiff, A4 at 1200 dpi, bilevel": (lambda: saved("TIFF", 9921, 14031, "1", compression="group4"), 260),
     "tiff, A4 at 600 dpi": (lambda: saved("TIFF", 4960, 7016), 400),
     "tiff, A4 at 600 dpi, gray, LZW": (lambda: saved("TIFF", 4960, 7016, "L", compression="tiff_lzw"), 150),
 }
@@ -367,7 +369,7 @@ def test_everyday_large_pictures_are_read(name: str) -> None:
     make, memory = LARGE[name]
     found, seconds, taken = costs({name: make()})[name]
     assert isinstance(found, list), found
-    assert max(found) - min(found) > 100 or "gray" in name
+    assert max(found) - min(found) > 100 or "gray" in name or "bilevel" in name
     assert seconds < SECONDS
     assert taken < memory
 
