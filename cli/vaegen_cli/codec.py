@@ -10,7 +10,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo_written, pass_console, put, require_stdout, tell
 from vaegen_cli.latent_files import Latents, encode_lines, encode_npz, parse_latent, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
@@ -62,6 +62,8 @@ def encode(
             raise RequestError(f"output {out!r} is not a file name; end it in .npz or .jsonl")
         target = Path(out)
         check_targets([target], force=force)
+    else:
+        require_stdout("JSON")
     load_libraries()
     images = list(_find(sources))
     parts: list[dict[str, NDArray[Any]]] = []
@@ -70,7 +72,7 @@ def encode(
         for at in range(0, len(images), ENCODED):
             part = _encode(loaded, images[at : at + ENCODED], failures, posterior=posterior)
             if part and target is None:
-                click.echo(encode_lines(part), nl=False)
+                put(encode_lines(part), nl=False)
             elif part:
                 parts.append(part)
     for failure in failures:
@@ -85,7 +87,7 @@ def encode(
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         data = encode_npz(whole) if target.suffix.lower() == ".npz" else encode_lines(whole).encode()
         write(target, data, force=force)
-        echo(target)
+        echo_written(target)
     return ExitCode.SOME_FAILED if failures else ExitCode.DONE
 
 
@@ -182,7 +184,7 @@ def decode(
         output.write(pictures)
         if as_json:
             images = [{"file": file, "index": row} for row, file in enumerate(output.files(n))]
-            click.echo(json.dumps({**facts, "images": images}))
+            put(json.dumps({**facts, "images": images}))
 
 
 def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Latents:
@@ -228,7 +230,7 @@ def _pictures(
     for at in range(0, len(latents.values), size):
         images = model.decode(latents.values[at : at + size])
         if at == 0 and console.live and (blocks := preview(images)):
-            click.echo(blocks, err=True)
+            tell(blocks)
         if output.together:
             yield sheet(images, 1, 1) if grid else images
         else:

@@ -10,7 +10,7 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, pass_console, put
 from vaegen_cli.options import data_options, json_option, seed_option
 from vaegen_cli.train import training_extra
 
@@ -58,10 +58,10 @@ def evaluate(
             )
         if as_json:
             dicts = [each.to_dict() for each in found]
-            click.echo(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
+            put(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
         else:
             texts = [evaluation.to_text(each) for each in found]
-            click.echo("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
+            put("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
         # After the figures are out: a bundle that cannot be written must not cost them.
         for model, each in zip(models, found, strict=True):
             if record:

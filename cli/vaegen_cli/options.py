@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 import vaegen
 
-from vaegen_cli.console import Decorated
+from vaegen_cli.console import Decorated, require_stdout
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -60,7 +60,17 @@ data_options = _group(
 seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Same seed, same images."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
+
+
+def _check_json(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value:
+        require_stdout("JSON")
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_check_json, help="Print JSON instead of plain text."
+)
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
 
 

@@ -1,12 +1,11 @@
 """How far a folder's run has come: a bar on a terminal, a line every few seconds elsewhere, and the sum at the end."""
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vaegen_cli.console import Console
+from vaegen_cli.console import Console, messages, tell
 
 if TYPE_CHECKING:
     from vaegen import Outcome
@@ -40,7 +39,7 @@ class Progress:
             self._bar = click.progressbar(
                 length=planned,
                 label="reconstruct",
-                file=sys.stderr,
+                file=messages(),
                 show_pos=True,
                 item_show_func=lambda _: self._rate(),
             )
@@ -93,5 +92,5 @@ class Progress:
     def _tell(self, failure: str) -> None:
         if self._most is None or self.failed <= self._most:
             if self._bar is not None:
-                click.echo("\r\x1b[K", nl=False, err=True)  # the bar is drawn anew below the line
+                tell("\r\x1b[K", nl=False)  # the bar is drawn anew below the line
             self._console.say(f"vaegen: {failure}", level=-1)

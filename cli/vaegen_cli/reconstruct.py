@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -12,7 +11,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo, echo_written, pass_console, put, stdin, tell
 from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import force_option, json_option, model_options, seed_option
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
@@ -174,10 +173,10 @@ def _file(console: Console, options: Options) -> ExitCode:
     from vaegen.encoding import encode_image
 
     if console.live and (blocks := preview(np.stack([image, result]))):
-        click.echo(blocks, err=True)
+        tell(blocks)
     write(target, encode_image(result, form), force=options.force)
     if target is not None:
-        click.echo(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo(target)
+        put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)
     return ExitCode.DONE
 
 
@@ -253,9 +252,9 @@ def _folder(console: Console, options: Options) -> ExitCode:
         counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed")}
         failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
         facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
-        click.echo(json.dumps(facts))
+        put(json.dumps(facts))
     elif result.written or result.skipped:
-        echo(target)
+        echo_written(target)
     return _exit_code(result.written + result.skipped, result.failed)
 
 
@@ -270,19 +269,19 @@ def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> None:
     before = "["
     for image, result in plan:
         if as_json:
-            click.echo(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
+            put(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
             before = ",\n"
         else:
             echo(f"{image} -> {result}")
     if as_json:
-        click.echo("]" if before != "[" else "[]")
+        put("]" if before != "[" else "[]")
 
 
 def _read_names(*, null: bool) -> Iterator[str]:
     """Read the list on stdin, whatever its length."""
-    end = b"\0" if null else b"\n"
+    names, end = stdin("a list of files"), b"\0" if null else b"\n"
     rest = b""
-    while block := sys.stdin.buffer.read(65536):
+    while block := names.read(65536):
         *lines, rest = (rest + block).split(end)
         yield from (os.fsdecode(line if null else line.removesuffix(b"\r")) for line in lines if line.strip(b"\r"))
     if rest.strip(b"\r"):
