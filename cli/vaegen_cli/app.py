@@ -69,10 +69,12 @@ class Verbs(click.Group):
         try:
             with interrupts.AtCtrlC(tidy=True), _log_to_stderr(ctx.ensure_object(Console)):
                 return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise click.Abort from error  # as click does after an empty line
         except Exception as error:
             # Libraries turn KeyboardInterrupt into exceptions of theirs.
             if interrupts.came:
-                raise KeyboardInterrupt from error
+                raise click.Abort from error
             raise
 
 

@@ -30,7 +30,7 @@ def install() -> None:
 
 
 class AtCtrlC:
-    """For the time of a `with`, what Ctrl-C does: raise KeyboardInterrupt so that work can be tidied up, or just end."""
+    """For the time of a `with`, have Ctrl-C raise KeyboardInterrupt, so that work can be tidied up, or end at once."""
 
     def __init__(self, *, tidy: bool) -> None:
         self._tidy = tidy

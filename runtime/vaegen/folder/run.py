@@ -15,8 +15,9 @@ from vaegen.files import check_free, check_writable, failure, open_plain
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder
+from vaegen.folder.pool import leave_worker
 from vaegen.folder.unfinished import Unfinished
-from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
+from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers, start
 from vaegen.images import Invert, check_invert
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
@@ -118,7 +119,7 @@ def reconstruct_folder(
         on_error: "fail" ends the run at the first file that fails.
         workers: Processes, 1 to 256. With 1 this process does the work; with more, new ones do ("spawn", so the
             caller's main module needs its `if __name__ == "__main__"`); "auto" takes the number of cores, or fewer
-            where there are few files.
+            where there are few files, and 1, noted in the log, where new processes cannot be started.
         shard: (k, n), of n parts the k-th, counted from 1. A file's part is made from its name, so it is the same
             on every machine.
         report: A file that gets a line of JSON for each image, see `vaegen.folder.run.Report`. A run that resumes
@@ -133,8 +134,9 @@ def reconstruct_folder(
             `__cause__`); nothing was written. Or the disk is full; what was written is whole.
         ImageError: With `on_error="fail"`, a file could not be read (OutputError: could not be written).
         BundleError: A graph cannot be used.
-        VaegenError: A worker process was killed.
+        VaegenError: Worker processes cannot be started, before anything was written; or one was killed.
     """
+    leave_worker()
     source, target = Path(source), Path(target)
     report = None if report is None else Path(report)
     _check(format, invert, seed, force, skip_existing, on_error, workers, shard)
@@ -158,6 +160,8 @@ def reconstruct_folder(
             check_free(report, force=force or mark.found)
             check_writable(report.parent)
             plan.check_report(report, mark.path)
+        count = count_workers(planned) if workers == "auto" else workers
+        executor = held.enter_context(start(model, count, optional=workers == "auto"))
         if on_plan is not None:
             on_plan(planned)
         mark.place()
@@ -175,8 +179,8 @@ def reconstruct_folder(
                 remove_leftovers(plan.target, mark.left)
             known = plan.links | {"": identity(target)}
             settings = Settings(stochastic, seed, format, invert, force, keep, mark.token, plan.target, known)
-            count = count_workers(planned) if workers == "auto" else workers
-            results = stack.enter_context(contextlib.closing(in_order(model, plan.jobs(), planned, settings, count)))
+            doing = in_order(model, plan.jobs(), planned, settings, count, executor)
+            results = stack.enter_context(contextlib.closing(doing))
             total = _tell(results, planned, target, on_error, note, on_outcome)
         mark.remove()
     return total
