@@ -20,6 +20,7 @@ import vaegen
 from vaegen.errors import BundleError, RequestError
 
 from vaegen_cli.console import Console, common_options, pass_console, put
+from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import complete_models, json_option
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def bench(
     def step(what: str) -> None:
         console.say(f"vaegen: measuring {what}", level=0 if console.live else 1)
 
+    load_libraries()
     import onnxruntime
     from vaegen.bundle import find
     from vaegen.process import usable_cores

@@ -11,9 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
+from typing import Any
 
 from vaegen.errors import VaegenError, first_line
 from vaegen.process import one_blas_thread
+
+# Seconds until the first worker must have loaded its model. Half of one is usual; but the main program may wait for
+# something as it is loaded again, and a pool short of threads waits forever.
+PATIENCE = 120
 
 _NAME = "vaegen-worker"
 
@@ -37,20 +42,24 @@ def pool(workers: int, prepare: Callable[..., object], *arguments: object, optio
     with contextlib.ExitStack() as stack:
         executor: Executor | None = None
         try:
-            executor = stack.enter_context(_open(workers))
-            with without_interrupts(), one_blas_thread():  # the first tasks start the processes
-                prepared = [executor.submit(prepare, *arguments) for _ in range(workers)]
-            for first in wait(prepared, return_when=FIRST_COMPLETED).done:
-                first.result()
+            with contextlib.ExitStack() as starting:
+                opened = starting.enter_context(_open(workers))
+                with without_interrupts(), one_blas_thread():  # the first tasks start the processes
+                    prepared = [opened.submit(prepare, *arguments) for _ in range(workers)]
+                ready = wait(prepared, timeout=PATIENCE, return_when=FIRST_COMPLETED).done
+                if not ready:
+                    raise TimeoutError(f"none was ready after {PATIENCE} seconds")
+                for first in ready:
+                    first.result()
+                stack.push(starting.pop_all())
+                executor = opened
         except (OSError, RuntimeError, AssertionError, ImportError) as error:
             # No semaphores or shared memory, no more processes or threads, a daemonic process, which may start none.
-            stack.close()
             if not optional:
                 raise VaegenError(
                     f"cannot start {workers} worker processes ({_reason(error)}); choose 1, which starts none"
                 ) from error
             _log.info("one process does the work; %d cannot be started: %s", workers, _reason(error))
-            executor = None
         yield executor
 
 
@@ -69,13 +78,25 @@ def _open(workers: int) -> Iterator[Executor]:
     # New processes run the file of the main program, which is here none; they would say so in tracebacks.
     if getattr(sys.modules.get("__main__"), "__file__", None) == "<stdin>":
         raise OSError("the main program comes from stdin, which they cannot read again")
+    processes: list[SpawnProcess] = []
+
+    def process(**given: Any) -> SpawnProcess:
+        processes.append(SpawnProcess(name=_NAME, **given))
+        return processes[-1]
+
     context = SpawnContext()
-    context.Process = lambda **given: SpawnProcess(name=_NAME, **given)  # type: ignore[assignment, misc]
+    context.Process = process  # type: ignore[assignment, misc]
     executor = ProcessPoolExecutor(workers, context, initializer=_begin)
     try:
         yield executor
+    except BaseException:
+        for one in processes:
+            if one.is_alive():
+                one.terminate()
+        raise
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        with contextlib.suppress(RuntimeError):  # its thread could not be started
+            executor.shutdown(wait=True, cancel_futures=True)
 
 
 def leave_worker() -> None:
@@ -97,7 +118,10 @@ def leave_worker() -> None:
 def _begin() -> None:
     """Set up a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    except RuntimeError:  # no more threads; `pool` says so
+        os._exit(1)
 
 
 def _end_with_parent() -> None:
