@@ -49,6 +49,12 @@ class _Stream(io.TextIOBase):
     def encoding(self) -> str:  # type: ignore[override]
         return getattr(self._stream, "encoding", None) or "utf-8"
 
+    @property
+    def buffer(self) -> BinaryIO:
+        """The bytes below, to which click writes what a shell completes; AttributeError where there are none."""
+        buffer: BinaryIO = self._stream.buffer  # type: ignore[union-attr]
+        return buffer
+
     def isatty(self) -> bool:
         return self._stream is not None and self.present and self._stream.isatty()
 
@@ -163,13 +169,13 @@ def echo(text: str | os.PathLike[str]) -> None:
 def echo_written(path: str | os.PathLike[str]) -> None:
     """Print the path of a file that is written.
 
-    The file is the result and whole. Where stdout is closed nobody asked for its name; where the name is lost, as on a
-    full disk, the work goes on first, and `vaegen_cli.app.main` then says so.
+    The file is the result, and whole. Where stdout is closed, or its terminal has gone, nobody waits for the name;
+    where a name is lost, as on a full disk, `vaegen_cli.app.main` says so after all work.
     """
-    if results().present:
-        try:
-            echo(path)
-        except OutputError as error:
+    try:
+        echo(path)
+    except OutputError as error:
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EBADF, errno.EIO)):
             click.get_current_context().ensure_object(Console).lost = error
 
 
@@ -179,8 +185,10 @@ def require_stdout(what: str) -> None:
         raise OutputError(f"{what} goes to stdout, which is closed; open it")
 
 
-def stdin(what: str) -> BinaryIO:
+def stdin(what: str) -> io.BufferedReader:
     """Return stdin, of which `what` is wanted, and say so where somebody has to type it.
+
+    Of a terminal, `read1` ends with the first Ctrl-D, `read` with the second.
 
     Raises:
         RequestError: It is closed.
@@ -189,7 +197,7 @@ def stdin(what: str) -> BinaryIO:
         raise RequestError(f"stdin is closed; {what} should come from it")
     if sys.stdin.isatty():
         click.get_current_context().ensure_object(Console).say(f"reading {what} from the terminal; end with Ctrl-D")
-    return sys.stdin.buffer
+    return cast("io.BufferedReader", sys.stdin.buffer)
 
 
 pass_console = click.make_pass_decorator(Console, ensure=True)

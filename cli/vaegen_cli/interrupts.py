@@ -58,8 +58,12 @@ def _handle(_number: int, _frame: "FrameType | None") -> None:
 def _unraisable(problem: "sys.UnraisableHookArgs") -> None:
     """Send Ctrl-C once more where the exception fell into a destructor or a callback, in which Python drops it."""
     if isinstance(problem.exc_value, KeyboardInterrupt):
-        from threading import Timer
+        import threading
 
-        Timer(0.01, signal.raise_signal, [signal.SIGINT]).start()  # after this call
+        main = threading.main_thread().ident or 0
+        again = (signal.pthread_kill, [main, signal.SIGINT])  # which also wakes it up
+        if os.name == "nt":
+            again = (signal.raise_signal, [signal.SIGINT])
+        threading.Timer(0.01, *again).start()  # after this call
     else:
         sys.__unraisablehook__(problem)

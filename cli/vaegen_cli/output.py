@@ -136,8 +136,10 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout is closed."""
+    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout cannot take them."""
     require_stdout("'-'")
+    if not hasattr(results(), "buffer"):
+        raise OutputError("'-' means stdout, which takes only text in this program; name a file")
     if results().isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
 

@@ -281,7 +281,7 @@ def _read_names(*, null: bool) -> Iterator[str]:
     """Read the list on stdin, whatever its length."""
     names, end = stdin("a list of files"), b"\0" if null else b"\n"
     rest = b""
-    while block := names.read(65536):
+    while block := names.read1(65536):
         *lines, rest = (rest + block).split(end)
         yield from (os.fsdecode(line if null else line.removesuffix(b"\r")) for line in lines if line.strip(b"\r"))
     if rest.strip(b"\r"):
