@@ -61,9 +61,10 @@ def _unraisable(problem: "sys.UnraisableHookArgs") -> None:
         import threading
 
         main = threading.main_thread().ident or 0
-        again = (signal.pthread_kill, [main, signal.SIGINT])  # which also wakes it up
-        if os.name == "nt":
-            again = (signal.raise_signal, [signal.SIGINT])
-        threading.Timer(0.01, *again).start()  # after this call
+        if hasattr(signal, "pthread_kill"):  # not on Windows; it also ends what the main thread waits for
+            again = threading.Timer(0.01, signal.pthread_kill, [main, signal.SIGINT])
+        else:
+            again = threading.Timer(0.01, signal.raise_signal, [signal.SIGINT])
+        again.start()  # after this call
     else:
         sys.__unraisablehook__(problem)
