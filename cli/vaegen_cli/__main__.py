@@ -1,6 +1,6 @@
 """`python -m vaegen_cli` is the `vaegen` command."""
 
-from vaegen_cli.app import run
+from vaegen_cli import run
 
 if __name__ == "__main__":
     run()

@@ -5,13 +5,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError, shown
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo
+from vaegen_cli import interrupts
+from vaegen_cli.console import Console, ExitCode, Messages, Results, common_options, messages, put, tell
 
 VERBS = {
     "sample": "Draw digits in colors.",
@@ -45,16 +46,14 @@ _NOT_LOADED = ("shared object", "dlopen(", "DLL load failed")
 
 
 class Verbs(click.Group):
-    """A group that loads a verb when it is called, as click's documentation advises for large programs.
-
-    A closed pipe becomes an exit code of its own; click would exit 1, which is taken.
-    """
+    """A group that loads a verb when it is called, as click's documentation advises for large programs."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002, click's signature
         """Load a verb; None where there is none of this name."""
         if cmd_name not in self.commands:
             return None
-        module = importlib.import_module(f"vaegen_cli.{_HOME.get(cmd_name, cmd_name)}")
+        with interrupts.AtCtrlC(tidy=False):
+            module = importlib.import_module(f"vaegen_cli.{_HOME.get(cmd_name, cmd_name)}")
         verb: click.Command = getattr(module, cmd_name)
         return verb
 
@@ -66,19 +65,22 @@ class Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb."""
         try:
-            with _log_to_stderr(ctx.ensure_object(Console)):
+            with interrupts.AtCtrlC(tidy=True), _log_to_stderr(ctx.ensure_object(Console)):
                 return super().invoke(ctx)
-        except BrokenPipeError:
-            # Python flushes stdout once more at exit; nobody is left to read it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            ctx.exit(ExitCode.PIPE_CLOSED)
+        except KeyboardInterrupt as error:
+            raise click.Abort from error  # as click does after an empty line
+        except Exception as error:
+            # Libraries turn KeyboardInterrupt into exceptions of theirs.
+            if interrupts.came:
+                raise click.Abort from error
+            raise
 
 
 def _show_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
     if value and not context.resilient_parsing:
         import vaegen
 
-        click.echo(f"vaegen {vaegen.__version__}")
+        put(f"vaegen {vaegen.__version__}")
         context.exit()
 
 
@@ -130,7 +132,7 @@ def completion(context: click.Context, shell: str) -> None:
     if kind is None:
         raise click.UsageError(f"this version of click has no completion for {shell}")
     # The name of the variable is click's own convention for a program called vaegen.
-    click.echo(kind(context.find_root().command, {}, "vaegen", "_VAEGEN_COMPLETE").source())
+    put(kind(context.find_root().command, {}, "vaegen", "_VAEGEN_COMPLETE").source())
 
 
 def exit_code(error: VaegenError) -> ExitCode:
@@ -169,16 +171,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         _tell(console, f"cannot load a library, perhaps for want of memory: {message}")
         return ExitCode.NOTHING_DONE
     except click.Abort:
-        click.echo("vaegen: interrupted", err=True)
+        tell(interrupts.LINE)
         return ExitCode.INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+        error.show(messages())
         return error.exit_code
     except click.ClickException as error:
-        echo(_usage_line(error), err=True)
+        tell(shown(_usage_line(error)))
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
-    return result if isinstance(result, int) else ExitCode.DONE
+    code = result if isinstance(result, int) else ExitCode.DONE
+    if console.lost is not None:
+        tell(f"vaegen: {console.lost}; the files are written")
+        return code or ExitCode.NOTHING_DONE
+    return code
 
 
 def _tell(console: Console, message: str) -> None:
@@ -186,8 +192,8 @@ def _tell(console: Console, message: str) -> None:
     if console.debug:
         import traceback
 
-        traceback.print_exc()
-    echo(f"vaegen: {message}", err=True)
+        tell(traceback.format_exc(), nl=False)
+    tell(shown(f"vaegen: {message}"))
 
 
 def _usage_line(error: click.ClickException) -> str:
@@ -200,30 +206,37 @@ def _usage_line(error: click.ClickException) -> str:
 
 def run() -> NoReturn:
     """Run the command line as the program `vaegen`, and end the process."""
-    _open_closed_streams()
+    _reserve_closed_streams()
+    # Whatever writes to them, click and tqdm too, gets the rules of messages and results.
+    sys.stdout, sys.stderr = Results(sys.stdout), Messages(sys.stderr)
     code = main()
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, f"__{name}__")
+        try:
+            if stream is not None:  # as it is where a shell closed it
+                stream.flush()
+        except OSError:
+            if name == "stdout":
+                code = code or ExitCode.NOTHING_DONE
+            # Python flushes both once more at exit, and would end with a code of its own.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     # Freeing all that numpy and onnxruntime hold takes Python a sixth of the time of `vaegen sample`, and the system
     # does it anyway. Only other threads and processes have something left to do.
     if threading.active_count() == 1 and "multiprocessing" not in sys.modules:
-        with suppress(OSError):  # Python's own way out knows what to do where the reader went away
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:  # as it is where a shell closed it, whatever type checkers say
-                    stream.flush()
-            os._exit(code)
+        os._exit(code)
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     sys.exit(code)
 
 
-def _open_closed_streams() -> None:
+def _reserve_closed_streams() -> None:
     """Open on the null device what a shell closed with `2>&-`, so that no file of ours gets one of these three numbers.
 
-    Libraries write messages to number 2 without asking what it is. `sys.stdout` stays None, which stands for lost.
+    Libraries write messages to number 2 without asking what it is. `sys.stderr` and the others stay None.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             handle = os.open(os.devnull, os.O_RDWR)
             os.set_inheritable(handle, handle == number)  # worker processes need them as well
-            if name != "stdout":
-                setattr(sys, name, os.fdopen(handle, "r" if name == "stdin" else "w"))
 
 
 @contextmanager
@@ -236,7 +249,7 @@ def _log_to_stderr(console: Console) -> Iterator[None]:
             return shown(super().format(record))
 
     least = {1: logging.DEBUG, 0: logging.WARNING, -1: logging.ERROR}
-    handler = logging.StreamHandler()
+    handler = logging.StreamHandler(messages())
     handler.setFormatter(OneLine("vaegen: %(message)s"))
     # The verbosity of this moment: -v may stand behind the verb, which is read after this was set up.
     handler.addFilter(lambda record: record.levelno >= least[console.verbosity])

@@ -19,7 +19,8 @@ import click
 import vaegen
 from vaegen.errors import BundleError, RequestError
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, pass_console, put
+from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import complete_models, json_option
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def bench(
     def step(what: str) -> None:
         console.say(f"vaegen: measuring {what}", level=0 if console.live else 1)
 
+    load_libraries()
     import onnxruntime
     from vaegen.bundle import find
     from vaegen.process import usable_cores
@@ -169,21 +171,21 @@ def bench(
             "memory": memory,
             "advice": asdict(advice),
         }
-        click.echo(json.dumps(facts))
+        put(json.dumps(facts))
         return
     where = "{machine} {system}, {cpus} cores, onnxruntime {onnxruntime}, Python {python}".format_map(device)
-    click.echo(f"{name} on {where}")
+    put(f"{name} on {where}")
     first, floor = cold["first_image_ms"], cold["imports_ms"]
-    click.echo(f"cold    {first:.0f} ms, {first / floor:.2f} times the imports alone ({floor:.0f} ms)")
+    put(f"cold    {first:.0f} ms, {first / floor:.2f} times the imports alone ({floor:.0f} ms)")
     for one in warm:
-        click.echo(f"warm    {one.p50_ms:.2f} ms p50, {one.p95_ms:.2f} ms p95, threads {one.threads}")
+        put(f"warm    {one.p50_ms:.2f} ms p50, {one.p95_ms:.2f} ms p95, threads {one.threads}")
     if memory is not None:
-        click.echo(f"memory  {memory['first_image']:.0f} MB, largest batch {memory['largest_batch']:.0f} MB")
-    click.echo("threads  batch    sample/s  reconstruct/s")
+        put(f"memory  {memory['first_image']:.0f} MB, largest batch {memory['largest_batch']:.0f} MB")
+    put("threads  batch    sample/s  reconstruct/s")
     for row in throughput:
-        click.echo(f"{row.threads:>7}  {row.batch:>5}  {row.sample:>10,.0f}  {row.reconstruct:>13,.0f}")
+        put(f"{row.threads:>7}  {row.batch:>5}  {row.sample:>10,.0f}  {row.reconstruct:>13,.0f}")
     many = f"many images: {advice.threads_for_many} threads, {advice.batch} in a call"
-    click.echo(f"advice  {advice.flags}; {many}")
+    put(f"advice  {advice.flags}; {many}")
 
 
 def _times(call: Callable[[int], object], seconds: float) -> list[float]:

@@ -11,7 +11,7 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, pass_console, put, tell
 from vaegen_cli.latent_files import Latents, parse_latent, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
@@ -86,7 +86,7 @@ def decode(
         output.write(pictures)
         if as_json:
             images = [{"file": file, "index": row} for row, file in enumerate(output.files(n))]
-            click.echo(json.dumps({**facts, "images": images}))
+            put(json.dumps({**facts, "images": images}))
 
 
 def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Latents:
@@ -155,7 +155,7 @@ def _pictures(
     for at in range(0, len(latents.values), size):
         images = model.decode(latents.values[at : at + size])
         if at == 0 and console.live and (blocks := preview(images)):
-            click.echo(blocks, err=True)
+            tell(blocks)
         if output.together:
             yield sheet(images, 1, 1) if grid else images
         else:

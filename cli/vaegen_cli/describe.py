@@ -8,7 +8,7 @@ import click
 import vaegen
 from vaegen.spec import Manifest
 
-from vaegen_cli.console import Console, common_options, echo, pass_console
+from vaegen_cli.console import Console, common_options, echo, pass_console, put
 from vaegen_cli.options import complete_models, json_option
 
 
@@ -30,7 +30,7 @@ def models(console: Console, as_json: bool) -> None:
         with vaegen.load(name) as model:
             manifests.append(model.manifest)
     if as_json:
-        click.echo(json.dumps([_summary(manifest) for manifest in manifests]))
+        put(json.dumps([_summary(manifest) for manifest in manifests]))
         return
     if not manifests:
         console.say("this installation ships no models; give --model a bundle's folder")
@@ -43,7 +43,7 @@ def models(console: Console, as_json: bool) -> None:
         lines.append((one.model.name, one.model.kind, _latent(one), _megabytes(one.size), one.model.preset, *figures))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        put("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
 @click.command()
@@ -62,23 +62,23 @@ def info(model: str, as_json: bool) -> None:
     with vaegen.load(model) as loaded:
         manifest, path = loaded.manifest, loaded.path
     if as_json:
-        click.echo(manifest.to_json(), nl=False)
+        put(manifest.to_json(), nl=False)
         return
     spec = manifest.model
     gumbel = "none" if spec.gumbel_temperature is None else f"{spec.gumbel_temperature:g}"
-    click.echo(f"{spec.name}: {spec.kind} model, preset {spec.preset}")
+    put(f"{spec.name}: {spec.kind} model, preset {spec.preset}")
     echo(f"  folder       {path}")
-    click.echo(f"  latent       {_latent(manifest)}")
-    click.echo(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
-    click.echo(f"  graphs       {_megabytes(manifest.size)}, opset {manifest.opset}, IR {manifest.ir_version}")
+    put(f"  latent       {_latent(manifest)}")
+    put(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
+    put(f"  graphs       {_megabytes(manifest.size)}, opset {manifest.opset}, IR {manifest.ir_version}")
     for graph in manifest.graphs.values():
-        click.echo(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
+        put(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
     for title, facts in (("parity", manifest.parity), ("quality", _quality(manifest)), ("made by", manifest.producer)):
-        click.echo(f"  {title}" if facts else f"  {title:<12} none recorded")
+        put(f"  {title}" if facts else f"  {title:<12} none recorded")
         flat = _flat(facts)
         width = max(map(len, flat), default=0)
         for name, value in flat.items():
-            click.echo(f"    {name:<{width}}  {value}")
+            put(f"    {name:<{width}}  {value}")
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:

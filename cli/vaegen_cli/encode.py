@@ -13,7 +13,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo_written, pass_console, put, require_stdout
 from vaegen_cli.latent_files import encode_lines, encode_npz
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import (
@@ -107,6 +107,8 @@ def encode(
         if not names_file(out, ("npz", "jsonl")):
             raise RequestError(f"output {out!r} is not a file name; end it in .npz or .jsonl")
         target = Path(out)
+    else:
+        require_stdout("JSON")
     check_many(null=null, piped=Path(PIPE) in sources, report=report)
     if report == target is not None:
         raise RequestError(f"'{report}' is the output; choose another name for the report")
@@ -135,9 +137,18 @@ def encode(
             if progress.failed and on_error == "fail":
                 break
             batch = slice(at, at + ENCODED)
-            part = _encode(loaded, images[batch], names[batch], progress, notes, posterior=posterior, max_pixels=max_pixels, on_error=on_error)
+            part = _encode(
+                loaded,
+                images[batch],
+                names[batch],
+                progress,
+                notes,
+                posterior=posterior,
+                max_pixels=max_pixels,
+                on_error=on_error,
+            )
             if part and target is None:
-                click.echo(encode_lines(part), nl=False)
+                put(encode_lines(part), nl=False)
             elif part:
                 parts.append(part)
     stopped = progress.failed > 0 and on_error == "fail"
@@ -149,7 +160,7 @@ def encode(
         whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         data = encode_npz(whole) if target.suffix.lower() == ".npz" else encode_lines(whole).encode()
         write(target, data, force=force)
-        echo(target)
+        echo_written(target)
     return ExitCode.SOME_FAILED if progress.failed else ExitCode.DONE
 
 

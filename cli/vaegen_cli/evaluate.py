@@ -10,7 +10,7 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, pass_console, put
 from vaegen_cli.options import data_options, json_option, seed_option
 from vaegen_cli.train import training_extra
 
@@ -56,16 +56,18 @@ def evaluate(
             found = evaluation.evaluate(
                 bundles, data_dir=data_dir, n=n, seed=seed, verify_data=not no_verify, progress=console.live
             )
-        if as_json:
-            dicts = [each.to_dict() for each in found]
-            click.echo(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
-        else:
-            texts = [evaluation.to_text(each) for each in found]
-            click.echo("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
-        # After the figures are out: a bundle that cannot be written must not cost them.
-        for model, each in zip(models, found, strict=True):
-            if record:
-                console.say(f"recorded in {evaluation.record(Path(model), each)}")
+        try:
+            if as_json:
+                dicts = [each.to_dict() for each in found]
+                put(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
+            else:
+                texts = [evaluation.to_text(each) for each in found]
+                put("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
+        finally:
+            # When the figures are out, or lost: neither they nor the record is to cost the other.
+            for model, each in zip(models, found, strict=True):
+                if record:
+                    console.say(f"recorded in {evaluation.record(Path(model), each)}")
 
 
 def _check_recordable(model: str) -> None:

@@ -16,6 +16,7 @@ from vaegen.errors import DataError, RequestError
 from vaegen.files import open_plain
 from vaegen.spec import LatentSpec
 
+from vaegen_cli.console import stdin
 from vaegen_cli.output import PIPE
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def read_latents(path: Path) -> Latents:
         path: The file; "-" for stdin, whose content tells which of the three it is.
 
     Raises:
-        RequestError: The name ends in none of SUFFIXES.
+        RequestError: The name ends in none of SUFFIXES, or stdin is closed.
         DataError: The file is missing or not what its name says.
     """
     suffix = path.suffix.lower()
@@ -121,11 +122,12 @@ def read_latents(path: Path) -> Latents:
         raise RequestError(f"'{path}' does not end in {', '.join(SUFFIXES)}")
     try:
         if piped:
-            head = sys.stdin.buffer.read(HEAD)
+            pipe = stdin("latents")
+            head = pipe.read(HEAD)
             suffix = next((suffix for suffix, magic in MAGIC.items() if head.startswith(magic)), ".jsonl")
             if suffix == ".jsonl":
-                return _read_lines(path, sys.stdin.buffer, head)
-            data = head + sys.stdin.buffer.read(MAX_BYTES + 1 - HEAD)
+                return _read_lines(path, pipe, head)
+            data = head + pipe.read(MAX_BYTES + 1 - HEAD)
             return _read(path, io.BytesIO(data), suffix, len(data))
         with os.fdopen(open_plain(path), "rb") as stream:
             return _read(path, stream, suffix, os.fstat(stream.fileno()).st_size)
@@ -135,7 +137,7 @@ def read_latents(path: Path) -> Latents:
         raise DataError(f"cannot read '{path}': it holds no array named 'latents'") from error
     except MemoryError as error:
         raise DataError(f"cannot read '{path}': not enough memory for its arrays") from error
-    except DataError:
+    except (DataError, RequestError):
         raise
     # zipfile, zlib and numpy's reader of headers raise nearly anything on a damaged file.
     except Exception as error:

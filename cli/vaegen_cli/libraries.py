@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from vaegen_cli import interrupts
+
 if TYPE_CHECKING:
     from vaegen import Model
 
@@ -34,7 +36,7 @@ def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[
         return done[0]
 
     thread = threading.Thread(target=load)  # `concurrent.futures` would take 3 ms to import
-    with _no_collecting():
+    with interrupts.AtCtrlC(tidy=False), _no_collecting():
         thread.start()
         try:
             load_libraries()
@@ -61,7 +63,7 @@ def load_libraries(*, graphs: bool = True) -> None:
     """Import what a model runs on; without `graphs`, what a process needs that has others run it."""
     from vaegen.process import one_blas_thread
 
-    with _no_collecting():
+    with interrupts.AtCtrlC(tidy=False), _no_collecting():
         with one_blas_thread():
             import numpy  # noqa: F401, ICN001
         if graphs:

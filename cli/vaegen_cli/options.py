@@ -9,7 +9,7 @@ import vaegen
 from vaegen.errors import RequestError
 from vaegen.limits import MAX_PIXELS
 
-from vaegen_cli.console import Decorated
+from vaegen_cli.console import Decorated, require_stdout
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -62,7 +62,6 @@ data_options = _group(
 seed_option = click.option(
     "--seed", type=int, default=0, show_default=True, metavar="N", help="Same seed, same images."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of plain text.")
 max_pixels_option = click.option(
     "--max-pixels",
     type=click.IntRange(min=1),
@@ -70,6 +69,17 @@ max_pixels_option = click.option(
     show_default=True,
     metavar="N",
     help="Refuse images of more pixels; above the default, allow more memory too.",
+)
+
+
+def _check_json(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    if value:
+        require_stdout("JSON")
+    return value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_check_json, help="Print JSON instead of plain text."
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite what exists.")
 

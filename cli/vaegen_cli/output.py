@@ -1,7 +1,6 @@
 """Where results go: names and checks before any work, whole files, and bytes that are kept off the screen."""
 
 import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from io import BytesIO
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
 
-from vaegen_cli.console import echo
+from vaegen_cli.console import echo_written, require_stdout, results
 from vaegen_cli.options import FORMATS, Format
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class Output:
                 data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
             write(target, data, force=self._force)
             if self._show and target is not None:
-                echo(target)
+                echo_written(target)
 
     def files(self, n: int) -> list[str]:
         """Return the file of each of n images."""
@@ -137,10 +136,11 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
 
 
 def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout is closed."""
-    if sys.stdout is None:  # as it is where a shell closed it, whatever type checkers say
-        raise OutputError("'-' means stdout, which is closed; open it or name a file")
-    if sys.stdout.isatty():
+    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout cannot take them."""
+    require_stdout("'-'")
+    if not hasattr(results(), "buffer"):
+        raise OutputError("'-' means stdout, which takes only text in this program; name a file")
+    if results().isatty():
         raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
 
 
@@ -151,8 +151,7 @@ def write(target: Path | None, data: bytes, *, force: bool) -> None:
         OutputError: It exists (and `force` is off) or cannot be written.
     """
     if target is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        results().write_bytes(data)
         return
     from vaegen.files import write_file
 

@@ -1,13 +1,12 @@
 """How far a job with many files has come: a bar on a terminal, a line now and then elsewhere, the sum at the end."""
 
-import sys
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from vaegen_cli.console import Console
+from vaegen_cli.console import Console, messages, tell
 
 if TYPE_CHECKING:
     from vaegen import Outcome
@@ -43,7 +42,7 @@ class Progress:
             self._bar = click.progressbar(
                 length=planned,
                 label=self._verb,
-                file=sys.stderr,
+                file=messages(),
                 show_pos=True,
                 item_show_func=lambda _: self._rate(),
             )
@@ -98,7 +97,7 @@ class Progress:
     def _tell(self, failure: str) -> None:
         if self._most is None or self.failed <= self._most:
             if self._bar is not None:
-                click.echo("\r\x1b[K", nl=False, err=True)  # the bar is drawn anew below the line
+                tell("\r\x1b[K", nl=False)  # the bar is drawn anew below the line
             self._console.say(f"vaegen: {failure}", level=-1)
 
 

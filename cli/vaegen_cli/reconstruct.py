@@ -12,7 +12,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo, echo_written, pass_console, put, tell
 from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import (
     OnError,
@@ -181,10 +181,10 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     from vaegen.encoding import encode_image
 
     if console.live and (blocks := preview(np.stack([picture, result]))):
-        click.echo(blocks, err=True)
+        tell(blocks)
     write(target, encode_image(result, form), force=options.force)
     if target is not None:
-        click.echo(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo(target)
+        put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)
     return ExitCode.DONE
 
 
@@ -270,9 +270,9 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed", "ignored")}
         failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
         facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
-        click.echo(json.dumps(facts))
+        put(json.dumps(facts))
     elif result.written or result.skipped:
-        echo(target)
+        echo_written(target)
     return _exit_code(result.written + result.skipped, result.failed)
 
 
@@ -292,10 +292,10 @@ def _show_plan(plan: Iterable[tuple[Path, Path]], *, as_json: bool) -> int:
     for image, result in plan:
         kept += bool(image.suffix) and result.stem == image.name
         if as_json:
-            click.echo(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
+            put(before + json.dumps({"source": str(image), "target": str(result)}), nl=False)
             before = ",\n"
         else:
             echo(f"{image} -> {result}")
     if as_json:
-        click.echo("]" if before != "[" else "[]")
+        put("]" if before != "[" else "[]")
     return kept

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, echo_written, pass_console, put
 from vaegen_cli.evaluate import as_bundle
 from vaegen_cli.options import complete_models, data_options, force_option, json_option, seed_option
 from vaegen_cli.train import training_extra
@@ -81,8 +81,12 @@ def report(
                 progress=console.live,
             )
     files = [str(file) for file in done.files]
-    figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
-    click.echo(json.dumps({"files": files, "models": figures}) if as_json else "\n".join(files))
+    if as_json:
+        figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
+        put(json.dumps({"files": files, "models": figures}))
+    else:
+        for file in files:
+            echo_written(file)
 
 
 def _command(

@@ -11,7 +11,7 @@ import vaegen
 from vaegen.errors import RequestError
 from vaegen.spec import DIGITS
 
-from vaegen_cli.console import Console, common_options, pass_console
+from vaegen_cli.console import Console, common_options, pass_console, put, tell
 from vaegen_cli.libraries import loading
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
 from vaegen_cli.output import MAX_IMAGES, Output
@@ -174,7 +174,7 @@ def sample(
         "version": vaegen.__version__,
     }
     if console.live and (blocks := preview(draw.images)):
-        click.echo(blocks, err=True)
+        tell(blocks)
 
     def facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:
         """Return what a picture is of; --digit and --color read its digits and colors."""
@@ -195,7 +195,7 @@ def sample(
             {"file": file, "index": start + row, **_describe(draw, row, subject)}
             for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
-        click.echo(json.dumps({**call, "images": images}))
+        put(json.dumps({**call, "images": images}))
 
 
 def plan_subjects(

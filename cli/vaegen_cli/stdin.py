@@ -3,17 +3,19 @@
 import codecs
 import itertools
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import vaegen
 from vaegen.errors import ImageError, RequestError
 
+from vaegen_cli.console import stdin
 from vaegen_cli.output import PIPE
 
 if TYPE_CHECKING:
+    import io
+
     from vaegen.decoding import Picture
 
 BLOCK = 2**16  # bytes
@@ -37,12 +39,13 @@ def read_stdin(*, null: bool) -> bytes | Iterator[str]:
         null: Names end in null bytes; else in line breaks of any system, after a byte-order mark perhaps.
 
     Raises:
-        RequestError: There is nothing.
+        RequestError: There is nothing, or stdin is closed.
     """
     from vaegen.decoding import MAX_FILE
 
-    stream = sys.stdin.buffer
-    head = stream.read(BLOCK)
+    stream = stdin("an image or a list of files")
+    # At a terminal `read` would ask for the end of the list twice; a pipe may hand over its first bytes one by one.
+    head = stream.read1(BLOCK) if stream.isatty() else stream.read(BLOCK)
     if not head.strip():
         raise RequestError("stdin is empty; pipe an image into it, or the names of images, one a line")
     if not null and b"\0" in head and not head.startswith(UTF16):
@@ -50,9 +53,9 @@ def read_stdin(*, null: bool) -> bytes | Iterator[str]:
     return _names(head, stream, null=null)
 
 
-def _names(head: bytes, stream: BinaryIO, *, null: bool) -> Iterator[str]:
+def _names(head: bytes, stream: "io.BufferedReader", *, null: bool) -> Iterator[str]:
     first = head if null else head.removeprefix(codecs.BOM_UTF8)
-    blocks: Iterable[bytes] = itertools.chain([first], iter(lambda: stream.read(BLOCK), b""))
+    blocks: Iterable[bytes] = itertools.chain([first], iter(lambda: stream.read1(BLOCK), b""))
     if head.startswith(UTF16) and not null:
         blocks = (text.encode() for text in codecs.iterdecode(blocks, "utf-16", errors="replace"))
     end, rest = b"\0" if null else b"\n", b""

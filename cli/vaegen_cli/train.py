@@ -10,7 +10,7 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.console import Console, common_options, echo, pass_console
+from vaegen_cli.console import Console, common_options, echo_written, pass_console, put
 from vaegen_cli.options import data_options, force_option, json_option
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
@@ -115,7 +115,7 @@ def train(
         raise
     if vaegen_training.RANK == 0:  # of several processes the first one speaks
         console.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
-        click.echo(json.dumps(asdict(summary), default=str)) if as_json else echo(run)
+        put(json.dumps(asdict(summary), default=str)) if as_json else echo_written(run)
 
 
 @click.command()
@@ -150,4 +150,4 @@ def export(
 
         manifest = vaegen_export.export(run, out, name=name, judge=judge, force=force)
     console.say(f"exported {manifest.model.name}: {manifest.size / 1e6:.2f} MB, parity within tolerance")
-    click.echo(manifest.to_json(), nl=False) if as_json else echo(out)
+    put(manifest.to_json(), nl=False) if as_json else echo_written(out)

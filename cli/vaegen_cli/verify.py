@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from vaegen_cli.console import Console, ExitCode, common_options, pass_console
+from vaegen_cli.console import Console, ExitCode, common_options, echo_written, pass_console, put
 from vaegen_cli.options import complete_models, force_option, json_option
 
 
@@ -39,10 +39,10 @@ def verify(console: Console, model: str, key: str | None, as_json: bool) -> Exit
             "ok": not result.problems,
             "checks": [asdict(one) for one in result.checks],
         }
-        click.echo(json.dumps(facts))
+        put(json.dumps(facts))
     else:
         for one in result.checks:
-            click.echo(f"{'ok  ' if one.problem is None else 'FAIL'}  {one.file:<14}  {one.name}")
+            put(f"{'ok  ' if one.problem is None else 'FAIL'}  {one.file:<14}  {one.name}")
     for one in result.problems:
         console.say(f"vaegen: {one.file}: {one.problem}", level=-1)
     if result.problems:
@@ -73,4 +73,4 @@ def sign(console: Console, folder: Path, key: str, force: bool) -> None:
 
     file = write(folder, key, force=force)
     console.say(f"signed {folder}")
-    click.echo(file)
+    echo_written(file)

@@ -358,8 +358,10 @@ def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Par
     order = np.argsort(numbers, kind="stable")
     rows, columns, numbers = rows[order], columns[order], numbers[order]
     for number, begin, end in zip(
-        range(1, count + 1), np.searchsorted(numbers, np.arange(1, count + 1)),
-        np.searchsorted(numbers, np.arange(1, count + 1), side="right"), strict=True,
+        range(1, count + 1),
+        np.searchsorted(numbers, np.arange(1, count + 1)),
+        np.searchsorted(numbers, np.arange(1, count + 1), side="right"),
+        strict=True,
     ):
         y, x = rows[begin:end], columns[begin:end]
         top, left, bottom, right = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1

@@ -49,7 +49,8 @@ def test_help_loads_no_verb() -> None:
     program = "import sys; from vaegen_cli import main; main(['--help']); main(['--version']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
     own = {name for name in done.stdout.splitlines()[-1].split() if name.startswith("vaegen")}
-    assert own == {"vaegen", "vaegen.errors", "vaegen_cli", "vaegen_cli.app", "vaegen_cli.console"}
+    loaded = {"vaegen_cli", "vaegen_cli.app", "vaegen_cli.console", "vaegen_cli.interrupts"}
+    assert own == {"vaegen", "vaegen.errors"} | loaded
 
 
 def test_version_of_the_module_run_as_a_program() -> None:

@@ -264,7 +264,8 @@ def test_closed_descriptors(machine: Machine, name: str, closed: str, here: Path
         pytest.skip("slow; with all three closed, it is tried")
     prepare(verb, here, expected, machine.inputs)
     code, err = machine.call(verb, here, closed)
-    check_lines(code, err, (0,))
+    # Its figures are lost, though recorded; of the others nothing but the names of their files.
+    check_lines(code, err, (4,) if name == "evaluate" and "stdout" in closed else (0,))
     assert tree(here, verb) == expected
 
 
@@ -297,13 +298,17 @@ def test_a_disk_of_any_size(machine: Machine, name: str, here: Path, mount_disk:
 @matrix
 def test_a_system_without_shared_memory(machine: Machine, name: str, here: Path) -> None:
     verb, expected = VERBS[name], machine.expected(name, here)
-    prepare(verb, here, expected, machine.inputs)
+    before = prepare(verb, here, expected, machine.inputs)
     code, err = machine.call(verb, here, "no shared memory")
     if code == CANNOT:
         pytest.skip("this process may not change what is mounted")
-    check_lines(code, err, (0,))
-    assert tree(here, verb) == expected
-    assert ("no shared memory for 2 worker processes" in err) == (name == "reconstruct, workers")
+    if name == "reconstruct, workers":  # as many as asked for, or nothing
+        assert code == 4
+        assert err == "vaegen: cannot start 2 worker processes (Read-only file system); choose 1, which starts none\n"
+        assert tree(here, verb) == before
+    else:
+        check_lines(code, err, (0,))
+        assert tree(here, verb) == expected
 
 
 @matrix

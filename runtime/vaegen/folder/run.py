@@ -12,9 +12,10 @@ from vaegen.errors import ImageError, OutputError, RequestError, shown
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder, leave_out
+from vaegen.folder.pool import leave_worker
 from vaegen.folder.report import Report, check_report
 from vaegen.folder.unfinished import Unfinished
-from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers
+from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers, start
 from vaegen.images import Invert, check_invert
 from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.noise import MAX_SEED
@@ -124,7 +125,7 @@ def reconstruct_folder(
         on_error: "fail" ends the run at the first file that fails.
         workers: Processes, 1 to 256. With 1 this process does the work; with more, new ones do ("spawn", so the
             caller's main module needs its `if __name__ == "__main__"`); "auto" takes the number of cores, or fewer
-            where there are few files.
+            where there are few files, and 1, noted in the log, where new processes cannot be started.
         shard: (k, n), of n parts the k-th, counted from 1. A file's part is made from its name, so it is the same
             on every machine.
         report: A file that gets a line of JSON for each image: `path` (below the source folder, with "/"), `target`,
@@ -142,8 +143,9 @@ def reconstruct_folder(
             `__cause__`); nothing was written. Or the disk is full; what was written is whole.
         ImageError: With `on_error="fail"`, a file could not be read (OutputError: could not be written).
         BundleError: A graph cannot be used.
-        VaegenError: A worker process was killed.
+        VaegenError: Worker processes cannot be started, before anything was written; or one was killed.
     """
+    leave_worker()
     source, target = Path(source), Path(target)
     report = None if report is None else Path(report)
     _check(format, invert, seed, force, skip_existing, on_error, workers, shard)
@@ -167,6 +169,8 @@ def reconstruct_folder(
         if report is not None:
             check_report(report, append=keep or mark.found, force=force)
             plan.check_report(report, mark.path)
+        count = count_workers(planned) if workers == "auto" else workers
+        executor = held.enter_context(start(model, count, optional=workers == "auto"))
         if on_plan is not None:
             on_plan(planned)
         mark.place()
@@ -188,11 +192,11 @@ def reconstruct_folder(
             settings = Settings(
                 stochastic, seed, format, invert, max_pixels, force, keep, mark.token, plan.target, known
             )
-            count = count_workers(planned) if workers == "auto" else workers
             jobs = plan.jobs()
             if force and mark.found:
                 jobs = (job._replace(done=mark.has_made(job.target)) for job in jobs)
-            results = stack.enter_context(contextlib.closing(in_order(model, jobs, planned, settings, count)))
+            doing = in_order(model, jobs, planned, settings, count, executor)
+            results = stack.enter_context(contextlib.closing(doing))
             made = mark.note_made if force else None
             counts, failures = _tell(results, target, on_error, notes, made, on_outcome)
         mark.remove()

@@ -4,17 +4,11 @@ import contextlib
 import errno
 import functools
 import itertools
-import logging
-import multiprocessing
 import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -27,8 +21,9 @@ from vaegen.files import failure, write_file
 from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
+from vaegen.folder.pool import pool, without_interrupts
 from vaegen.images import Invert, read_image
-from vaegen.process import one_blas_thread, usable_cores
+from vaegen.process import usable_cores
 from vaegen.session import ROWS
 
 if TYPE_CHECKING:
@@ -45,7 +40,6 @@ PER_WORKER = 2000  # files that are worth a process, which takes half a second t
 # What says that no other file can be written either.
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
-_log = logging.getLogger("vaegen")
 _serial = itertools.count()
 
 Status = Literal["written", "skipped", "failed"]
@@ -90,8 +84,13 @@ def count_workers(files: int) -> int:
     return max(1, min(usable_cores(), files // PER_WORKER))
 
 
+def start(model: "Model", workers: int, *, optional: bool) -> contextlib.AbstractContextManager[Executor | None]:
+    """Return the processes for `in_order`, each with the model loaded; see `vaegen.folder.pool.pool`."""
+    return pool(workers, _load_once, model.path.absolute(), model.manifest.digests, optional=optional)
+
+
 def in_order(
-    model: "Model", jobs: Iterable[Job], planned: int, settings: Settings, workers: int
+    model: "Model", jobs: Iterable[Job], planned: int, settings: Settings, workers: int, executor: Executor | None
 ) -> Generator[tuple[Job, Result], None, None]:
     """Do all jobs; yield their results in the order of the jobs, whatever the number of workers.
 
@@ -103,8 +102,7 @@ def in_order(
         VaegenError: A worker was killed.
         KeyboardInterrupt: Ctrl-C came; the results of what was handed out were given before.
     """
-    pool = _open_pool(workers)
-    if pool is None:
+    if executor is None:
         for chunk in _chunks(jobs, CHUNK):
             yield from zip(chunk, process(model, chunk, settings), strict=False)
         return
@@ -115,10 +113,9 @@ def in_order(
         while True:
             try:
                 while interrupt is None and len(pending) < AHEAD * workers and (chunk := next(chunks, [])):
-                    # A worker is started here, and must not hear of Ctrl-C: the whole group of processes gets it.
-                    with _without_interrupts(), one_blas_thread():
+                    with without_interrupts():
                         same = model.path.absolute(), model.manifest.digests
-                        pending.append((chunk, pool.submit(_work, *same, chunk, settings)))
+                        pending.append((chunk, executor.submit(_work, *same, chunk, settings)))
                 if not pending:
                     break
                 results = pending[0][1].result()
@@ -132,25 +129,13 @@ def in_order(
             yield from zip(chunk, results, strict=True)
         if interrupt is not None:
             raise interrupt
-    except BrokenProcessPool as error:
+    except BrokenExecutor as error:
         raise VaegenError(
             "a worker process was killed, perhaps for want of memory; what is written is whole; "
             "run the same command to go on, with fewer workers"
         ) from error
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _open_pool(workers: int) -> ProcessPoolExecutor | None:
-    """Return the processes; None where this one does the work, as one of one and where the system cannot have more."""
-    if workers == 1:
-        return None
-    try:
-        return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_begin)
-    except (OSError, NotImplementedError) as error:  # they share semaphores, which Linux keeps in /dev/shm
-        reason = getattr(error, "strerror", None) or error
-        _log.warning("no shared memory for %d worker processes (%s), one process does the work", workers, reason)
-        return None
+        executor.shutdown(wait=True, cancel_futures=True)
 
 
 def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Result]:
@@ -267,32 +252,9 @@ def _load(path: Path, digests: tuple[str, ...]) -> "Model":
     return load_again(path, digests)
 
 
+def _load_once(path: Path, digests: tuple[str, ...]) -> None:
+    _load(path, digests)
+
+
 def _work(path: Path, digests: tuple[str, ...], jobs: list[Job], settings: Settings) -> list[Result]:
     return list(process(_load(path, digests), jobs, settings))
-
-
-def _begin() -> None:
-    """Set up a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this worker when its parent is gone; it would wait for work forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextlib.contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Hold Ctrl-C back for a moment, and from processes that are started in it."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
