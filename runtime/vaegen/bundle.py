@@ -57,7 +57,7 @@ class Bundle:
     """One model folder whose files were all read and found to be what the manifest says."""
 
     path: Path
-    """The folder."""
+    """The folder, absolute."""
     manifest: Manifest
     """What the bundle says of itself, checked to be consistent."""
     graphs: dict[str, bytes]
@@ -99,7 +99,8 @@ def read(path: Path, digests: tuple[str, ...] | None = None) -> Bundle:
     manifest = read_manifest(path)
     if digests not in (None, manifest.digests):
         raise IntegrityError(f"'{path}' holds another bundle than when it was loaded; load it again")
-    return Bundle(path, manifest, {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS})
+    graphs = {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS}
+    return Bundle(path.absolute(), manifest, graphs)  # a graph may be read again when the program is elsewhere
 
 
 def read_manifest(path: Path) -> Manifest:
