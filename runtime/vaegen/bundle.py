@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaegen import onnx_model
-from vaegen.errors import BundleError, IntegrityError, RequestError
+from vaegen.errors import BundleError, IntegrityError, RequestError, quoted
 from vaegen.files import read_file
 from vaegen.operators import check_divisions
 from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
@@ -39,6 +39,10 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         RequestError: It is neither.
         BundleError: It looks like a path and leads to no folder.
     """
+    known = ", ".join(models())
+    choices = f"choose from {known}, or give a bundle's folder" if known else "give a bundle's folder"
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise RequestError(f"unknown model {quoted(name_or_path)}; {choices}")
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in models():
         return SHIPPED / name_or_path
@@ -46,8 +50,6 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if os.fspath(name_or_path) and os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises on names too long
         return path
     if name_or_path == path.name:
-        known = ", ".join(models())
-        choices = f"choose from {known}, or give a bundle's folder" if known else "give a bundle's folder"
         raise RequestError(f"unknown model {name_or_path!r}; {choices}")
     raise BundleError(f"no bundle at '{path}': there is no such folder")
 

@@ -1,4 +1,4 @@
-"""What belongs to the process as a whole: its cores, locks that survive a fork, and what libraries take from it once."""
+"""What belongs to the process as a whole: its cores, locks that survive a fork, and its environment."""
 
 import os
 import sys

@@ -1,17 +1,17 @@
 """Answering "a red 3": draw, look at what came out, and redraw what is not what was asked for."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from vaegen.color import DARKEST_DRAWN, RGB, color_error, stroke_color
-from vaegen.graphs import Graphs
+from vaegen.graphs import Graphs, slices
 from vaegen.noise import uniform
 from vaegen.request import Request
-from vaegen.spec import DIGITS
+from vaegen.spec import CHANNELS, DIGITS, SIDE
 
 _log = logging.getLogger("vaegen")
 
@@ -90,6 +90,13 @@ def _color(which: float, height: float, first: float, second: float) -> RGB:
     return red, green, blue
 
 
+def sample(graphs: Graphs, request: Request) -> npt.NDArray[np.uint8]:
+    """Return the images of `draw` alone; nothing else of its result takes memory."""
+    images = np.empty((len(request.digits), SIDE, SIDE, CHANNELS), np.uint8)
+    _answer(graphs, request, images, None)
+    return images
+
+
 def draw(graphs: Graphs, request: Request) -> Draw:
     """Answer a request.
 
@@ -99,46 +106,58 @@ def draw(graphs: Graphs, request: Request) -> Draw:
     smallest color error, then the earliest.
     """
     n = len(request.digits)
-    items = range(request.start, request.start + n)
-    latents = graphs.prior(request.digits, request.colors, request.temperature, request.seed, 0, items)
-    images = graphs.decode(latents)
-    tries_used = np.ones(n, np.int64)
+    images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
+    latents = np.empty((n, graphs.latent.size), np.float32)
+    tries_used, found = _answer(graphs, request, images, latents)
+    known = Draw(images, request.digits, request.colors, latents, tries_used)
     if request.tries == 1:
-        return Draw(images, request.digits, request.colors, latents, tries_used)
-
-    found = _look(graphs, images, request.digits, request.colors)
-    for attempt in range(1, request.tries):
-        pending = np.flatnonzero(~found.accepted)
-        if not len(pending):
-            break
-        digits, colors = request.digits[pending], request.colors[pending]
-        new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, pending + request.start)
-        new_images = graphs.decode(new_latents)
-        new = _look(graphs, new_images, digits, colors)
-        reading, was = new.reading, found.reading[pending]
-        better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[pending]))
-        kept = pending[better]
-        latents[kept], images[kept] = new_latents[better], new_images[better]
-        for name in _Look._fields:
-            getattr(found, name)[kept] = getattr(new, name)[better]
-        tries_used[pending] = attempt + 1
-        _log.debug("attempt %d: redrew %d of %d images", attempt, len(pending), n)
-    return Draw(
-        images,
-        request.digits,
-        request.colors,
-        latents,
-        tries_used,
-        found.judged,
-        found.confidence,
-        found.measured,
-        found.color_error,
-        found.accepted,
+        return known
+    return replace(
+        known,
+        judged=found.judged,
+        confidence=found.confidence,
+        measured=found.measured,
+        color_error=found.color_error,
+        accepted=found.accepted,
     )
 
 
+def _answer(
+    graphs: Graphs,
+    request: Request,
+    images: npt.NDArray[np.uint8],
+    latents: npt.NDArray[np.float32] | None,
+) -> tuple[npt.NDArray[np.int64], "_Look"]:
+    """Write the image of each item in its place, and its latent if asked for; return draws made and what was seen.
+
+    Beside these no more than a batch of candidates is in memory.
+    """
+    n = len(images)
+    found = _nothing(n)
+    tries_used = np.zeros(n, np.int64)
+    for attempt in range(request.tries):
+        pending = np.flatnonzero(~found.accepted)
+        if not len(pending):
+            break
+        if attempt:
+            _log.debug("attempt %d: redraws %d of %d images", attempt, len(pending), n)
+        for batch in slices(len(pending)):
+            rows = pending[batch]
+            digits, colors, items = request.digits[rows], request.colors[rows], rows + request.start
+            new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, items)
+            new_images = graphs.decode(new_latents)
+            if request.tries > 1:
+                better = _keep_better(found, rows, _look(graphs, new_images, digits, colors))
+                rows, new_latents, new_images = rows[better], new_latents[better], new_images[better]
+            images[rows] = new_images
+            if latents is not None:
+                latents[rows] = new_latents
+        tries_used[pending] += 1
+    return tries_used, found
+
+
 class _Look(NamedTuple):
-    """What a viewer of n images finds."""
+    """What a viewer of n images sees."""
 
     judged: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float32]
@@ -147,6 +166,27 @@ class _Look(NamedTuple):
     measured: npt.NDArray[np.float64]
     color_error: npt.NDArray[np.float64]
     accepted: npt.NDArray[np.bool_]
+
+
+def _nothing(n: int) -> _Look:
+    """Return what is seen of n images before any is drawn: less than of any that is."""
+    return _Look(
+        judged=np.empty(n, np.int64),
+        confidence=np.empty(n, np.float32),
+        reading=np.full(n, -1),
+        measured=np.empty((n, 3)),
+        color_error=np.empty(n),
+        accepted=np.zeros(n, np.bool_),
+    )
+
+
+def _keep_better(found: _Look, rows: npt.NDArray[np.int64], new: _Look) -> npt.NDArray[np.bool_]:
+    """Return which candidates for some rows are better than what was found, and enter them there."""
+    reading, was = new.reading, found.reading[rows]
+    better: npt.NDArray[np.bool_] = (reading > was) | ((reading == was) & (new.color_error < found.color_error[rows]))
+    for name in _Look._fields:
+        getattr(found, name)[rows[better]] = getattr(new, name)[better]
+    return better
 
 
 def _look(
