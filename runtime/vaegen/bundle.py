@@ -40,7 +40,9 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         BundleError: It looks like a path and leads to no folder.
     """
     known = ", ".join(models())
-    choices = f"choose from {known}, or give a bundle's folder" if known else "give a bundle's folder"
+    choices = (
+        f"choose from {known}, or give a bundle's folder" if known else "none is installed here, give a bundle's folder"
+    )
     if not isinstance(name_or_path, str | os.PathLike):
         raise RequestError(f"unknown model {quoted(name_or_path)}; {choices}")
     path = Path(name_or_path)

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+
 
 def usable_cores() -> int:
     """Return the number of cores that this process may use, which containers and `taskset` limit."""
@@ -43,7 +45,7 @@ def one_blas_thread() -> Iterator[None]:
     OpenBLAS, numpy's BLAS, starts a thread for each core as it loads, which is more work than all that vaegen asks of
     it.
     """
-    with _variable("OPENBLAS_NUM_THREADS"):
+    with _variable(BLAS_THREADS):
         yield
 
 
