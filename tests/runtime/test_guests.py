@@ -1,6 +1,7 @@
 """vaegen inside other programs: what it leaves as it was, and what it does with what it is lent."""
 
 import copy
+import importlib.util
 import os
 import pickle
 import shutil
@@ -230,6 +231,16 @@ def test_session_options_do_not_travel(tiny: Path) -> None:
     for call in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(RequestError, match="session_options"):
             call(model)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("PyInstaller") is None, reason="PyInstaller is not installed")
+def test_a_frozen_program_has_models_and_verbs(tmp_path: Path) -> None:
+    (tmp_path / "digit.py").write_text("import vaegen_cli\nvaegen_cli.run()\n")
+    freeze = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", "--exclude-module", "torch", "digit.py"]
+    subprocess.run(freeze, cwd=tmp_path, capture_output=True, check=True)
+    command = [tmp_path / "dist" / "digit" / "digit", "sample", "--digit", "3", "--color", "red"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "red-3.png\n", "")
 
 
 def test_python_m_vaegen_is_the_command(tmp_path: Path) -> None:
