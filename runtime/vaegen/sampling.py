@@ -1,7 +1,7 @@
 """Answering "a red 3": draw, look at what came out, and redraw what is not what was asked for."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from vaegen.color import DARKEST_DRAWN, RGB, color_error, stroke_color
 from vaegen.graphs import Graphs, slices
-from vaegen.noise import uniform
+from vaegen.noise import Indices, uniform
 from vaegen.request import Request
 from vaegen.spec import CHANNELS, DIGITS, SIDE
 
@@ -109,16 +109,13 @@ def draw(graphs: Graphs, request: Request) -> Draw:
     images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
     latents = np.empty((n, graphs.latent.size), np.float32)
     tries_used, found = _answer(graphs, request, images, latents)
-    known = Draw(images, request.digits, request.colors, latents, tries_used)
-    if request.tries == 1:
-        return known
-    return replace(
-        known,
-        judged=found.judged,
-        confidence=found.confidence,
-        measured=found.measured,
-        color_error=found.color_error,
-        accepted=found.accepted,
+    return Draw(
+        images,
+        request.digits,
+        request.colors,
+        latents,
+        tries_used,
+        *((found.judged, found.confidence, found.measured, found.color_error, found.accepted) if found else ()),
     )
 
 
@@ -127,10 +124,10 @@ def _answer(
     request: Request,
     images: npt.NDArray[np.uint8],
     latents: npt.NDArray[np.float32] | None,
-) -> tuple[npt.NDArray[np.int64], "_Look"]:
-    """Write the image of each item in its place, and its latent if asked for; return draws made and what was seen.
+) -> tuple[npt.NDArray[np.int64], "_Look | None"]:
+    """Write the image of each item in its place, and its latent where wanted; return the draws made and what was seen.
 
-    Beside these no more than a batch of candidates is in memory.
+    Nothing is seen with tries=1. Beside all these no more than a batch of candidates is in memory.
     """
     n = len(images)
     found = _nothing(n)
@@ -140,20 +137,30 @@ def _answer(
         if not len(pending):
             break
         if attempt:
-            _log.debug("attempt %d: redraws %d of %d images", attempt, len(pending), n)
+            _log.debug("attempt %d: redraw %d of %d images", attempt, len(pending), n)
         for batch in slices(len(pending)):
-            rows = pending[batch]
-            digits, colors, items = request.digits[rows], request.colors[rows], rows + request.start
+            rows: slice | npt.NDArray[np.int64] = batch  # all, in the first attempt
+            items: Indices = range(request.start, request.start + n)[batch]
+            if attempt:
+                rows = pending[batch]
+                items = rows + request.start
+            digits, colors = request.digits[rows], request.colors[rows]
             new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, items)
             new_images = graphs.decode(new_latents)
             if request.tries > 1:
-                better = _keep_better(found, rows, _look(graphs, new_images, digits, colors))
-                rows, new_latents, new_images = rows[better], new_latents[better], new_images[better]
+                new = _look(graphs, new_images, digits, colors)
+                if attempt:
+                    reading, was = new.reading, found.reading[rows]
+                    better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[rows]))
+                    rows, new = pending[batch][better], _Look(*(values[better] for values in new))
+                    new_latents, new_images = new_latents[better], new_images[better]
+                for name in _Look._fields:
+                    getattr(found, name)[rows] = getattr(new, name)
             images[rows] = new_images
             if latents is not None:
                 latents[rows] = new_latents
         tries_used[pending] += 1
-    return tries_used, found
+    return tries_used, found if request.tries > 1 else None
 
 
 class _Look(NamedTuple):
@@ -169,24 +176,15 @@ class _Look(NamedTuple):
 
 
 def _nothing(n: int) -> _Look:
-    """Return what is seen of n images before any is drawn: less than of any that is."""
+    """Return places for what is seen of n images, none of which is accepted."""
     return _Look(
         judged=np.empty(n, np.int64),
         confidence=np.empty(n, np.float32),
-        reading=np.full(n, -1),
+        reading=np.empty(n, np.int64),
         measured=np.empty((n, 3)),
         color_error=np.empty(n),
         accepted=np.zeros(n, np.bool_),
     )
-
-
-def _keep_better(found: _Look, rows: npt.NDArray[np.int64], new: _Look) -> npt.NDArray[np.bool_]:
-    """Return which candidates for some rows are better than what was found, and enter them there."""
-    reading, was = new.reading, found.reading[rows]
-    better: npt.NDArray[np.bool_] = (reading > was) | ((reading == was) & (new.color_error < found.color_error[rows]))
-    for name in _Look._fields:
-        getattr(found, name)[rows[better]] = getattr(new, name)[better]
-    return better
 
 
 def _look(
