@@ -238,7 +238,7 @@ def test_a_frozen_program_has_models_and_verbs(tmp_path: Path) -> None:
     (tmp_path / "digit.py").write_text("import vaegen_cli\nvaegen_cli.run()\n")
     freeze = [sys.executable, "-m", "PyInstaller", "--log-level", "ERROR", "--exclude-module", "torch", "digit.py"]
     subprocess.run(freeze, cwd=tmp_path, capture_output=True, check=True)
-    command = [tmp_path / "dist" / "digit" / "digit", "sample", "--digit", "3", "--color", "red"]
+    command = [str(tmp_path / "dist" / "digit" / "digit"), "sample", "--digit", "3", "--color", "red"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "red-3.png\n", "")
 
