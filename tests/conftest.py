@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from vaegen.process import import_onnxruntime
+
+import_onnxruntime()  # without telemetry, before a test module imports it
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ COLD_RUNS = 3  # new processes; the median counts
 LEAST_CALLS = 5  # of one measurement, however long they take
 CLOSE = 1.05  # within this factor of the best, the smaller number of threads or images is recommended
 
-_IMPORTS = "import numpy, onnxruntime"
+_IMPORTS = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, onnxruntime"
 _FIRST_IMAGE = "import sys, vaegen; vaegen.load(sys.argv[1], threads=1).sample(3, 'red', int(sys.argv[2]))"
 # Not getrusage on Linux: there a new process starts with the peak of the one that started it.
 _PEAK_LINUX = "; import re; print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
@@ -131,9 +131,8 @@ def bench(
         console.say(f"vaegen: measuring {what}", level=0 if console.live else 1)
 
     load_libraries()
-    import onnxruntime
     from vaegen.bundle import find
-    from vaegen.process import usable_cores
+    from vaegen.process import import_onnxruntime, usable_cores
 
     path = find(model).absolute()
     cpus = usable_cores()
@@ -158,7 +157,7 @@ def bench(
         "system": platform.system(),
         "cpus": cpus,
         "python": platform.python_version(),
-        "onnxruntime": onnxruntime.__version__,
+        "onnxruntime": import_onnxruntime().__version__,
         "vaegen": vaegen.__version__,
     }
     if as_json:

@@ -61,13 +61,13 @@ def _load(name_or_path: str, threads: int, graphs: Sequence[str]) -> "Model":
 
 def load_libraries(*, graphs: bool = True) -> None:
     """Import what a model runs on; without `graphs`, what a process needs that has others run it."""
-    from vaegen.process import one_blas_thread
+    from vaegen.process import import_onnxruntime, one_blas_thread
 
     with interrupts.AtCtrlC(tidy=False), _no_collecting():
         with one_blas_thread():
             import numpy  # noqa: F401, ICN001
         if graphs:
-            import onnxruntime  # noqa: F401
+            import_onnxruntime()
             from vaegen import encoding, images, model  # noqa: F401
 
 

@@ -5,18 +5,21 @@ under the very session options of the runtime, on real and extreme inputs, at se
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 from vaegen.errors import ExportError
+from vaegen.process import import_onnxruntime
 from vaegen.session import default_options
 from vaegen.spec import DIGITS, LatentSpec
 from vaegen_training.data import paint
 
 from vaegen_export.graphs import Graph
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 BATCHES = (1, 2, 7, 64)
 ATOL = 1e-5
@@ -55,7 +58,7 @@ def check(graphs: list[Graph], files: Mapping[str, bytes], spec: LatentSpec, gra
     cases = 0
     encoder = next(graph for graph in graphs if graph.name == "encoder")
     for graph in graphs:
-        session = onnxruntime.InferenceSession(
+        session: InferenceSession = import_onnxruntime().InferenceSession(
             files[graph.name], default_options(1), providers=["CPUExecutionProvider"], enable_fallback=0
         )
         hard = spec.categorical[0] > 0 and graph.name in ("encoder", "prior")
@@ -215,7 +218,7 @@ def _uniforms(n: int, size: int, random: torch.Generator) -> Iterator[tuple[str,
     yield "partly largest", torch.where(places, _MOST, usual)
 
 
-def _survives(graph: Graph, session: onnxruntime.InferenceSession, inputs: tuple[Tensor, ...]) -> None:
+def _survives(graph: Graph, session: "InferenceSession", inputs: tuple[Tensor, ...]) -> None:
     """Run a graph with its noise at either end throughout, and accept whatever is finite.
 
     Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaegen import onnx_model
-from vaegen.errors import BundleError, IntegrityError, RequestError
+from vaegen.errors import BundleError, IntegrityError, RequestError, quoted
 from vaegen.files import read_file
 from vaegen.operators import check_divisions
 from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
@@ -39,6 +39,12 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
         RequestError: It is neither.
         BundleError: It looks like a path and leads to no folder.
     """
+    known = ", ".join(models())
+    choices = (
+        f"choose from {known}, or give a bundle's folder" if known else "none is installed here, give a bundle's folder"
+    )
+    if not isinstance(name_or_path, str | os.PathLike):
+        raise RequestError(f"unknown model {quoted(name_or_path)}; {choices}")
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in models():
         return SHIPPED / name_or_path
@@ -46,8 +52,6 @@ def find(name_or_path: str | os.PathLike[str]) -> Path:
     if os.fspath(name_or_path) and os.path.isdir(path):  # noqa: PTH112, Path.is_dir raises on names too long
         return path
     if name_or_path == path.name:
-        known = ", ".join(models())
-        choices = f"choose from {known}, or give a bundle's folder" if known else "give a bundle's folder"
         raise RequestError(f"unknown model {name_or_path!r}; {choices}")
     raise BundleError(f"no bundle at '{path}': there is no such folder")
 
@@ -57,7 +61,7 @@ class Bundle:
     """One model folder whose files were all read and found to be what the manifest says."""
 
     path: Path
-    """The folder."""
+    """The folder, absolute."""
     manifest: Manifest
     """What the bundle says of itself, checked to be consistent."""
     graphs: dict[str, bytes]
@@ -99,7 +103,8 @@ def read(path: Path, digests: tuple[str, ...] | None = None) -> Bundle:
     manifest = read_manifest(path)
     if digests not in (None, manifest.digests):
         raise IntegrityError(f"'{path}' holds another bundle than when it was loaded; load it again")
-    return Bundle(path, manifest, {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS})
+    graphs = {name: read_graph(path, manifest.graphs[name]) for name in GRAPHS}
+    return Bundle(path.absolute(), manifest, graphs)  # a graph may be read again when the program is elsewhere
 
 
 def read_manifest(path: Path) -> Manifest:

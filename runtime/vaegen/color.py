@@ -1,14 +1,17 @@
 """Colors: reading a request, measuring the stroke of an image, and the difference that a person sees."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ImageColor
 
-from vaegen.errors import RequestError
+from vaegen.errors import RequestError, quoted
 
 RGB = tuple[int, int, int]
+# Python can go through these, but that gives no row of colors or digits.
+NO_SEQUENCE = (str, bytes, bytearray, memoryview, AbstractSet, Mapping)
 
 DARKEST = 32  # of 255; below it a stroke can hardly be told from the black background
 DARKEST_DRAWN = 64  # of 255; least brightest channel of a color that is drawn, the range that figures are quoted for
@@ -44,12 +47,12 @@ def parse_color(color: str | Sequence[int] | npt.NDArray[np.integer]) -> RGB:
     if len(values) == 4 and isinstance(color, str) and values[3] == OPAQUE:
         values = values[:3]
     if len(values) == 4:
-        raise RequestError(f"color {color!r} has an alpha channel; leave it out, the background stays black")
+        raise RequestError(f"color {quoted(color)} has an alpha channel; leave it out, the background stays black")
     if len(values) != 3 or not all(0 <= value <= 255 for value in values):
-        raise RequestError(f"color {color!r} is not usable; red, green and blue are integers from 0 to 255")
+        raise RequestError(f"color {quoted(color)} is not usable; red, green and blue are integers from 0 to 255")
     if max(values) < DARKEST:
         raise RequestError(
-            f"color {color!r} is too dark on the black background: its brightest channel is {max(values)}; "
+            f"color {quoted(color)} is too dark on the black background: its brightest channel is {max(values)}; "
             f"choose a color whose brightest channel is at least {DARKEST} of 255"
         )
     red, green, blue = values
@@ -65,16 +68,16 @@ def _parse_text(text: str) -> tuple[int, ...]:
 
     matches = difflib.get_close_matches(text.strip().lower().replace(" ", ""), ImageColor.colormap, MATCHES)
     hint = f"did you mean {', '.join(matches)}?" if matches else "use a CSS name, #rrggbb, rgb() or hsl()"
-    raise RequestError(f"unknown color {text!r}; {hint}")
+    raise RequestError(f"unknown color {quoted(text)}; {hint}")
 
 
 def _parse_numbers(numbers: Sequence[int] | npt.NDArray[np.integer]) -> tuple[int, ...]:
     try:
-        values = tuple(numbers)
+        values = () if isinstance(numbers, NO_SEQUENCE) else tuple(numbers)
     except TypeError:
         values = ()
     if not values or not all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in values):
-        raise RequestError(f"color {numbers!r} is not usable; give a name or three integers from 0 to 255")
+        raise RequestError(f"color {quoted(numbers)} is not usable; give a name or three integers from 0 to 255")
     return tuple(int(value) for value in values)
 
 

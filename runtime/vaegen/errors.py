@@ -18,6 +18,7 @@ be printed in it is escaped.
 """
 
 import os
+import reprlib
 
 
 def shown(text: str | os.PathLike[str]) -> str:
@@ -36,6 +37,13 @@ def _escaped(sign: str) -> str:
     if "\udc80" <= sign <= "\udcff":  # a byte of a file name (PEP 383)
         return f"\\x{ord(sign) - 0xDC00:02x}"
     return sign.encode("unicode_escape").decode()
+
+
+def quoted(value: object) -> str:
+    """Return a value of a call as Python writes it, shortened where it is long."""
+    brief = reprlib.Repr()
+    brief.maxstring = brief.maxother = 80
+    return brief.repr(value)
 
 
 def first_line(error: Exception) -> str:

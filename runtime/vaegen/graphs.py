@@ -27,16 +27,16 @@ class Graphs:
 
     def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
         self._sessions = sessions
-        self._latent = manifest.model.latent
+        self.latent = manifest.model.latent
         self._noise = {graph: uniforms(manifest, graph) for graph in ("sampler", "prior")}
 
     def encode(self, images: Images, *outputs: str) -> list[Floats]:
         """Return outputs of the encoder, of "latent", "mean", "log_variance" and "logits", (n, ...) each."""
         sizes = {
-            "latent": (self._latent.size,),
-            "mean": (self._latent.continuous,),
-            "log_variance": (self._latent.continuous,),
-            "logits": self._latent.categorical,
+            "latent": (self.latent.size,),
+            "mean": (self.latent.continuous,),
+            "log_variance": (self.latent.continuous,),
+            "logits": self.latent.categorical,
         }
         shapes = [sizes[name] for name in outputs]
 
@@ -54,7 +54,7 @@ class Graphs:
             return self._sessions.run("sampler", inputs, ["latent"])
 
         n = len(next(iter(posterior.values())))
-        return _batches(n, [(self._latent.size,)], run)[0]
+        return _batches(n, [(self.latent.size,)], run)[0]
 
     def prior(
         self,
@@ -76,27 +76,27 @@ class Graphs:
             }
             return self._sessions.run("prior", inputs, ["latent"])
 
-        return _batches(len(digits), [(self._latent.size,)], run)[0]
+        return _batches(len(digits), [(self.latent.size,)], run)[0]
 
-    def decode(self, latents: Floats) -> Images:
+    def decode(self, latents: npt.NDArray[np.floating[Any]]) -> Images:
         """Turn latents (n, L) into images.
 
         Raises:
             BundleError: The decoder gives no numbers.
         """
         images = np.empty((len(latents), SIDE, SIDE, CHANNELS), np.uint8)
-        for batch in _slices(len(latents)):
-            (floats,) = self._sessions.run("decoder", {"latent": latents[batch]}, ["image"])
+        for batch in slices(len(latents)):
+            (floats,) = self._sessions.run("decoder", {"latent": _single(latents[batch])}, ["image"])
             if np.isnan(floats.max()):  # the maximum hands on any NaN
                 raise BundleError("the decoder gave pixels that are no numbers; try a temperature nearer to 1")
             to_uint8(floats, images[batch])
         return images
 
-    def decode_unrounded(self, latents: Floats) -> Floats:
+    def decode_unrounded(self, latents: npt.NDArray[np.floating[Any]]) -> Floats:
         """Turn latents (n, L) into the decoder's own output, (n, 28, 28, 3)."""
 
         def run(batch: slice) -> list[Floats]:
-            return self._sessions.run("decoder", {"latent": latents[batch]}, ["image"])
+            return self._sessions.run("decoder", {"latent": _single(latents[batch])}, ["image"])
 
         return _batches(len(latents), [(CHANNELS, SIDE, SIDE)], run)[0].transpose(0, 2, 3, 1)
 
@@ -106,10 +106,11 @@ class Graphs:
         def run(batch: slice) -> list[Floats]:
             return self._sessions.run("judge", {"image": to_float(images[batch])}, ["logits"])
 
-        logits = _batches(len(images), [(DIGITS,)], run)[0]
-        odds = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities: Floats = odds / odds.sum(1, keepdims=True)
-        return probabilities
+        odds = _batches(len(images), [(DIGITS,)], run)[0]  # logits, turned into probabilities in their place
+        odds -= odds.max(1, keepdims=True)
+        np.exp(odds, out=odds)
+        odds /= odds.sum(1, keepdims=True)
+        return odds
 
 
 def to_float(images: Images) -> Floats:
@@ -143,17 +144,23 @@ def to_uint8(floats: Floats, images: Images) -> None:
         images[..., channel] = whole[:, channel]
 
 
-def _slices(n: int) -> list[slice]:
+def _single(latents: npt.NDArray[np.floating[Any]]) -> Floats:
+    """Return floats of any size and layout as the graphs take them."""
+    return np.ascontiguousarray(latents, np.float32)
+
+
+def slices(n: int) -> list[slice]:
+    """Return the batches of n rows."""
     return [slice(at, min(at + BATCH, n)) for at in range(0, n, BATCH)]
 
 
 def _batches(n: int, shapes: Sequence[tuple[int, ...]], run: Callable[[slice], list[Floats]]) -> list[Floats]:
     """Run batch by batch and lay the outputs end to end, (n, *shape) each."""
-    slices = _slices(n)
-    if len(slices) == 1:
-        return run(slices[0])
+    parts = slices(n)
+    if len(parts) == 1:
+        return run(parts[0])
     results = [np.empty((n, *shape), np.float32) for shape in shapes]
-    for batch in slices:
+    for batch in parts:
         for result, part in zip(results, run(batch), strict=True):
             result[batch] = part
     return results

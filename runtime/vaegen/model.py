@@ -12,20 +12,23 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen import bundle as bundles
+from vaegen.bundle import SHIPPED
 from vaegen.errors import RequestError
-from vaegen.graphs import Graphs
+from vaegen.graphs import Graphs, slices
 from vaegen.noise import MAX_SEED
 from vaegen.request import (
     Color,
     Digit,
     Request,
+    check_finite,
     check_images,
     check_integer,
     check_latents,
     check_temperature,
+    entries_of,
     parse_subjects,
 )
-from vaegen.sampling import Draw, draw
+from vaegen.sampling import Draw, draw, sample
 from vaegen.session import Sessions
 from vaegen.spec import Manifest, ModelSpec
 
@@ -57,9 +60,10 @@ class Posterior:
 class Model:
     """One loaded model; made by `vaegen.load`.
 
-    All calls are stateless and may be made from many threads at once. After a fork the child opens its own
-    sessions; pickled, a model travels as the path of its folder, which must hold the same graphs where it arrives. The
-    same call gives the same bytes on one machine and onnxruntime with one thread, and values within 1/255 elsewhere.
+    All calls are stateless and may be made from many threads at once. After a fork the child opens its own sessions.
+    Pickled, a model travels as its name or, where it was not shipped, as the path of its folder; the same graphs must
+    be there where it arrives. The same call gives the same bytes on one machine and onnxruntime with one thread, and
+    values within 1/255 elsewhere.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -114,7 +118,7 @@ class Model:
             RequestError: A digit, a color or a number that does not exist.
             BundleError: A graph cannot be used.
         """
-        return self.draw(digit, color, count, seed=seed, start=start, temperature=temperature, tries=tries).images
+        return sample(self._graphs, self._request(digit, color, count, seed, start, temperature, tries))
 
     def draw(
         self,
@@ -131,16 +135,7 @@ class Model:
 
         Takes and raises what `sample` does.
         """
-        digits, colors = parse_subjects(digit, color, count)
-        request = Request(
-            digits,
-            colors,
-            seed=check_integer("seed", seed, 0, MAX_SEED),
-            start=check_integer("start", start, 0, MAX_START),
-            temperature=self.spec.prior_temperature if temperature is None else check_temperature(temperature),
-            tries=check_integer("tries", tries, 1, MAX_TRIES),
-        )
-        return draw(self._graphs, request)
+        return draw(self._graphs, self._request(digit, color, count, seed, start, temperature, tries))
 
     def encode(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the latent of each image by the deterministic path: means, and one-hots of the largest logits.
@@ -186,7 +181,9 @@ class Model:
             BundleError: A graph cannot be used.
         """
         seed = check_integer("seed", seed, 0, MAX_SEED)
-        return self._graphs.sampler(self._parameters(posterior), seed, _items(len(posterior.latent), start, items))
+        parameters = self._parameters(posterior)
+        rows = len(next(iter(parameters.values())))
+        return self._graphs.sampler(parameters, seed, _items(rows, start, items))
 
     def decode(self, latents: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Turn latents into images.
@@ -242,9 +239,14 @@ class Model:
         seed = check_integer("seed", seed, 0, MAX_SEED)
         array = check_images(images)
         numbers = _items(len(array), start, items)
-        if not stochastic:
-            return self._graphs.decode(self.encode(array))
-        return self._graphs.decode(self._graphs.sampler(self._parameters(self.posterior(array)), seed, numbers))
+        result = np.empty(array.shape, np.uint8)
+        for batch in slices(len(array)):  # latents of all images at once can be larger than the images
+            latents = self.encode(array[batch])
+            if stochastic:
+                parameters = self._parameters(self.posterior(array[batch]))
+                latents = self._graphs.sampler(parameters, seed, numbers[batch])
+            result[batch] = self._graphs.decode(latents)
+        return result
 
     def judge(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the probability of each digit, as the bundle's own judge sees the images.
@@ -260,15 +262,37 @@ class Model:
         """Free the graphs; later calls that need one raise RequestError."""
         self._sessions.close()
 
+    def _request(
+        self,
+        digit: Digit,
+        color: Color,
+        count: int | None,
+        seed: int,
+        start: int,
+        temperature: float | None,
+        tries: int,
+    ) -> Request:
+        digits, colors = parse_subjects(digit, color, count)
+        return Request(
+            digits,
+            colors,
+            seed=check_integer("seed", seed, 0, MAX_SEED),
+            start=check_integer("start", start, 0, MAX_START),
+            temperature=self.spec.prior_temperature if temperature is None else check_temperature(temperature),
+            tries=check_integer("tries", tries, 1, MAX_TRIES),
+        )
+
     def _parameters(self, posterior: Posterior) -> dict[str, npt.NDArray[np.float32]]:
         """Return what the sampler takes of a posterior."""
         found = {}
         for name, tensor in self._manifest.graphs["sampler"].inputs.items():
             if name == "uniform":
                 continue
-            value = getattr(posterior, name)
-            if value is None or value.dtype != np.float32 or value.shape[1:] != tensor.shape[1:]:
+            value = getattr(posterior, name, None)
+            fits = isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape[1:] == tensor.shape[1:]
+            if value is None or not fits or value.shape[:1] != getattr(posterior.latent, "shape", ())[:1]:
                 raise RequestError(f"the posterior's {name} does not fit this model; take it from its own posterior()")
+            check_finite(f"the posterior's {name}", value)
             found[name] = value
         return found
 
@@ -281,9 +305,13 @@ class Model:
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[], "Model"], tuple[()]]:
-        sessions = self._sessions
-        arguments = self._path.absolute(), self._manifest.digests, sessions.threads, sessions.session_options
-        return functools.partial(load_again, *arguments), ()
+        if self._sessions.session_options is not None:
+            raise RequestError(
+                "a model with session_options of your own cannot be copied or pickled, for onnxruntime's options "
+                "cannot be; load the model where it is used"
+            )
+        place = self._path.name if self._path.parent == SHIPPED else os.fspath(self._path)
+        return functools.partial(load_again, place, self._manifest.digests, self._sessions.threads), ()
 
     def __repr__(self) -> str:
         return f"<vaegen.Model {self.spec.name!r}: {self.spec.kind}, latent of {self.spec.latent.size}>"
@@ -318,15 +346,15 @@ def load(
     return Model(sessions)
 
 
-def load_again(
-    path: Path, digests: tuple[str, ...], threads: int = 1, session_options: SessionOptions | None = None
-) -> Model:
-    """Load in another process the model of a bundle's folder whose `Manifest.digests` were these.
+def load_again(name_or_path: str | os.PathLike[str], digests: tuple[str, ...], threads: int = 1) -> Model:
+    """Load in another process the model whose `Manifest.digests` were these.
 
     Raises:
-        IntegrityError: They are not any more.
+        RequestError: No shipped model of that name.
+        BundleError: The folder is not a bundle, or one that cannot be used.
+        IntegrityError: The digests are others.
     """
-    return Model(Sessions(bundles.read(path, digests), threads, session_options))
+    return Model(Sessions(bundles.read(bundles.find(name_or_path), digests), threads))
 
 
 def _items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:
@@ -334,6 +362,7 @@ def _items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:
     if items is None:
         start = check_integer("start", start, 0, MAX_START)
         return range(start, start + n)
-    if len(items) != n:
-        raise RequestError(f"{len(items)} items for {n} images; give one for each")
-    return [check_integer("item", item, 0, MAX_START) for item in items]
+    entries = entries_of(items)
+    if len(entries) != n:
+        raise RequestError(f"{len(entries)} items for {n} images; give one for each")
+    return [check_integer("item", item, 0, MAX_START) for item in entries]

@@ -1,12 +1,14 @@
-"""What belongs to the process as a whole: its cores, locks that survive a fork, and the threads of numpy's BLAS."""
+"""What belongs to the process as a whole: its cores, locks that survive a fork, and its environment."""
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
-_BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def usable_cores() -> int:
@@ -41,14 +43,42 @@ def one_blas_thread() -> Iterator[None]:
     """Let numpy be imported with one BLAS thread, here and in processes started meanwhile.
 
     OpenBLAS, numpy's BLAS, starts a thread for each core as it loads, which is more work than all that vaegen asks of
-    it. A setting of the user's own stands. The variable is restored, because other libraries read it too, such as
-    torch on ARM.
+    it.
     """
-    if _BLAS_THREADS in os.environ:
+    with _variable(BLAS_THREADS):
+        yield
+
+
+def import_onnxruntime() -> Any:
+    """Return onnxruntime, imported without its telemetry unless the program imported it before.
+
+    From 1.29 on it would write a device id and a database into the user's cache folder, look up a host and start a
+    thread that keeps forked children from ending. It decides once, as it loads; what turns events off later removes
+    none of that.
+    """
+    if "onnxruntime" not in sys.modules:
+        with _variable("ORT_DISABLE_TELEMETRY"):
+            import onnxruntime
+    import onnxruntime
+
+    return onnxruntime
+
+
+@contextmanager
+def _variable(name: str) -> Iterator[None]:
+    """Set a variable of the environment to 1 for a moment, unless it has a value; that of the user stands.
+
+    It is restored, because the environment is the program's, and other libraries read it too, such as torch on ARM.
+    """
+    old = os.environ.get(name)
+    if old:
         yield
         return
-    os.environ[_BLAS_THREADS] = "1"
+    os.environ[name] = "1"
     try:
         yield
     finally:
-        del os.environ[_BLAS_THREADS]
+        if old is None:
+            os.environ.pop(name, None)  # gone already where two threads came here at once
+        else:
+            os.environ[name] = old

@@ -1,5 +1,6 @@
 """What the public calls ask for, checked once at the door so that the rest can trust it."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vaegen.color import RGB, parse_color
-from vaegen.errors import RequestError
+from vaegen.color import NO_SEQUENCE, RGB, parse_color
+from vaegen.errors import RequestError, first_line, quoted
 from vaegen.spec import CHANNELS, DIGITS, SIDE
 
 MAX_COUNT = 10**9  # images in one call
@@ -55,7 +56,7 @@ def parse_subjects(
     Raises:
         RequestError: A digit or color does not exist, or a sequence has neither one entry nor one per image.
     """
-    digits = _parse_digits(_entries(digit))
+    digits = _parse_digits(entries_of(digit))
     colors = _parse_colors(_colors(color))
     n = max(len(digits), len(colors)) if count is None else check_integer("count", count, 1, MAX_COUNT)
     for name, entries in (("digits", digits), ("colors", colors)):
@@ -87,16 +88,18 @@ def _parse_colors(entries: list[Any]) -> list[RGB]:
 
 
 def _colors(color: Color) -> list[Any]:
-    entries = _entries(color)
+    entries = entries_of(color)
     # Three integers are a color; anything else in a row is a row of colors.
     is_one = not isinstance(color, str) and entries and all(isinstance(e, int | float | np.number) for e in entries)
     return [entries] if is_one else entries
 
 
-def _entries(value: Any) -> list[Any]:
-    """Return the entries of a sequence; a string or number is its own only entry."""
-    if isinstance(value, str):
+def entries_of(value: Any) -> list[Any]:
+    """Return the entries of a sequence or array; whatever else there is, is its own only entry."""
+    if isinstance(value, NO_SEQUENCE):
         return [value]
+    if hasattr(value, "tolist"):  # an array of numpy, torch or others
+        value = value.tolist()
     try:
         return list(value)
     except TypeError:
@@ -109,10 +112,13 @@ def check_integer(name: str, value: Any, least: int, most: int) -> int:
     Raises:
         RequestError: It is something else.
     """
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not whole or not least <= int(value) <= most:
-        raise RequestError(f"{name} {value!r} is not usable; choose an integer from {least} to {most}")
-    return int(value)
+    try:
+        number = None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or not least <= number <= most:
+        raise RequestError(f"{name} {quoted(value)} is not usable; choose an integer from {least} to {most}")
+    return number
 
 
 def check_temperature(value: Any) -> float:
@@ -123,7 +129,9 @@ def check_temperature(value: Any) -> float:
     """
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not 0 < value <= MAX_TEMPERATURE:
-        raise RequestError(f"temperature {value!r} is not usable; choose a number above 0, at most {MAX_TEMPERATURE:g}")
+        raise RequestError(
+            f"temperature {quoted(value)} is not usable; choose a number above 0, at most {MAX_TEMPERATURE:g}"
+        )
     return float(value)
 
 
@@ -142,8 +150,8 @@ def check_images(images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     return array
 
 
-def check_latents(latents: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
-    """Return latents as an array, float32 (n, size), in one piece.
+def check_latents(latents: npt.ArrayLike, size: int) -> npt.NDArray[np.floating[Any]]:
+    """Return latents as an array (n, size) of floats of any width.
 
     Raises:
         RequestError: They have another shape, are not floating-point numbers, or one is not within MAX_LATENT.
@@ -153,14 +161,29 @@ def check_latents(latents: npt.ArrayLike, size: int) -> npt.NDArray[np.float32]:
         raise RequestError(f"latents are {array.dtype}; they must be float32")
     if array.ndim != 2 or array.shape[1] != size:
         raise RequestError(f"latents have shape {array.shape}; it must be (n, {size})")
-    # Written so that NaN, for which every comparison is false, is refused too.
-    if not (np.abs(array) <= MAX_LATENT).all():
-        raise RequestError(f"latents must be finite numbers within {MAX_LATENT:g}; at least one is not")
-    return np.ascontiguousarray(array, np.float32)
+    check_finite("latents", array)
+    return array
+
+
+def check_finite(name: str, array: npt.NDArray[np.floating[Any]]) -> None:
+    """Check that all numbers of an array are within MAX_LATENT.
+
+    Raises:
+        RequestError: One is not.
+    """
+    # Compared as Python's own floats, for half precision does not know MAX_LATENT, and written so that NaN, for which
+    # every comparison is false, is refused too.
+    if array.size and not (float(array.min()) >= -MAX_LATENT and float(array.max()) <= MAX_LATENT):
+        raise RequestError(f"{name} must be finite numbers within {MAX_LATENT:g}; at least one is not")
 
 
 def _as_array(name: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
     except ValueError as error:
         raise RequestError(f"{name} do not have one common shape") from error
+    except (TypeError, RuntimeError) as error:  # a tensor on another device, or one that asks for gradients
+        raise RequestError(f"{name} cannot be read as an array: {first_line(error)}") from error
+    if type(value) not in (np.ndarray, list) and isinstance(value, np.ma.MaskedArray) and value.mask.any():
+        raise RequestError(f"{name} have masked values; fill them first")
+    return array

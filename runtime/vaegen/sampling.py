@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.color import DARKEST_DRAWN, RGB, color_error, stroke_color
-from vaegen.graphs import Graphs
-from vaegen.noise import uniform
+from vaegen.graphs import Graphs, slices
+from vaegen.noise import Indices, uniform
 from vaegen.request import Request
-from vaegen.spec import DIGITS
+from vaegen.spec import CHANNELS, DIGITS, SIDE
 
 _log = logging.getLogger("vaegen")
 
@@ -90,6 +90,13 @@ def _color(which: float, height: float, first: float, second: float) -> RGB:
     return red, green, blue
 
 
+def sample(graphs: Graphs, request: Request) -> npt.NDArray[np.uint8]:
+    """Return the images of `draw` alone; nothing else of its result takes memory."""
+    images = np.empty((len(request.digits), SIDE, SIDE, CHANNELS), np.uint8)
+    _answer(graphs, request, images, None)
+    return images
+
+
 def draw(graphs: Graphs, request: Request) -> Draw:
     """Answer a request.
 
@@ -99,46 +106,65 @@ def draw(graphs: Graphs, request: Request) -> Draw:
     smallest color error, then the earliest.
     """
     n = len(request.digits)
-    items = range(request.start, request.start + n)
-    latents = graphs.prior(request.digits, request.colors, request.temperature, request.seed, 0, items)
-    images = graphs.decode(latents)
-    tries_used = np.ones(n, np.int64)
-    if request.tries == 1:
-        return Draw(images, request.digits, request.colors, latents, tries_used)
-
-    found = _look(graphs, images, request.digits, request.colors)
-    for attempt in range(1, request.tries):
-        pending = np.flatnonzero(~found.accepted)
-        if not len(pending):
-            break
-        digits, colors = request.digits[pending], request.colors[pending]
-        new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, pending + request.start)
-        new_images = graphs.decode(new_latents)
-        new = _look(graphs, new_images, digits, colors)
-        reading, was = new.reading, found.reading[pending]
-        better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[pending]))
-        kept = pending[better]
-        latents[kept], images[kept] = new_latents[better], new_images[better]
-        for name in _Look._fields:
-            getattr(found, name)[kept] = getattr(new, name)[better]
-        tries_used[pending] = attempt + 1
-        _log.debug("attempt %d: redrew %d of %d images", attempt, len(pending), n)
+    images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
+    latents = np.empty((n, graphs.latent.size), np.float32)
+    tries_used, found = _answer(graphs, request, images, latents)
     return Draw(
         images,
         request.digits,
         request.colors,
         latents,
         tries_used,
-        found.judged,
-        found.confidence,
-        found.measured,
-        found.color_error,
-        found.accepted,
+        *((found.judged, found.confidence, found.measured, found.color_error, found.accepted) if found else ()),
     )
 
 
+def _answer(
+    graphs: Graphs,
+    request: Request,
+    images: npt.NDArray[np.uint8],
+    latents: npt.NDArray[np.float32] | None,
+) -> tuple[npt.NDArray[np.int64], "_Look | None"]:
+    """Write the image of each item in its place, and its latent where wanted; return the draws made and what was seen.
+
+    Nothing is seen with tries=1. Beside all these no more than a batch of candidates is in memory.
+    """
+    n = len(images)
+    found = _nothing(n)
+    tries_used = np.zeros(n, np.int64)
+    for attempt in range(request.tries):
+        pending = np.flatnonzero(~found.accepted)
+        if not len(pending):
+            break
+        if attempt:
+            _log.debug("attempt %d: redraw %d of %d images", attempt, len(pending), n)
+        for batch in slices(len(pending)):
+            rows: slice | npt.NDArray[np.int64] = batch  # all, in the first attempt
+            items: Indices = range(request.start, request.start + n)[batch]
+            if attempt:
+                rows = pending[batch]
+                items = rows + request.start
+            digits, colors = request.digits[rows], request.colors[rows]
+            new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, items)
+            new_images = graphs.decode(new_latents)
+            if request.tries > 1:
+                new = _look(graphs, new_images, digits, colors)
+                if attempt:
+                    reading, was = new.reading, found.reading[rows]
+                    better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[rows]))
+                    rows, new = pending[batch][better], _Look(*(values[better] for values in new))
+                    new_latents, new_images = new_latents[better], new_images[better]
+                for name in _Look._fields:
+                    getattr(found, name)[rows] = getattr(new, name)
+            images[rows] = new_images
+            if latents is not None:
+                latents[rows] = new_latents
+        tries_used[pending] += 1
+    return tries_used, found if request.tries > 1 else None
+
+
 class _Look(NamedTuple):
-    """What a viewer of n images finds."""
+    """What a viewer of n images sees."""
 
     judged: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float32]
@@ -147,6 +173,18 @@ class _Look(NamedTuple):
     measured: npt.NDArray[np.float64]
     color_error: npt.NDArray[np.float64]
     accepted: npt.NDArray[np.bool_]
+
+
+def _nothing(n: int) -> _Look:
+    """Return places for what is seen of n images, none of which is accepted."""
+    return _Look(
+        judged=np.empty(n, np.int64),
+        confidence=np.empty(n, np.float32),
+        reading=np.empty(n, np.int64),
+        measured=np.empty((n, 3)),
+        color_error=np.empty(n),
+        accepted=np.zeros(n, np.bool_),
+    )
 
 
 def _look(

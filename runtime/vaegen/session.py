@@ -1,8 +1,9 @@
 """The one border to onnxruntime: how graphs are opened and run, and how its exceptions become ours."""
 
+import ctypes
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from vaegen.bundle import Bundle
 from vaegen.errors import BundleError, RequestError, first_line
-from vaegen.process import ProcessLock
+from vaegen.process import ProcessLock, import_onnxruntime
 from vaegen.request import check_integer
 from vaegen.spec import GRAPHS, TensorSpec, compare
 
@@ -39,7 +40,7 @@ class Sessions:
     """The graphs of one bundle, each opened on first use; safe to share between threads.
 
     A session must not cross a fork (onnxruntime issues 9800, 31961), so sessions belong to the process that
-    opened them, and a child opens its own.
+    opened them, and a child opens its own. Those that it inherits are never run there, nor destroyed.
     """
 
     def __init__(self, bundle: Bundle, threads: int, session_options: "SessionOptions | None" = None) -> None:
@@ -51,12 +52,14 @@ class Sessions:
             session_options: Replaces all settings, `threads` included.
 
         Raises:
-            RequestError: An impossible number of threads.
+            RequestError: An impossible number of threads, or other session options than onnxruntime's.
         """
         self.bundle = bundle
         self.threads = check_integer("threads", threads, 1, MAX_THREADS)
+        if session_options is not None and not hasattr(session_options, "add_session_config_entry"):
+            raise RequestError(f"session_options are {session_options!r}; they must be onnxruntime.SessionOptions")
         self.session_options = session_options
-        self._open: dict[tuple[int, str], InferenceSession] = {}
+        self._open: dict[tuple[int, str], _Opened] = {}
         self._closed = False
 
     def run(self, graph: str, inputs: Mapping[str, Array], outputs: Sequence[str]) -> list[Array]:
@@ -114,23 +117,22 @@ class Sessions:
         if self._closed:
             raise RequestError("this model is closed; load it again")
         key = (os.getpid(), graph)
-        session = self._open.get(key)
-        if session is None:
+        opened = self._open.get(key)
+        if opened is None:
             with _opening:
-                session = self._open.get(key)
-                if session is None:
-                    session = self._open[key] = self._create(graph)
-        return session
+                opened = self._open.get(key)
+                if opened is None:
+                    opened = self._open[key] = _Opened(self._create(graph))
+        return opened.session
 
     def _create(self, graph: str) -> "InferenceSession":
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = self.session_options or default_options(self.threads)
         _force_onnx(options)
         data = self.bundle.take(graph)[1]  # and nothing else of it is kept
         try:
             # Without enable_fallback=0 a failure prints a banner to stdout and tries again.
-            session = onnxruntime.InferenceSession(
+            session: InferenceSession = onnxruntime.InferenceSession(
                 data,
                 sess_options=options,
                 providers=["CPUExecutionProvider"],
@@ -148,6 +150,28 @@ class Sessions:
         return f"'{self.bundle.path / self.bundle.manifest.graphs[graph].file}'"
 
 
+class _Opened:
+    """A session that only the process that opened it destroys.
+
+    Destroying it ends its threads and waits for them. A forked child has the session and not the threads, and would
+    wait forever: when it collects garbage, and at the latest when it ends.
+    """
+
+    def __init__(self, session: "InferenceSession") -> None:
+        self.session = session
+        self._process = os.getpid()
+
+    # Bound here, because at the end of an interpreter the modules are emptied first.
+    def __del__(
+        self,
+        getpid: Callable[[], int] = os.getpid,
+        keep: Callable[[object], object] = ctypes.pythonapi.Py_IncRef,
+        reference: Callable[[object], object] = ctypes.py_object,
+    ) -> None:
+        if getpid() != self._process:
+            keep(reference(self.session))  # counted once more than anybody will ever let go of it
+
+
 def default_options(threads: int) -> "SessionOptions":
     """Return the settings that every session of vaegen runs with; an exporter's gate should use them too.
 
@@ -155,9 +179,8 @@ def default_options(threads: int) -> "SessionOptions":
         threads: Threads inside one operator. 1 means the caller's own thread and no pool at all; a number is
             always set, because the default of 0 pins threads to cores and fails in containers.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
+    onnxruntime = import_onnxruntime()
+    options: SessionOptions = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

@@ -18,10 +18,10 @@ from typing import Any
 
 from vaegen import bundle as bundles
 from vaegen import signature
-from vaegen.errors import BundleError, IntegrityError
+from vaegen.errors import BundleError, IntegrityError, RequestError
 from vaegen.files import check_free, write_file
 from vaegen.operators import check_operators
-from vaegen.process import one_blas_thread
+from vaegen.process import BLAS_THREADS
 from vaegen.spec import GRAPHS, MANIFEST, Manifest, ModelSpec
 
 METADATA_KEY = "vaegen"
@@ -100,10 +100,13 @@ def verify(name_or_path: str | os.PathLike[str], *, key: str | os.PathLike[str] 
         key: The file of a public key; see `vaegen.signature`.
 
     Raises:
-        RequestError: No model of that name, or the key cannot be used.
+        RequestError: No model of that name, the key cannot be used, or this program cannot start Python.
         BundleError: There is no such folder. What is wrong inside it is reported, not raised.
         MissingExtraError: A key is given and the extra `sign` is not installed.
     """
+    # A frozen program would start itself once more, and some that embed Python do not say where it is.
+    if getattr(sys, "frozen", False) or not sys.executable:
+        raise RequestError("this program cannot start Python, which verifying a bundle takes; use the vaegen command")
     path = bundles.find(name_or_path)
     signed: list[Check] = []
     if key is not None:
@@ -173,7 +176,7 @@ def _try_out(path: Path, manifest: Manifest, graphs: list[str]) -> dict[str, dic
         return found
     asked = {"path": str(path.absolute()), "manifest": manifest.to_json(), "graphs": graphs, "limits": LIMITS}
     command = [sys.executable, "-c", _PROGRAM, *(str(Path(entry).absolute()) for entry in sys.path)]
-    with tempfile.TemporaryDirectory(prefix="vaegen-") as empty, tempfile.TemporaryFile() as said, one_blas_thread():
+    with tempfile.TemporaryDirectory(prefix="vaegen-") as empty, tempfile.TemporaryFile() as said:
         try:
             code = subprocess.run(
                 command,
@@ -181,6 +184,7 @@ def _try_out(path: Path, manifest: Manifest, graphs: list[str]) -> dict[str, dic
                 stdout=said,
                 stderr=subprocess.DEVNULL,
                 cwd=empty,
+                env={BLAS_THREADS: "1", **os.environ},
                 timeout=SECONDS,
                 check=False,
             ).returncode

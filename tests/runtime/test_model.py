@@ -1,5 +1,6 @@
 """What a loaded model answers, and that it answers the same however it is asked."""
 
+import array
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +32,12 @@ def test_sequences_of_digits_and_colors_go_image_by_image(model: Model) -> None:
     assert model.sample(np.arange(10), np.full((10, 3), 200)).shape[0] == 10
     assert model.sample([4], ["red"], 3).shape[0] == 3
     assert model.sample(4, (255, 0, 0)).shape[0] == 1
-    assert (model.sample(4, [[255, 0, 0]]) == model.sample(4, "red")).all()
+    red = model.sample(4, "red")
+    colors_alike = [[255, 0, 0]], np.array([255, 0, 0], np.uint8), array.array("i", [255, 0, 0]), np.array(["red"])
+    for same in colors_alike:
+        assert (model.sample(4, same) == red).all()
+    for digit in (np.uint8(4), np.array(4), np.array([4], ">i2"), array.array("b", [4]), iter([4])):
+        assert (model.sample(digit, "red") == red).all()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("tries", [1, 8])
@@ -135,8 +141,13 @@ def test_any_memory_layout_is_read(model: Model) -> None:
     for same_images in (np.asfortranarray(images), np.repeat(images, 2, axis=0)[::2], list(images)):
         np.testing.assert_array_equal(model.encode(same_images), expected)
     latents = model.encode(images)
-    for same_latents in (np.asfortranarray(latents), latents.astype(np.float64), latents.tolist()):
+    wide = latents.astype(np.float64), latents.astype(np.longdouble), latents.astype(">f4"), latents.tolist()
+    for same_latents in (np.asfortranarray(latents), np.repeat(latents, 2, axis=1)[:, ::2], *wide):
         np.testing.assert_array_equal(model.decode(same_latents), model.decode(latents))
+    half = latents.astype(np.float16)
+    np.testing.assert_array_equal(model.decode(half), model.decode(half.astype(np.float32)))
+    half.flags.writeable = False
+    model.decode(half)
 
 
 def test_arguments_are_left_as_they_were(model: Model) -> None:
@@ -159,6 +170,23 @@ def test_arguments_are_left_as_they_were(model: Model) -> None:
         (lambda m: m.sample(3.0, "red"), "digit 3.0"),
         (lambda m: m.sample(True, "red"), "digit True"),
         (lambda m: m.sample([1, [2]], "red"), r"digit \[2\]"),
+        (lambda m: m.sample(b"\x03", "red"), r"digit b'\\x03' .* 0 to 9"),
+        (lambda m: m.sample(bytearray([3, 4]), "red"), "digit bytearray"),
+        (lambda m: m.sample(memoryview(b"\x03"), "red"), "digit <memory"),
+        (lambda m: m.sample({3}, "red"), r"digit \{3\}"),
+        (lambda m: m.sample({3: "red"}, "red"), r"digit \{3: 'red'\}"),
+        (lambda m: m.sample(np.array([3.0]), "red"), "digit 3.0"),
+        (lambda m: m.sample(np.array([True]), "red"), "digit True"),
+        (lambda m: m.sample(3, b"red"), "color b'red' is not usable; give a name or three integers"),
+        (lambda m: m.sample(3, [b"red"]), "color b'red' is not usable"),
+        (lambda m: m.sample(3, np.array([b"red"])), "color b'red' is not usable"),
+        (lambda m: m.sample(3, bytearray(b"red")), "color bytearray"),
+        (lambda m: m.sample(3, memoryview(b"red")), "color <memory"),
+        (lambda m: m.sample(3, {255, 0, 1}), r"color \{.*\} is not usable; give a name"),
+        (lambda m: m.sample(3, [frozenset({255, 0, 1})]), "color frozenset"),
+        (lambda m: m.sample(3, {"red": 1}), r"color \{'red': 1\}"),
+        (lambda m: m.sample(3, "x" * 10**6), r"unknown color 'x+\.\.\.x+'; "),
+        (lambda m: m.sample(3, "red", np.nan), "count nan"),
         (lambda m: m.sample([], "red"), "0 digits for 1 images"),
         (lambda m: m.sample(3, []), "0 colors for 1 images"),
         (lambda m: m.sample([1, 2], "red", 3), "2 digits for 3 images; give one, or one for each"),
@@ -188,6 +216,16 @@ def test_arguments_are_left_as_they_were(model: Model) -> None:
         (lambda m: m.decode(np.zeros((1, 23), int)), "int64; they must be float32"),
         (lambda m: m.decode(np.full((1, 23), np.nan)), "finite"),
         (lambda m: m.decode(np.full((1, 23), np.inf)), "finite"),
+        (lambda m: m.decode(np.full((1, 23), -np.inf, np.float16)), "finite"),
+        (lambda m: m.decode(np.full((1, 23), np.nan, np.float16)), "finite"),
+        (lambda m: m.decode(np.full((1, 23), 1e300)), "finite"),
+        (lambda m: m.decode_unrounded(np.full((1, 23), np.inf, ">f4")), "finite"),
+        (lambda m: m.decode(np.ma.masked_array(np.zeros((1, 23)), np.eye(23, dtype=bool)[:1])), "masked"),
+        (lambda m: m.encode(np.ma.masked_array(BLACK, BLACK == 0)), "masked"),
+        (lambda m: m.reconstruct(BLACK, True, items=b"ab"), "1 items for 2"),
+        (lambda m: m.reconstruct(BLACK, True, items=[0, 1.0]), "item 1.0"),
+        (lambda _: vaegen.load(b"joint"), "unknown model b'joint'; choose from"),  # type: ignore[arg-type]
+        (lambda _: vaegen.load("joint", session_options={"threads": 2}), "must be onnxruntime.SessionOptions"),
         (lambda m: m.reconstruct(BLACK, True, seed="x"), "seed 'x'"),
         (lambda m: m.reconstruct(BLACK, True, start=-1), "start -1"),
     ],
@@ -224,9 +262,13 @@ def test_a_sampled_posterior_decodes_to_the_stochastic_reconstruction(model: Mod
 
 def test_a_posterior_of_another_model_is_refused(model: Model) -> None:
     posterior = model.posterior(BLACK)
-    for changes in ({"mean": None}, {"mean": np.zeros((2, 1), np.float32)}, {"log_variance": BLACK}):
+    assert posterior.mean is not None
+    several = {"mean": np.zeros((3, 3), np.float32)}, {"mean": posterior.mean.tolist()}, {"latent": None}
+    for changes in ({"mean": None}, {"mean": np.zeros((2, 1), np.float32)}, {"log_variance": BLACK}, *several):
         with pytest.raises(RequestError, match="does not fit this model"):
             model.sample_posterior(dataclasses.replace(posterior, **changes))
+    with pytest.raises(RequestError, match="mean must be finite"):
+        model.sample_posterior(dataclasses.replace(posterior, mean=posterior.mean + np.float32(np.inf)))
     with pytest.raises(RequestError, match="3 items for 2"):
         model.sample_posterior(posterior, items=[1, 2, 3])
 

@@ -1,0 +1,5 @@
+"""What a frozen program needs of vaegen beside the modules that PyInstaller finds: the shipped models."""
+
+from PyInstaller.utils.hooks import collect_data_files
+
+datas = collect_data_files("vaegen", subdir="models")
