@@ -110,9 +110,13 @@ def train(
                 verify_data=not no_verify,
                 progress=console.live,
             )
-    except KeyboardInterrupt:
-        console.say("vaegen: run the same command again to resume from the last checkpoint")
-        raise
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", None)
+        if number is None:  # it came before the run began
+            raise
+        if vaegen_training.RANK == 0:
+            echo(f"vaegen: {error}", err=True)
+        raise click.exceptions.Exit(128 + number) from error
     if vaegen_training.RANK == 0:  # of several processes the first one speaks
         console.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
         put(json.dumps(asdict(summary), default=str)) if as_json else echo_written(run)

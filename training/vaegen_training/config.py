@@ -192,8 +192,8 @@ class TrainConfig:
     prior_stage: StageConfig
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
-    extras: Mapping[str, str] = field(default_factory=dict)
-    """Settings that were changed from the preset, as they were given."""
+    extras: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Settings that were changed from the preset, as they were given; the same ones can be given in other ways."""
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -224,8 +224,8 @@ class TrainConfig:
         return dataclasses.replace(self, **changed, extras={**self.extras, **settings})
 
     def to_json(self) -> str:
-        """Return the text of `config.json`."""
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        """Return the text of `config.json`, the same for equal numbers whether they were given as 1, 1.0 or 1e0."""
+        return json.dumps(_plain(dataclasses.asdict(self)), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -268,6 +268,12 @@ def _checked(section: Any, values: dict[str, Any]) -> dict[str, Any]:
         if kind is not None and not fits:
             raise ConfigError(f"{name}: {value!r} has the wrong type")
     return values
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _close(word: str, known: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Tensors in files: safetensors with a JSON description, each replaced atomically."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from vaegen.errors import DataError, shown
 from vaegen.files import read_file, write_file
 
 MAX_BYTES = 2**32
+_SUM = "crc32"  # of the values, in the description
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -24,7 +26,8 @@ def write(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) ->
         OutputError: The file cannot be written.
     """
     cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_file(path, save(cpu, {"meta": json.dumps(meta, sort_keys=True)}), force=True, sync=True)
+    text = json.dumps({**meta, _SUM: _sum(save(cpu))}, sort_keys=True)
+    write_file(path, save(cpu, {"meta": text}), force=True, sync=True)
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,12 +39,23 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         data = read_file(path, MAX_BYTES)
         tensors = load(data)  # and with it the header is known to be sound
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        meta = json.loads(header["__metadata__"]["meta"])
-        return tensors, dict(meta)
+        header = json.loads(data[8 : _start(data)])
+        meta = dict(json.loads(header["__metadata__"]["meta"]))
+        if meta.pop(_SUM, None) not in (None, _sum(data)):  # vaegen 0.1 wrote none
+            raise ValueError("the checksum of its tensors is another")  # noqa: TRY301, all damage is told alike
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else shown(str(error))
-        raise DataError(f"{path} is no readable checkpoint ({reason}); remove it to start this stage again") from error
+        raise DataError(f"{path} is no readable checkpoint ({reason})") from error
+    return tensors, meta
+
+
+def _start(data: bytes) -> int:
+    """Return where the values begin: 8 bytes tell the length of the header that comes first."""
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def _sum(data: bytes) -> int:
+    return zlib.crc32(memoryview(data)[_start(data) :])
 
 
 def check(

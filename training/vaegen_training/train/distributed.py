@@ -48,6 +48,11 @@ def mean(value: Tensor) -> float:
     return float(value) / SIZE
 
 
+def any_of(value: bool) -> bool:
+    """Return whether the value is true in any of the processes."""
+    return mean(torch.tensor(float(value), device="cuda" if dist.get_backend() == "nccl" else "cpu")) > 0
+
+
 class _Forward(nn.Module):
     def __init__(self, objective: Callable[..., Losses], module: nn.Module) -> None:
         super().__init__()

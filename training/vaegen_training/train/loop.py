@@ -22,10 +22,11 @@ from tqdm import tqdm
 from vaegen.errors import ConfigError, DataError
 
 from vaegen_training.config import StageConfig
+from vaegen_training.host import Stop
 from vaegen_training.models import weights
 from vaegen_training.train import distributed
 from vaegen_training.train.cuda_graph import GraphedStep
-from vaegen_training.train.run_folder import MetricsLog
+from vaegen_training.train.run_folder import CHECKPOINT, RUN, MetricsLog
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -66,7 +67,16 @@ class Stage(Generic[M]):
     """Draws the averaged weights' work into a PNG file."""
 
 
-def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device, progress: bool = True) -> M:
+def run_stage(
+    stage: Stage[M],
+    folder: Path,
+    *,
+    seed: int,
+    device: torch.device,
+    run: str = "",
+    stop: Stop | None = None,
+    progress: bool = True,
+) -> M:
     """Train a stage to its end, from the last checkpoint where an earlier run of it was stopped.
 
     Args:
@@ -74,12 +84,15 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
         folder: The run's folder; holds the checkpoint, the metrics and the previews.
         seed: The run's seed.
         device: Where the stage's tensors live.
+        run: The run's `identity`, for its checkpoints.
+        stop: Tells when to save and end, in one process after any step, in several after the next line of metrics.
         progress: Show a bar on stderr, if that is a terminal.
 
     Returns:
         The module with its final weights: their average if the configuration asks for one.
 
     Raises:
+        KeyboardInterrupt: `stop` has asked for it.
         ConfigError: The training has diverged.
         DataError: The checkpoint is damaged, or not this stage's.
         OutputError: A file cannot be written.
@@ -91,7 +104,7 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
     rate = torch.tensor(config.learning_rate, device=device)
     optimizer = torch.optim.Adam(parameters, lr=rate, betas=(0.9, config.beta2), fused=True)
     average = AveragedModel(module) if config.ema else None
-    path = folder / f"{stage.name}.checkpoint.safetensors"
+    path, stop = folder / f"{stage.name}.{CHECKPOINT}", stop or Stop()
     step = _restore(path, steps, module, optimizer, average) if path.exists() else 0
     log = MetricsLog(folder, stage.name)
     if rank == 0:
@@ -119,14 +132,17 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
     module.train()
     log_every, preview_every = math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
     saved, logged = time.monotonic(), step
-    with tqdm(
-        total=steps * config.batch,
-        initial=step * config.batch,
-        desc=stage.name,
-        unit=" images",
-        unit_scale=True,
-        disable=None if progress and rank == 0 else True,
-    ) as bar:
+    with (
+        stop.deferred(),
+        tqdm(
+            total=steps * config.batch,
+            initial=step * config.batch,
+            desc=stage.name,
+            unit=" images",
+            unit_scale=True,
+            disable=None if progress and rank == 0 else True,
+        ) as bar,
+    ):
         for batch in _batches(stage, seed, step, steps, device):
             done = step / steps
             phase = objective.prepare(done)
@@ -138,7 +154,9 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
             step += 1
 
             bar.update(len(batch))
-            if step % log_every == 0 or step == steps:  # here alone the device is waited for
+            due = step % log_every == 0 or step == steps
+            ending = stop.number is not None if size == 1 else due and distributed.any_of(stop.number is not None)
+            if due or ending:  # here alone the device is waited for
                 means = {name: distributed.mean(value) / (step - logged) for name, value in sums.items()}
                 if not math.isfinite(means["loss"]):
                     raise ConfigError(
@@ -149,15 +167,16 @@ def run_stage(stage: Stage[M], folder: Path, *, seed: int, device: torch.device,
                 logged = step
                 for value in sums.values():
                     value.zero_()
-                if rank != 0:
-                    continue
-                log.write(step, step * config.batch, means)
-                if stage.preview and (step % preview_every < log_every or step == steps):
-                    stage.preview(_result(module, average), folder / "samples" / f"{stage.name}-{step:07d}.png")
-                    module.train()
-                if time.monotonic() - saved > CHECKPOINT_SECONDS or step == steps:
-                    _save(path, step, module, optimizer, average)
-                    saved = time.monotonic()
+                if rank == 0:
+                    log.write(step, step * config.batch, means)
+                    if stage.preview and due and (step % preview_every < log_every or step == steps):
+                        stage.preview(_result(module, average), folder / "samples" / f"{stage.name}-{step:07d}.png")
+                        module.train()
+                    if ending or time.monotonic() - saved > CHECKPOINT_SECONDS or step == steps:
+                        _save(path, step, run, module, optimizer, average)
+                        saved = time.monotonic()
+                if ending:
+                    raise KeyboardInterrupt
     return _result(module, average).eval()
 
 
@@ -216,13 +235,15 @@ def _result(module: M, average: AveragedModel | None) -> M:
     return module if average is None else cast("M", average.module)
 
 
-def _save(path: Path, step: int, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None) -> None:
+def _save(
+    path: Path, step: int, run: str, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None
+) -> None:
     tensors = {f"module.{name}": tensor for name, tensor in module.state_dict().items()}
     if average is not None:
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    weights.write(path, tensors, {"step": step})
+    weights.write(path, tensors, {"step": step, RUN: run})
 
 
 def _restore(path: Path, steps: int, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None) -> int:

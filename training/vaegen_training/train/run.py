@@ -11,11 +11,12 @@ from typing import Any
 
 import torch
 from vaegen.errors import ConfigError
-from vaegen.files import write_file
+from vaegen.files import failure, write_file
 
 from vaegen_training import data, presets
 from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.data import Mnist, paint
+from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.vae import Vae, VaeObjective
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
@@ -28,12 +29,19 @@ from vaegen_training.train.run_folder import (
     EXAMPLES,
     MODEL,
     PROBE,
+    RUN,
     SUMMARY,
     begin,
     build_networks,
     check,
+    check_contents,
     check_place,
+    identity,
+    is_finished,
     read_summary,
+    recorded_digest,
+    resumes_from,
+    weight_files,
 )
 
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
@@ -65,6 +73,9 @@ def train(
 ) -> TrainSummary:
     """Train a model and its prior, or the judge; resume a run that was stopped.
 
+    In the main thread Ctrl-C, SIGTERM and SIGHUP save a checkpoint and end the run; afterwards the program's own
+    handlers are back.
+
     In processes that torchrun started, all of which make this call, each computes its part of every batch, and the
     first one writes the files.
 
@@ -80,34 +91,74 @@ def train(
         progress: Show a bar on stderr, if that is a terminal.
 
     Raises:
+        Interrupted: A signal came; a KeyboardInterrupt that says from where the same call will go on.
         ConfigError: A setting is wrong, or the folder holds a run with other settings or on other data.
         DataError: The data or a file of the run cannot be read, or is damaged.
         OutputError: The folder cannot be made or written, or another process is at work there.
     """
     started = time.monotonic()
     folder = Path(out)
-    torch.set_flush_denormal(True)  # sparse strokes make many; they slow a CPU step by a tenth
     config, settings = _settings(kind, preset, seed, overrides or {})
-    with distributed.process_group(_device(device)) as own:
-        check(folder, settings)
-        known = read_summary(folder)
-        if known is not None:
-            return TrainSummary(folder, known, time.monotonic() - started)
-        check_place(folder)
-        # Before the folder is made: where the data are missing, nothing is left behind.
-        mnist = _load(data_dir, verify=verify_data)
-        check_batches(config, len(mnist.train_images))
-        with ExitStack() as stack:
-            if distributed.RANK == 0:
-                begin(folder, settings, mnist.digest, stack)
-            mnist = mnist.to(own)
-            if config is None:
-                figures = _train_judge(folder, mnist, seed or 0, own, progress=progress)
-            else:
-                figures = train_model(folder, config, mnist, own, progress=progress)
-            if distributed.RANK == 0:
-                write_file(folder / SUMMARY, (json.dumps(figures, indent=2) + "\n").encode(), force=True, sync=True)
+    # Sparse strokes make many denormal floats, which slow a CPU step by a tenth.
+    with stopped_by_signals() as stop, own_torch(flush_denormal=True):
+        try:
+            with distributed.process_group(_device(device)) as own:
+                check(folder, settings)
+                figures = _finished(folder, settings, data_dir, verify=verify_data)
+                if figures is None:
+                    check_place(folder)
+                    # Before the folder is made: where the data are missing, nothing is left behind.
+                    mnist = _load(data_dir, verify=verify_data)
+                    check_batches(config, len(mnist.train_images))
+                    figures = _train(folder, config, settings, seed or 0, mnist, own, stop, progress=progress)
+        except BaseException as error:
+            if stop.number is not None:  # whatever libraries made of the exception in their midst
+                raise Interrupted(f"interrupted; {resumes_from(folder, settings)}", stop.number) from error
+            if isinstance(error, OSError):  # a disk that is full or fails
+                raise failure(error.filename or folder, error) from error
+            raise
     return TrainSummary(folder, figures, time.monotonic() - started)
+
+
+def _finished(folder: Path, settings: str, data_dir: str | Path | None, *, verify: bool) -> dict[str, Any] | None:
+    """Return the figures of a run that is finished on these data, else None; data that are gone it does not need."""
+    if not is_finished(folder, settings):
+        return None
+    digest = recorded_digest(folder) if data_dir is not None and not Path(data_dir).exists() else None
+    if digest is None:
+        digest = _load(data_dir, verify=verify).digest
+    check_contents(folder, settings, digest, weight_files(settings)[-1:])
+    return read_summary(folder, identity(settings, digest))
+
+
+def _train(
+    folder: Path,
+    config: TrainConfig | None,
+    settings: str,
+    seed: int,
+    mnist: Mnist,
+    device: torch.device,
+    stop: Stop,
+    *,
+    progress: bool,
+) -> dict[str, Any]:
+    """Open a run's folder, train, and close it; return the final figures."""
+    run = identity(settings, mnist.digest)
+    with ExitStack() as stack:
+        if distributed.RANK == 0:
+            begin(folder, settings, mnist.digest, stack)
+        else:
+            check_contents(folder, settings, mnist.digest, weight_files(settings))
+        distributed.wait()  # from here on the first process changes the folder
+        mnist = mnist.to(device)
+        if config is None:
+            figures = _train_judge(folder, mnist, seed, device, run=run, stop=stop, progress=progress)
+        else:
+            figures = train_model(folder, config, mnist, device, run=run, stop=stop, progress=progress)
+        if distributed.RANK == 0:
+            text = json.dumps({**figures, RUN: run}, indent=2) + "\n"
+            write_file(folder / SUMMARY, text.encode(), force=True, sync=True)
+    return figures
 
 
 def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, str]) -> tuple[TrainConfig | None, str]:
@@ -171,7 +222,14 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
 
 
 def train_model(
-    folder: Path, config: TrainConfig, mnist: Mnist, device: torch.device, *, progress: bool
+    folder: Path,
+    config: TrainConfig,
+    mnist: Mnist,
+    device: torch.device,
+    *,
+    run: str = "",
+    stop: Stop | None = None,
+    progress: bool,
 ) -> dict[str, Any]:
     """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
     vae, field, network = build_networks(config)
@@ -182,19 +240,19 @@ def train_model(
     previews = Previews(mnist)
     seconds = {}
 
-    def run(stage: Stage[M]) -> M:
+    def finish(stage: Stage[M]) -> M:
         began = time.monotonic()
-        result = run_stage(stage, folder, seed=config.seed, device=device, progress=progress)
+        result = run_stage(stage, folder, seed=config.seed, device=device, run=run, stop=stop, progress=progress)
         seconds[stage.name] = round(time.monotonic() - began, 1)
         return result
 
     objective = VaeObjective(vae, mnist, config, reader)
-    vae = run(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
+    vae = finish(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
 
     first = torch.arange(min(items, FITTED), device=device)
     space.fit(painted_features(vae, mnist, config, first, generator(device, config.seed, "features"))[0])
     flow = FlowObjective(vae, field, space, mnist, config)
-    field = run(Stage("flow", field, flow, config.flow_stage, items))
+    field = finish(Stage("flow", field, flow, config.flow_stage, items))
 
     path = folder / EXAMPLES
     known = None
@@ -212,9 +270,9 @@ def train_model(
         progress=progress and distributed.RANK == 0,
     )
     if known is None and distributed.RANK == 0:
-        weights.write(path, {"target": pairs.target.half()}, {})
+        weights.write(path, {"target": pairs.target.half()}, {RUN: run})
     guided = GeneratorObjective(vae, network, reader, pairs, config)
-    network = run(
+    network = finish(
         Stage(
             "prior",
             network,
@@ -229,7 +287,9 @@ def train_model(
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
         # An export has no data folder; its gate needs real digits.
         tensors["probe"] = mnist.test_images[:PROBE]
-        weights.write(folder / MODEL, tensors, {"config": json.loads(config.to_json())})
+        # The words in which settings were given make no other model.
+        settings = json.loads(dataclasses.replace(config, extras={}).to_json())
+        weights.write(folder / MODEL, tensors, {"config": settings, RUN: run})
     return {**losses_on_test(vae, mnist), "seconds": seconds}
 
 
@@ -253,14 +313,16 @@ def losses_on_test(vae: Vae, mnist: Mnist, batch: int = 1000) -> dict[str, Any]:
     return {"excess_bce": excess / n, "kl": kl / n, "n": n}
 
 
-def _train_judge(folder: Path, mnist: Mnist, seed: int, device: torch.device, *, progress: bool) -> dict[str, Any]:
-    torch.manual_seed(seed)
+def _train_judge(
+    folder: Path, mnist: Mnist, seed: int, device: torch.device, *, run: str, stop: Stop, progress: bool
+) -> dict[str, Any]:
+    torch.default_generator.manual_seed(seed)
     module = judge.Judge().to(device)
     objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
     stage = Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
-    trained = run_stage(stage, folder, seed=seed, device=device, progress=progress)
+    trained = run_stage(stage, folder, seed=seed, device=device, run=run, stop=stop, progress=progress)
     if distributed.RANK == 0:
         # Half precision: the judge travels in every wheel, and the export stores it so anyway.
         half = {name: tensor.half() for name, tensor in trained.state_dict().items()}
-        weights.write(folder / judge.JUDGE, half, {"seed": seed})
+        weights.write(folder / judge.JUDGE, half, {"seed": seed, RUN: run})
     return judge.accuracy(trained, mnist)

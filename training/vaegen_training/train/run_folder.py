@@ -10,12 +10,15 @@
     RUN/prior.examples.safetensors      solutions of the prior's velocity field that its generator learns from
     RUN/model.safetensors               final weights of the VAE and its prior
     RUN/summary.json                    final figures on the 10,000 test digits
+
+All weights and the summary name the run that they are of by its `identity`, so that no two runs are ever mixed.
 """
 
+import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,13 @@ from vaegen.spec import SIDE
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import paint
 from vaegen_training.models import weights
+from vaegen_training.models.judge import JUDGE
 from vaegen_training.models.vae import Vae, build
 from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, VelocityField
 
 CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
-EXAMPLES = "prior.examples.safetensors"
+EXAMPLES, CHECKPOINT = "prior.examples.safetensors", "checkpoint.safetensors"
+RUN = "run"  # key of a run's `identity` in its files
 PROBE = 64  # test digits that a run keeps
 MAX_TEXT = 2**26  # bytes of one of the JSON files
 MAX_LAYERS = 1000  # of a generator that is read; building more takes too long to be refused
@@ -44,21 +49,45 @@ def check(folder: Path, settings: str) -> None:
 
     Raises:
         ConfigError: It does.
+        DataError: Its settings are damaged.
         OutputError: It cannot be looked into.
     """
     path = folder / CONFIG
     try:
         if path.exists():
-            if read_file(path, MAX_TEXT) != settings.encode():
-                raise ConfigError(
-                    f"{folder} holds a run with other settings (see {CONFIG} there); "
-                    "repeat its command to go on with it, or choose another --out"
-                )
-        # Hidden files do not count: a run that is killed as it begins leaves one.
-        elif folder.exists() and any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            old, new = _flat(path, read_file(path, MAX_TEXT)), _flat(path, settings)
+            for name in [*new, *old]:
+                before, now = old.get(name, "missing"), new.get(name, "missing")
+                if before != now:
+                    raise ConfigError(
+                        f"{folder} holds a run with other settings: {name} is {before!r} there and {now!r} here; "
+                        "repeat its command to go on with it, or choose another --out"
+                    )
+        # Hidden files do not count: a run that is killed as it begins leaves one. Settings that were lost are written
+        # anew, and what was trained with others is not taken.
+        elif (
+            folder.exists()
+            and not (folder / DATA).exists()
+            and any(not entry.name.startswith(".") for entry in folder.iterdir())
+        ):
             raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
     except OSError as error:
         raise _unusable(folder, error) from error
+
+
+def _flat(path: Path, text: str | bytes) -> dict[str, Any]:
+    """Return each setting of a `config.json` by its name, `vae.epochs`, but not in which words it was given."""
+    try:
+        parts = {key: value for key, value in json.loads(text).items() if key != "extras"}
+        groups = {key: value if isinstance(value, dict) else {"": value} for key, value in parts.items()}
+        return {f"{key}.{name}".rstrip("."): value for key, group in groups.items() for name, value in group.items()}
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise DataError(f"{path} is damaged; remove it to go on with the settings of this command") from error
+
+
+def identity(settings: str, digest: str) -> str:
+    """Return what tells a run's files from those of all others: SHA-256 of its settings and its data."""
+    return hashlib.sha256(json.dumps([_flat(Path(CONFIG), settings), digest], sort_keys=True).encode()).hexdigest()
 
 
 def check_place(folder: Path) -> None:
@@ -91,8 +120,9 @@ def begin(folder: Path, settings: str, digest: str, stack: ExitStack) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         stack.enter_context(locked_folder(folder))
         check(folder, settings)
-        _check_data(folder / DATA, digest)
-        write_file(folder / CONFIG, settings.encode(), force=True, sync=True)
+        check_contents(folder, settings, digest, weight_files(settings))
+        if not (folder / CONFIG).exists():
+            write_file(folder / CONFIG, settings.encode(), force=True, sync=True)
         write_file(folder / DATA, (json.dumps({"sha256": digest}) + "\n").encode(), force=True, sync=True)
         samples = folder / "samples"
         with suppress(FileExistsError):
@@ -105,35 +135,103 @@ def begin(folder: Path, settings: str, digest: str, stack: ExitStack) -> None:
         raise DataError(f"{samples} is a link or a file, and no folder; remove it")
 
 
-def _check_data(path: Path, digest: str) -> None:
-    """Check that a run is resumed with its own data; runs of vaegen 0.1 do not say with which they began."""
-    if not path.exists():
-        return
-    known = re.fullmatch(rb'\{"sha256": "([0-9a-f]{64})"\}\n', read_file(path, MAX_TEXT))
-    if known is None:
-        raise DataError(f"{path} is damaged; remove it to go on with these data")
-    if known[1].decode() != digest:
-        raise ConfigError(
-            f"{path.parent} holds a run on other digits (see {DATA} there); give its data, or choose another --out"
-        )
+def check_contents(folder: Path, settings: str, digest: str, names: Sequence[str]) -> None:
+    """Refuse a run on other data, and weights that are damaged, another run's, or made from others that are missing.
 
-
-def read_summary(folder: Path) -> dict[str, Any] | None:
-    """Return the final figures of a run, or None if it is not finished.
+    Args:
+        folder: The run's folder.
+        settings: The text of `config.json`.
+        digest: `Mnist.digest` of the data.
+        names: The files of weights to look at, in their order.
 
     Raises:
-        DataError: They are damaged.
+        ConfigError: The run is on other data.
+        DataError: A file cannot be used.
+        OutputError: The folder cannot be looked into.
     """
-    path = folder / SUMMARY
+    if recorded_digest(folder) not in (None, digest):
+        raise ConfigError(
+            f"{folder} holds a run on other digits (see {DATA} there); give its data, or choose another --out"
+        )
+    for index, name in enumerate(names):
+        path = folder / name
+        left = [each for each in names[index:] if (folder / each).exists()]
+        try:
+            if not path.exists():
+                problem = f"{path} is missing"
+            elif weights.read(path)[1].get(RUN) == identity(settings, digest):
+                continue
+            else:
+                problem = f"{path} is of other settings or digits than this run, or of an older vaegen"
+        except DataError as error:
+            problem = str(error)
+        if left:
+            raise DataError(f"{problem}; remove {', '.join(left)} to train on from there, or choose another --out")
+
+
+def recorded_digest(folder: Path) -> str | None:
+    """Return the digest of a run's data, or None where it is not recorded.
+
+    Raises:
+        DataError: What is recorded is damaged.
+        OutputError: It cannot be read.
+    """
+    path = folder / DATA
     if not path.exists():
         return None
     try:
-        figures = json.loads(read_file(path, MAX_TEXT))
-        if all(math.isfinite(value) for name, value in figures.items() if name != "seconds") and figures["n"] > 0:
-            return dict(figures)
+        known = re.fullmatch(rb'\{"sha256": "([0-9a-f]{64})"\}\n', read_file(path, MAX_TEXT))
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    if known is None:
+        raise DataError(f"{path} is damaged; remove it to go on with the data of this command")
+    return known[1].decode()
+
+
+def weight_files(settings: str) -> list[str]:
+    """Return the names of the files with weights, in the order in which a run makes each from those before."""
+    if "judge" in json.loads(settings):
+        return [f"judge.{CHECKPOINT}", JUDGE]
+    return [f"vae.{CHECKPOINT}", f"flow.{CHECKPOINT}", EXAMPLES, f"prior.{CHECKPOINT}", MODEL]
+
+
+def is_finished(folder: Path, settings: str) -> bool:
+    """Return whether a run has come to its end, whatever has become of its files since."""
+    return (folder / SUMMARY).exists() and (folder / weight_files(settings)[-1]).exists()
+
+
+def resumes_from(folder: Path, settings: str) -> str:
+    """Say from where a run that is interrupted will go on."""
+    with suppress(DataError, OutputError):
+        own = identity(settings, recorded_digest(folder) or "")
+        for name in reversed(weight_files(settings)):
+            if name.endswith(CHECKPOINT) and (folder / name).exists():
+                meta = weights.read(folder / name)[1]
+                if meta.get(RUN) == own:
+                    stage = name.removesuffix(f".{CHECKPOINT}")
+                    return f"the same command goes on from step {meta['step']} of stage {stage}"
+    return "nothing is saved yet; the same command starts anew"
+
+
+def read_summary(folder: Path, run: str) -> dict[str, Any]:
+    """Return the final figures of a finished run.
+
+    Args:
+        folder: The run's folder.
+        run: Its `identity`.
+
+    Raises:
+        DataError: They are damaged or another run's.
+    """
+    path = folder / SUMMARY
+    try:
+        figures = dict(json.loads(read_file(path, MAX_TEXT)))
+        own = figures.pop(RUN) == run
+        if own and all(math.isfinite(figures[name]) for name in figures.keys() - {"seconds"}) and figures["n"] > 0:
+            return figures
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         pass
-    raise DataError(f"{path} is damaged; remove it and run the same command again to have it written anew")
+    raise DataError(f"{path} is damaged or another run's; remove it and run the same command again to have it anew")
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:
@@ -177,7 +275,7 @@ class MetricsLog:
 
 def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator]:
     """Build the VAE and the two networks of its prior with the starting weights of a run."""
-    torch.manual_seed(config.seed)
+    torch.default_generator.manual_seed(config.seed)
     vae = build(config.model)
     space = FeatureSpace(vae.feature_size, use_color=not vae.separate_color)
     return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
@@ -196,7 +294,11 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
     if not path.is_file():
         state = "is not finished; run its vaegen train command again" if (folder / CONFIG).exists() else "holds no run"
         raise DataError(f"{folder} {state}")
-    tensors, meta = weights.read(path)
+    advice = "remove it and run its vaegen train command again"
+    try:
+        tensors, meta = weights.read(path)
+    except DataError as error:
+        raise DataError(f"{error}; {advice}") from error
     try:
         config = TrainConfig.from_json(json.dumps(meta["config"]))
         settings = folder / CONFIG

@@ -1,0 +1,85 @@
+"""What torch and the system keep for the whole process, which belongs to the program that calls vaegen."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import torch
+
+
+@contextmanager
+def own_torch(*, flush_denormal: bool = False) -> Iterator[None]:
+    """Work with torch's usual modes, and leave its global state as it was; also a decorator.
+
+    Threads that torch starts meanwhile for its operators keep the denormal flag of the thread that started them.
+
+    Args:
+        flush_denormal: Whether this thread takes denormal floats for 0.
+    """
+    dtype = torch.get_default_dtype()
+    flushed = bool(torch.tensor(2.0**-126, dtype=torch.float32).mul(0.5) == 0)  # torch tells in no other way
+    # All modules are made on the CPU and all other randomness has generators of its own, so no device is forked.
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(mode=False), torch.enable_grad():
+        torch.set_default_dtype(torch.float32)
+        torch.set_flush_denormal(flush_denormal)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            torch.set_default_dtype(dtype)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal ended a run; the message says from where the same command goes on."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+        """The signal."""
+
+
+class Stop:
+    """Whether a signal has asked a run to end: an exception where it comes, or in `deferred` a question to ask."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        """The first signal that came; further ones are not heard, so that none disturbs the end."""
+        self._deferred = False
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Raise nothing for the time of a `with`, because there is state to save first."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        if self.number is None:
+            self.number = number
+            if not self._deferred:
+                raise KeyboardInterrupt
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[Stop]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end a run in good order; afterwards they are the program's again.
+
+    A signal that is ignored, as SIGHUP under nohup, stays ignored. Outside the main thread Python can handle none.
+    """
+    stop = Stop()
+    old = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+                if number not in old and signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    old[number] = signal.getsignal(number)
+                    signal.signal(number, stop.handle)
+        yield stop
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
