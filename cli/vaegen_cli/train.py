@@ -10,7 +10,7 @@ import click
 from vaegen.errors import ConfigError, MissingExtraError
 from vaegen.spec import KINDS
 
-from vaegen_cli.console import Console, common_options, echo_written, pass_console, put
+from vaegen_cli.console import Console, common_options, echo_written, pass_console, put, tell
 from vaegen_cli.options import data_options, force_option, json_option
 
 # What importing torch's side of the house can fail to find; kept equal to the extra in pyproject.toml by a test.
@@ -115,7 +115,7 @@ def train(
         if number is None:  # it came before the run began
             raise
         if vaegen_training.RANK == 0:
-            echo(f"vaegen: {error}", err=True)
+            tell(f"vaegen: {error}")
         raise click.exceptions.Exit(128 + number) from error
     if vaegen_training.RANK == 0:  # of several processes the first one speaks
         console.say(f"trained {kind} in {summary.seconds:.0f} s; figures in {run / 'summary.json'}")
