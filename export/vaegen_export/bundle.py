@@ -1,18 +1,22 @@
 """`vaegen export`: from a finished run to a bundle folder, all of it or nothing."""
 
 import hashlib
+import os
 from importlib.metadata import version
 from pathlib import Path
 
-from vaegen.errors import ConfigError, OutputError
-from vaegen.spec import MANIFEST, NAMES, GraphSpec, Manifest, ModelSpec, is_name
+import vaegen
+from vaegen.errors import ConfigError, ExportError, OutputError, VaegenError
+from vaegen.spec import GRAPHS, MANIFEST, NAMES, GraphSpec, Manifest, ModelSpec, is_name
 from vaegen.swap import State, check_folder, write_folder
+from vaegen_training.host import own_torch
 from vaegen_training.models.judge import load_judge
 from vaegen_training.train.run_folder import load_run
 
 from vaegen_export import graphs, parity, serialise
 
 
+@own_torch()
 def export(
     run: str | Path,
     out: str | Path,
@@ -35,7 +39,8 @@ def export(
     Raises:
         DataError: The run is not finished or cannot be read.
         OutputError: The target exists, cannot be written, or has changed while the export was at work.
-        ExportError: A graph does not compute what torch computes; nothing is written.
+        ExportError: A graph does not compute what torch computes, or the runtime refuses the bundle; nothing is
+            written.
     """
     target = Path(out)
     seen = _check_target(target, force=force)
@@ -64,8 +69,16 @@ def export(
         golden=graphs.golden_outputs(built, spec),
     )
     contents = {f"{graph}.onnx": data for graph, data in files.items()} | {MANIFEST: manifest.to_json().encode()}
-    write_folder(target, contents, seen)
+    write_folder(target, contents, seen, _check_loads)
     return manifest
+
+
+def _check_loads(folder: Path) -> None:
+    try:
+        vaegen.load(folder, warm_up=GRAPHS).close()
+    except VaegenError as error:
+        reason = str(error).replace(f"{folder}{os.sep}", "")  # which is gone when this is read
+        raise ExportError(f"the runtime refuses the bundle, so it is not kept: {reason}") from error
 
 
 def _describe(graph: graphs.Graph, data: bytes) -> GraphSpec:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from vaegen.errors import shown
@@ -56,7 +56,9 @@ def check_folder(target: Path) -> State:
         raise failure(target, error) from error
 
 
-def write_folder(target: Path, contents: Mapping[str, bytes], seen: State) -> None:
+def write_folder(
+    target: Path, contents: Mapping[str, bytes], seen: State, check: Callable[[Path], object] | None = None
+) -> None:
     """Write a folder of files beside its place, then move it there in one step: nobody ever sees half of it.
 
     Where Linux cannot exchange two names, there are two steps; a kill between them leaves the old folder beside its
@@ -66,6 +68,7 @@ def write_folder(target: Path, contents: Mapping[str, bytes], seen: State) -> No
         target: The folder; folders above it are made.
         contents: Bytes by file name.
         seen: What `check_folder` returned when the work began. That, and nothing else, is replaced.
+        check: Called with the folder once it is whole, and raises to keep it from its place.
 
     Raises:
         OutputError: It cannot be written, or has changed meanwhile; what is there is there still.
@@ -81,6 +84,8 @@ def write_folder(target: Path, contents: Mapping[str, bytes], seen: State) -> No
             fresh.mkdir()
             for name, data in contents.items():
                 os.close(create(fresh / name, data, sync=True))
+            if check is not None:
+                check(fresh)
             _put(fresh, target, work / "old", seen)
             sync_folder(os.fspath(target.parent))
     except OSError as error:

@@ -1,14 +1,13 @@
 """`vaegen evaluate`: every figure of a model, from its images; read it top to bottom."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import vaegen
 from tqdm import tqdm
 from vaegen.color import color_error, stroke_color
@@ -20,6 +19,7 @@ from vaegen_training import data
 from vaegen_training.evaluate import evaluation_judge, fidelity, information, samples, statistics
 from vaegen_training.evaluate.samples import Painted, Reconstructions
 from vaegen_training.evaluate.statistics import Figure
+from vaegen_training.host import own_torch
 
 IMAGES = 10_000  # of each kind, by default
 LEAST_IMAGES, MOST_IMAGES = 100, 1_000_000
@@ -82,7 +82,7 @@ def evaluate(
     with ExitStack() as stack:
         total = 1 + STAGES * len(names_or_paths)
         bar = stack.enter_context(tqdm(total=total, disable=None if progress else True))
-        stack.enter_context(one_thread())
+        stack.enter_context(own_torch(threads=1))
         n, seed = check_numbers(n, seed)
         models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
@@ -98,22 +98,8 @@ def check_numbers(n: int, seed: int) -> tuple[int, int]:
     return check_integer("n", n, LEAST_IMAGES, MOST_IMAGES), check_integer("seed", seed, 0, MAX_SEED)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch to one thread: sums are added in one order whatever the number of cores, and small ones need no more.
-
-    On a machine whose cores are busy with something else this is also 15 times as fast.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 class Evaluator:
-    """Measures models against real digits, which are read and judged once; to be used in `one_thread`.
+    """Measures models against real digits, which are read and judged once; to be used in `own_torch(threads=1)`.
 
     Args:
         data_dir: As for `evaluate`, like all others.

@@ -16,11 +16,12 @@ from vaegen.spec import ModelSpec
 from vaegen.swap import State, check_folder, state, write_folder
 
 from vaegen_training.evaluate import information, statistics
-from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers, one_thread
+from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
 from vaegen_training.gallery import drawings
 from vaegen_training.gallery.drawings import Picture, Subject
+from vaegen_training.host import own_torch
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
@@ -125,7 +126,7 @@ def report(
     taken: Counter[tuple[str, str]] = Counter()
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
-        stack.enter_context(one_thread())
+        stack.enter_context(own_torch(threads=1))
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         real = evaluator.real.test
         loaded = [stack.enter_context(vaegen.load(name)) for name in names]

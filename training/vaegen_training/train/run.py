@@ -99,18 +99,22 @@ def train(
     started = time.monotonic()
     folder = Path(out)
     config, settings = _settings(kind, preset, seed, overrides or {})
-    # Sparse strokes make many denormal floats, which slow a CPU step by a tenth.
-    with stopped_by_signals() as stop, own_torch(flush_denormal=True):
+    # Sparse strokes make many denormal floats, which slow a CPU step by a tenth. Signals come last: joining the other
+    # processes waits outside Python, where only the system's own way can end it.
+    with (
+        own_torch(flush_denormal=True),
+        distributed.process_group(_device(device)) as own,
+        stopped_by_signals() as stop,
+    ):
         try:
-            with distributed.process_group(_device(device)) as own:
-                check(folder, settings)
-                figures = _finished(folder, settings, data_dir, verify=verify_data)
-                if figures is None:
-                    check_place(folder)
-                    # Before the folder is made: where the data are missing, nothing is left behind.
-                    mnist = _load(data_dir, verify=verify_data)
-                    check_batches(config, len(mnist.train_images))
-                    figures = _train(folder, config, settings, seed or 0, mnist, own, stop, progress=progress)
+            check(folder, settings)
+            figures = _finished(folder, settings, data_dir, verify=verify_data)
+            if figures is None:
+                check_place(folder)
+                # Before the folder is made: where the data are missing, nothing is left behind.
+                mnist = _load(data_dir, verify=verify_data)
+                check_batches(config, len(mnist.train_images))
+                figures = _train(folder, config, settings, seed or 0, mnist, own, stop, progress=progress)
         except BaseException as error:
             if stop.number is not None:  # whatever libraries made of the exception in their midst
                 raise Interrupted(f"interrupted; {resumes_from(folder, settings)}", stop.number) from error
