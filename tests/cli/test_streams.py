@@ -135,11 +135,14 @@ def test_names_that_an_encoding_lacks_are_escaped(shell: Shell, here: Path, enco
 @posix
 def test_stdin_that_is_closed_or_a_terminal(shell: Shell, process: Process, here: Path) -> None:
     done = shell("<&-", "reconstruct", "-", "out")
-    assert (done.returncode, done.stderr) == (2, "vaegen: stdin is closed; a list of files should come from it\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "vaegen: stdin is closed; an image or a list of files should come from it\n",
+    )
     ours, theirs = os.openpty()
     started = process("reconstruct", "-", "out", "--dry-run", stdin=theirs)
     os.close(theirs)
-    assert started.stderr.readline() == b"reading a list of files from the terminal; end with Ctrl-D\n"
+    assert started.stderr.readline() == b"reading an image or a list of files from the terminal; end with Ctrl-D\n"
     os.write(ours, b"absent.png\n\x04")
     started.communicate()
     os.close(ours)

@@ -98,11 +98,11 @@ def test_many_threads_get_the_bytes_of_one(tiny: Path, caplog: pytest.LogCapture
 
 FORK = """
 import os, sys, threading, time, vaegen
-from vaegen import images, session
+from vaegen import encoding, images, session
 
 model = vaegen.load(sys.argv[1])
 expected = model.sample(3, "red", 20).tobytes()
-data = images.encode_png(model.sample(3, "red")[0])
+data = encoding.encode_png(model.sample(3, "red")[0])
 # At the moment of the fork another thread holds the lock under which graphs are opened.
 session._opening.__enter__()
 child = os.fork()
