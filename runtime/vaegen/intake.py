@@ -31,6 +31,11 @@ BOARD = 120  # of 255: the lightest that most of a board is
 CHALK = 1.35  # times the board's light: that of chalk, at least
 DARK = 2  # of 255: keeps black from being divided by
 WHITE = 3.0  # times lighter than a board is usual chalk
+ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
+COLORED = 0.45  # saturation, as in HSV: above that of kraft paper
+LIT = 40  # of 255: the light of the darkest paper
+BLOB = 0.02  # likeness to a stroke of what is none
+SCRAPS = 12  # parts that a broken digit has at most
 STRIP = 8  # pixels: the length of pieces in which rules are looked for
 STEEPEST = 14  # degrees that rules may be turned by
 COVERED = 0.55  # of a picture's width, that a rule is seen on
@@ -75,36 +80,43 @@ class Part(NamedTuple):
     strength: float
     """Of its darkest cells."""
     likeness: float
-    """How much it looks like a stroke, which is slender, from 0.02 to 1."""
+    """How much it looks like a stroke, which is slender, from BLOB to 1."""
 
     @property
     def height(self) -> int:
+        """Rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
+        """Columns."""
         return self.right - self.left
 
     @property
     def size(self) -> int:
+        """The larger of both."""
         return max(self.height, self.width)
+
+
+def working_side(size: tuple[int, int]) -> int:
+    """Return the pixels of the longer side that a picture of a size is looked at with."""
+    return min(max(*size, LEAST), WORK)
 
 
 def stroke_on_black(image: Image.Image) -> Picture | None:
     """Return the digit of a photograph or a scan as a light stroke on black.
 
     Args:
-        image: RGB, upright, of any size.
+        image: RGB, upright, of its `working_side`.
 
     Returns:
-        uint8 (28, 28, 3); or None where the picture is neither paper nor board.
+        uint8 (28, 28, 3); or None where the picture is neither paper nor board, or shows no stroke.
 
     Raises:
         ImageError: There is no ink, or more than one digit.
     """
-    picture = _working_size(image)
-    smooth = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / WORK)))
-    reach = int(REACH * max(picture.size))
+    smooth = np.asarray(image.filter(ImageFilter.GaussianBlur(max(image.size) / WORK)))
+    reach = int(REACH * max(image.size))
     digits = [_look(smooth, reach, dark_ink=True)]
     # What is as light as paper, where light that is narrow is left out, is paper.
     few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
@@ -114,16 +126,21 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     seen = [digit for digit in digits if digit is not None]
     found = max(seen, key=lambda digit: _likeness(digit, smooth, seen), default=None)
     if found is None:
-        raise ImageError("no ink found")
-    if found.count > 1:
-        raise ImageError(f"{found.count} separate digits found; crop to one")
+        if _is_no_paper(smooth):
+            return None
+        raise ImageError(f"no ink found; {ADVICE}")
+    if found.parts[0].likeness <= BLOB or len(found.parts) > SCRAPS:
+        return None
+    if found.digits > 1:
+        raise ImageError(f"{found.digits} separate digits found; crop to one, or {ADVICE}")
     return _drawn(found, smooth)
 
 
-def _working_size(image: Image.Image) -> Image.Image:
-    scale = min(1.0, WORK / max(image.size)) if max(image.size) > LEAST else LEAST / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+def _is_no_paper(smooth: Picture) -> bool:
+    """Return whether a picture without ink is colored more than paper is, or dark."""
+    red, green, blue = np.median(smooth[::4, ::4], axis=(0, 1)).tolist()
+    most, least = max(red, green, blue), min(red, green, blue)
+    return bool(most - least > COLORED * most or most < LIT)
 
 
 def _spread(values: Picture, reach: int, axis: int, *, largest: bool) -> Picture:
@@ -222,7 +239,7 @@ def _remove_rules(taken: Floats) -> None:
 class Digit(NamedTuple):
     """Where a digit is."""
 
-    count: int
+    digits: int
     """How many there are."""
     parts: tuple[Part, ...]
     """Of the first."""
@@ -358,15 +375,17 @@ def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Par
     order = np.argsort(numbers, kind="stable")
     rows, columns, numbers = rows[order], columns[order], numbers[order]
     for number, begin, end in zip(
-        range(1, count + 1), np.searchsorted(numbers, np.arange(1, count + 1)),
-        np.searchsorted(numbers, np.arange(1, count + 1), side="right"), strict=True,
+        range(1, count + 1),
+        np.searchsorted(numbers, np.arange(1, count + 1)),
+        np.searchsorted(numbers, np.arange(1, count + 1), side="right"),
+        strict=True,
     ):
         y, x = rows[begin:end], columns[begin:end]
         top, left, bottom, right = int(y.min()), int(x.min()), int(y.max()) + 1, int(x.max()) + 1
         values = np.sort(grid[y, x])
         strong = float(values[-max(1, len(values) // 4) :].mean())
         shape = np.pad(labels[top:bottom, left:right] == number, 1)
-        likeness = max(0.02, 1 - 2.5 * stroke_width(shape) / max(bottom - top, right - left))
+        likeness = max(BLOB, 1 - 2.5 * stroke_width(shape) / max(bottom - top, right - left))
         parts.append(Part(number, top, left, bottom, right, float(values.sum()), strong, likeness))
     return parts
 
@@ -416,7 +435,7 @@ def _fitted(share: Floats) -> Floats:
     scale = FINE * DIGIT / max(share.shape)
     size = max(1, round(share.shape[1] * scale)), max(1, round(share.shape[0] * scale))
     fine = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BICUBIC))
-    fine = np.pad(fine, 2 * FINE)
+    fine = np.pad(fine, 2 * FINE).astype(np.float32)
     width = stroke_width(fine > 0.5) / FINE
     target = min(max(width, THIN), THICK)
     change = round((target - width) * FINE / 2)
