@@ -75,7 +75,7 @@ def read_picture(source: Path | bytes, **options: Any) -> "Read":
     if len(source) > MAX_FILE:
         raise ImageError(f"cannot read stdin: larger than {MAX_FILE // 2**20} MiB")
     try:
-        return images.decode_image(source, **options)
+        return images.take_in(source, **options)
     except ImageError as error:
         is_text = source.isascii() or source.decode(errors="ignore").encode() == source
         advice = "; for names that end in null bytes add -0" if is_text else ""

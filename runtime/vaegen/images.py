@@ -76,7 +76,7 @@ def read_picture(source: Source, *, intake: Intake = "auto", max_pixels: int = M
     check_intake(intake)
     check_max_pixels(max_pixels)
     with _named(source):
-        return decode_image(_content(source), intake=intake, max_pixels=max_pixels)
+        return take_in(_content(source), intake=intake, max_pixels=max_pixels)
 
 
 def look_at(source: Source, side: int, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -121,12 +121,19 @@ def _named(source: Source) -> Iterator[None]:
         raise ImageError(f"cannot read {name}: {error}") from error
 
 
-def decode_image(data: bytes, *, intake: Intake = "auto", max_pixels: int = MAX_PIXELS) -> Read:
-    """Read the bytes of an image file as `read_picture` does.
+def decode_image(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read the bytes of an image file as they are, fitted to 28x28.
 
     Raises:
-        ImageError: As `read_image` says.
+        ImageError: They are of no known format, damaged, of more than `max_pixels` pixels, or made to take more time or
+            memory than a picture needs.
     """
+    with image_errors():
+        return _fit_upright(decode(data, SIDE, max_pixels))
+
+
+def take_in(data: bytes, *, intake: Intake, max_pixels: int) -> Read:
+    """Read the bytes of an image file as `read_picture` does; raises ImageError."""
     with image_errors():
         image = decode(data, SIDE, max_pixels)
         pixels = _fit_upright(image)

@@ -5,7 +5,7 @@ digit's place nor its color.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -457,7 +457,7 @@ def stroke_width(ink: Mask) -> float:
     return 2 * float(ink.sum()) / max(1.0, across * math.pi / 4)
 
 
-def _cropped(share: Floats) -> Floats:
+def _cropped(share: npt.NDArray[Any]) -> Floats:
     rows, columns = np.nonzero(share.max(1) > 0.3)[0], np.nonzero(share.max(0) > 0.3)[0]
     if not rows.size:
         return share
