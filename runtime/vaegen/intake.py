@@ -27,7 +27,7 @@ BLACK = 8  # of 255: what the channels' mean is at most where a picture counts a
 DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
-BOARD = 120  # of 255: the lightest that most of a board is
+BOARD = 95  # of 255: the lightest that most of a board is
 CHALK = 1.35  # times the board's light: that of chalk, at least
 DARK = 2  # of 255: keeps black from being divided by
 WHITE = 3.0  # times lighter than a board is usual chalk
@@ -175,6 +175,15 @@ def _closed(values: Picture, reach: int) -> Picture:
     return closed[reach:-reach, reach:-reach]
 
 
+def _ground(values: Picture, reach: int) -> Picture:
+    """Return the ground without dark ink, in each channel.
+
+    What is dark as a whole is left out first: purple ink has more blue than brown paper.
+    """
+    gray = values.mean(2, keepdims=True).astype(np.uint8)
+    return _closed(np.where(gray < 0.85 * _closed(gray, reach), 0, values).astype(np.uint8), reach)
+
+
 def _contrast(smooth: Picture, ground: Picture, *, dark_ink: bool) -> Floats:
     """Return how far each pixel is from the ground, float32 (h, w, 3): 0 without ink, 1 for black ink or white chalk.
 
@@ -254,7 +263,7 @@ class Digit(NamedTuple):
 
 def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     """Find ink that is darker than the ground, or lighter; None where there is none."""
-    ground = _closed(smooth, reach) if dark_ink else 255 - _closed(255 - smooth, reach)
+    ground = _ground(smooth, reach) if dark_ink else 255 - _ground(255 - smooth, reach)
     taken = _contrast(smooth, ground, dark_ink=dark_ink)
     for across in (taken, taken.swapaxes(0, 1)):
         _remove_rules(across)
@@ -418,13 +427,14 @@ def _ink_color(core: Picture, paper: Picture | None) -> Floats:
     Where paper is known to lie under it, half of the paper's hue is taken for that of the light.
     """
     ink = np.median(core.astype(np.float32), 0)
-    full = float(ink.max())
-    if paper is not None:
-        shade = np.maximum(np.median(paper.astype(np.float32), 0), 1)
-        ink = ink / np.sqrt(shade / shade.max())
-        full = max(full, float(shade.max()))
-    if ink.max() - ink.min() < TINT * full or ink.min() > (1 - SATURATED) * ink.max():
-        return np.ones(CHANNELS, np.float32)
+    shade = np.ones(CHANNELS) if paper is None else np.maximum(np.median(paper.astype(np.float32), 0), 1)
+    full = max(float(ink.max()), float(shade.max()))
+    # Gray ink is gray for one of the kinds of light that there may be.
+    for kind in (0, 0.5, 1):
+        lit = ink / (shade / shade.max()) ** kind
+        if lit.max() - lit.min() < TINT * full or lit.min() > (1 - SATURATED) * lit.max():
+            return np.ones(CHANNELS, np.float32)
+    ink = ink / np.sqrt(shade / shade.max())
     color: Floats = (ink / ink.max()).astype(np.float32)
     return color
 
