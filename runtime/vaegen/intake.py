@@ -28,7 +28,8 @@ DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
 BOARD = 95  # of 255: the lightest that most of a board is
-CHALK = 1.35  # times the board's light: that of chalk, at least
+CHALK, SURE = 1.35, 2.2  # times the board's light: that of chalk, at least; likewise, where it covers much
+MOST = 0.3  # of a picture: what chalk covers else
 DARK = 2  # of 255: keeps black from being divided by
 WHITE = 3.0  # times lighter than a board is usual chalk
 ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
@@ -117,14 +118,8 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     """
     smooth = np.asarray(image.filter(ImageFilter.GaussianBlur(max(image.size) / WORK)))
     reach = int(REACH * max(image.size))
-    digits = [_look(smooth, reach, dark_ink=True)]
-    # What is as light as paper, where light that is narrow is left out, is paper.
-    few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
-    paper = float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95))
-    if digits[0] is None or (paper < BOARD and few.max() > CHALK * paper):
-        digits.append(_look(smooth, reach, dark_ink=False))
-    seen = [digit for digit in digits if digit is not None]
-    found = max(seen, key=lambda digit: _likeness(digit, smooth, seen), default=None)
+    dark_ink = not _is_board(smooth, reach)
+    found = _look(smooth, reach, dark_ink=dark_ink) or _look(smooth, reach, dark_ink=not dark_ink)
     if found is None:
         if _is_no_paper(smooth):
             return None
@@ -134,6 +129,16 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     if found.digits > 1:
         raise ImageError(f"{found.digits} separate digits found; crop to one, or {ADVICE}")
     return _drawn(found, smooth)
+
+
+def _is_board(smooth: Picture, reach: int) -> bool:
+    """Return whether a picture is dark but for what is narrow, a small part of it and far lighter."""
+    few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
+    ground = max(1.0, float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95)))
+    darkest, brightest = np.quantile(few, (0.01, 0.998))
+    bright = float((few > (darkest + brightest) / 2).mean())
+    chalk = float(few.max()) / ground
+    return ground < BOARD and chalk > CHALK and (bright < MOST or chalk > SURE)
 
 
 def _is_no_paper(smooth: Picture) -> bool:
@@ -283,18 +288,6 @@ def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     main = max(parts, key=lambda part: math.sqrt(part.mass) * part.strength * part.likeness)
     digits, group = _grouped(main, [part for part in parts if part.strength > PART * main.strength])
     return Digit(digits, tuple(group), labels, cell, taken, ground, dark_ink)
-
-
-def _likeness(digit: Digit, smooth: Picture, others: list[Digit]) -> float:
-    """Return how much ink looks like a stroke: strong, slender, and around what lies between strokes, not within."""
-    main = digit.labels == digit.parts[0].label
-    ink, ground = (_pooled(values.mean(2), digit.cell)[main].mean() + 4 for values in (smooth, digit.ground))
-    top, left, bottom, right = _bounds(digit)
-    around = all(
-        top - 1 <= inner[0] and left - 1 <= inner[1] and bottom + 1 >= inner[2] and right + 1 >= inner[3]
-        for inner in map(_bounds, others)
-    )
-    return float(1 - min(ink, ground) / max(ink, ground)) * digit.parts[0].likeness * (2 if around else 1)
 
 
 def _bounds(digit: Digit) -> tuple[int, int, int, int]:
