@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,6 +19,7 @@ from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import (
     OnError,
     force_option,
+    intake_option,
     max_pixels_option,
     model_options,
     null_option,
@@ -28,13 +29,14 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, write
 from vaegen_cli.progress import Progress
-from vaegen_cli.stdin import check_many, read_image, read_stdin
+from vaegen_cli.stdin import check_many, read_picture, read_stdin
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from vaegen import Model
     from vaegen.folder.listing import Found
     from vaegen.folder.report import Report
+    from vaegen.images import Intake
 
 ENCODED = 256  # images in memory at a time
 
@@ -69,6 +71,7 @@ class Picture(NamedTuple):
     help="A .npz or .jsonl file, or - for JSON lines on stdout.",
 )
 @click.option("--posterior", is_flag=True, help="Add the posterior's mean and log-variance, and its logits.")
+@intake_option
 @max_pixels_option
 @model_options
 @force_option
@@ -85,6 +88,7 @@ def encode(
     sources: tuple[Path, ...],
     out: str,
     posterior: bool,
+    intake: "Intake",
     max_pixels: int,
     model: str,
     threads: int,
@@ -133,6 +137,7 @@ def encode(
         progress.ignored = ignored
         progress.on_plan(len(images))
         parts: list[dict[str, NDArray[Any]]] = []
+        reading = {"intake": intake, "max_pixels": max_pixels}
         for at in range(0, len(images), ENCODED):
             if progress.failed and on_error == "fail":
                 break
@@ -144,7 +149,7 @@ def encode(
                 progress,
                 notes,
                 posterior=posterior,
-                max_pixels=max_pixels,
+                reading=reading,
                 on_error=on_error,
             )
             if part and target is None:
@@ -249,7 +254,7 @@ def _encode(
     notes: "Report | None",
     *,
     posterior: bool,
-    max_pixels: int,
+    reading: Mapping[str, Any],
     on_error: OnError,
 ) -> "dict[str, NDArray[Any]]":
     """Encode one batch and tell what becomes of each image; return no arrays when nothing can be read."""
@@ -257,17 +262,20 @@ def _encode(
 
     kept, pictures = [], []
     for image, name in zip(images, names, strict=True):
-        error = image.problem
+        error, kind = image.problem, None
         if error is None:
             try:
-                pictures.append(read_image(image.source, max_pixels=max_pixels))
+                read = read_picture(image.source, **reading)
+                pictures.append(read.pixels)
+                kind = read.kind
                 kept.append(name)
             except ImageError as failure:
                 error = str(failure)
         status: Literal["failed", "written"] = "failed" if error else "written"
-        progress.on_outcome(vaegen.Outcome(Path(image.path), Path(name), status, error, None, None))
+        progress.on_outcome(vaegen.Outcome(Path(image.path), Path(name), status, error, None, None, kind))
         if notes is not None:
-            notes.write(image.path, {"name": None if error else name, "status": status, "reason": error})
+            facts = {"name": None if error else name, "status": status, "reason": error, "intake": kind}
+            notes.write(image.path, facts)
         if error and on_error == "fail":
             break
     if not kept:

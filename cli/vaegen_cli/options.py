@@ -70,6 +70,13 @@ max_pixels_option = click.option(
     metavar="N",
     help="Refuse images of more pixels; above the default, allow more memory too.",
 )
+intake_option = click.option(
+    "--intake",
+    type=click.Choice(["auto", "as-is"]),
+    default="auto",
+    show_default=True,
+    help="Make a light stroke on black of a photograph or scan of a digit; or read it as it is.",
+)
 
 
 def _check_json(_context: click.Context, _parameter: click.Parameter, value: bool) -> bool:

@@ -25,7 +25,7 @@ class Progress:
         self._most = SHOWN if reported and console.verbosity <= 0 else None
         self._bar: Any = None
         self._planned: int | None = None
-        self.written = self.skipped = self.failed = 0
+        self.written = self.skipped = self.failed = self.unlike = 0
         self.ignored: Mapping[str, int] = {}
         """What was left out of the search; see `vaegen.FolderReport`."""
         self._began = self._shown = time.monotonic()
@@ -52,6 +52,7 @@ class Progress:
         """Count one file."""
         if outcome.status == "written":
             self.written += 1
+            self.unlike += outcome.unlike
         elif outcome.status == "skipped":
             self.skipped += 1
         else:
@@ -74,6 +75,9 @@ class Progress:
             self._bar.render_finish()
         if self._most is not None and self.failed > self._most:
             self._console.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
+        if self.unlike:
+            pictures = f"{self.unlike} of {self.written} pictures look" if self.written > 1 else "the picture looks"
+            self._console.say(f"vaegen: {pictures} unlike digits on black; see --intake", level=-1)
         tell_ignored(self._console, self.ignored)
         if self._planned is not None:
             skipped = f", {self.skipped} skipped" if self.skipped else ""

@@ -4,7 +4,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -17,6 +17,7 @@ from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import (
     OnError,
     force_option,
+    intake_option,
     json_option,
     max_pixels_option,
     model_options,
@@ -28,18 +29,17 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress, tell_ignored
-from vaegen_cli.sheets import preview
-from vaegen_cli.stdin import check_many, read_image, read_stdin
+from vaegen_cli.sheets import COMPARED, comparison, preview
+from vaegen_cli.stdin import check_many, read_picture, read_stdin
 
 if TYPE_CHECKING:
+    from vaegen.decoding import Picture
     from vaegen.encoding import Written
-    from vaegen.images import Invert
+    from vaegen.images import Intake
 
-# The same as vaegen.encoding.WRITTEN and vaegen.images.INVERT; a test compares them, because importing those loads
-# numpy and Pillow.
+# The same as vaegen.encoding.WRITTEN; a test compares them, because importing it loads numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
 OTHER_NAMES = {"jpeg": "jpg", "tiff": "tif"}
-INVERT = ("never", "auto", "always")
 
 
 class Options(NamedTuple):
@@ -48,7 +48,7 @@ class Options(NamedTuple):
     source: Path
     out: str
     form: "Written | None"
-    invert: "Invert"
+    intake: "Intake"
     max_pixels: int
     stochastic: bool
     seed: int
@@ -62,6 +62,7 @@ class Options(NamedTuple):
     null: bool
     dry_run: bool
     report: Path | None
+    sheet: Path | None
     as_json: bool
 
     @property
@@ -89,13 +90,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 @click.argument("source", metavar="IN", type=click.Path(), callback=read_place)
 @click.argument("out", metavar="OUT")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: png, or the suffix of OUT]")
-@click.option(
-    "--invert",
-    type=click.Choice(INVERT),
-    default="never",
-    show_default=True,
-    help="Turn dark on light, as of scans, into light on dark, hues kept; auto decides picture by picture.",
-)
+@intake_option
 @max_pixels_option
 @click.option("--stochastic", is_flag=True, help="Draw the latents from the posterior; else its mean and modes.")
 @seed_option
@@ -121,6 +116,12 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 @null_option
 @click.option("--dry-run", is_flag=True, help="Print what would be read and written, and do nothing.")
 @report_option
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png",
+    help="Draw the images as they are, as the model saw them and as it remade them; of many the first 50.",
+)
 @json_option
 @common_options(
     "vaegen reconstruct red-3.png again.png",
@@ -138,6 +139,8 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     only; run it again to resume.
     """
     options = Options(**given)
+    if options.sheet is not None and not names_file(str(options.sheet), ("png",)):
+        raise RequestError(f"sheet '{options.sheet}' is not a file name that ends in .png")
     if options.skip_existing and options.force:
         raise RequestError("--skip-existing and --force contradict each other; choose one")
     check_many(null=options.null, piped=options.piped, report=options.report)
@@ -167,6 +170,7 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
         if is_given:
             raise RequestError(f"{flag} is for folders, and '{source}' is not one")
     target, form = _target(options)
+    check_targets([path for path in (target, options.sheet) if path is not None], force=options.force)
     if options.dry_run:
         if not options.piped and not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises for a long name
             raise ImageError(f"cannot read '{source}': there is no such file")
@@ -174,15 +178,20 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
         return ExitCode.DONE
     graphs = ("encoder", "sampler", "decoder") if options.stochastic else ("encoder", "decoder")
     with loading(options.model, options.threads, graphs) as loaded_model:
-        picture = read_image(image, invert=options.invert, max_pixels=options.max_pixels)
+        read = read_picture(image, intake=options.intake, max_pixels=options.max_pixels)
     with loaded_model() as model:
-        result = model.reconstruct(picture[None], options.stochastic, options.seed)[0]
+        result = model.reconstruct(read.pixels[None], options.stochastic, options.seed)[0]
     import numpy as np
     from vaegen.encoding import encode_image
+    from vaegen.images import looks_unlike
 
-    if console.live and (blocks := preview(np.stack([picture, result]))):
+    if console.live and (blocks := preview(np.stack([read.pixels, result]))):
         tell(blocks)
     write(target, encode_image(result, form), force=options.force)
+    if options.sheet is not None:
+        _write_sheet(options.sheet, [(image, result)], options)
+    if looks_unlike(read.kind, float(np.abs(result.astype(np.float32) - read.pixels).mean() / 255)):
+        console.say("vaegen: the picture looks unlike a digit on black; see --intake", level=-1)
     if target is not None:
         put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)
     return ExitCode.DONE
@@ -205,7 +214,6 @@ def _target(options: Options) -> tuple[Path | None, "Written"]:
     # os.path, because Path.exists raises where a name is too long.
     if not options.piped and os.path.exists(source) and os.path.exists(target) and os.path.samefile(source, target):  # noqa: PTH110, PTH121
         raise RequestError(f"'{target}' is the input itself; choose another name for the result")
-    check_targets([target], force=options.force)
     return target, form or "png"
 
 
@@ -234,12 +242,21 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         if kept:
             console.say(f"{kept} results keep the suffix of their source, because without it they would be one file")
         return ExitCode.DONE
+    if options.sheet is not None:
+        check_targets([options.sheet], force=options.force)
     load_libraries(graphs=options.workers in (1, "auto"))
     reported = options.report is not None
+    pairs: list[tuple[Path, Path]] = []
     with (
         vaegen.load(options.model, threads=options.threads) as model,
         Progress(console, "reconstruct", reported=reported) as progress,
     ):
+
+        def on_outcome(outcome: vaegen.Outcome) -> None:
+            progress.on_outcome(outcome)
+            if options.sheet is not None and outcome.status != "failed" and len(pairs) < COMPARED:
+                pairs.append((outcome.source, outcome.target))
+
         try:
             result = vaegen.reconstruct_folder(
                 model,
@@ -249,7 +266,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
                 stochastic=options.stochastic,
                 seed=options.seed,
                 format=form,
-                invert=options.invert,
+                intake=options.intake,
                 max_pixels=options.max_pixels,
                 force=options.force,
                 skip_existing=options.skip_existing,
@@ -258,7 +275,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
                 shard=options.shard,
                 report=options.report,
                 on_plan=progress.on_plan,
-                on_outcome=progress.on_outcome,
+                on_outcome=on_outcome,
             )
             progress.ignored = result.ignored
         except (ImageError, OutputError):
@@ -266,14 +283,27 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
             if not (options.on_error == "fail" and progress.failed):
                 raise
             return _exit_code(progress.written + progress.skipped, progress.failed)
+        finally:
+            if options.sheet is not None and pairs:
+                _write_sheet(options.sheet, pairs, options)
     if options.as_json:
-        counts = {name: getattr(result, name) for name in ("planned", "written", "skipped", "failed", "ignored")}
+        counts = {
+            name: getattr(result, name) for name in ("planned", "written", "skipped", "failed", "unlike", "ignored")
+        }
         failures = [{"source": str(f.source), "target": str(f.target), "error": f.error} for f in result.failures]
         facts = {"source": str(options.source), "target": str(target), **counts, "failures": failures}
         put(json.dumps(facts))
     elif result.written or result.skipped:
         echo_written(target)
     return _exit_code(result.written + result.skipped, result.failed)
+
+
+def _write_sheet(sheet: Path, pairs: "Sequence[tuple[Path | bytes, Path | Picture]]", options: Options) -> None:
+    """Draw images beside their results, as far as they can still be read."""
+    from vaegen.encoding import encode_png
+
+    reading = {"intake": options.intake, "max_pixels": options.max_pixels}
+    write(sheet, encode_png(comparison(pairs, reading)), force=options.force)
 
 
 def _exit_code(done: int, failed: int) -> ExitCode:

@@ -1,15 +1,23 @@
 """What images look like together: sheets, and the preview on a terminal."""
 
+import contextlib
 import itertools
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vaegen.spec import SIDE
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+COMPARED = 50  # images on a sheet that compares
+ENLARGED = 3  # times, on that sheet
+GAP, MARGIN = 3, 96  # pixels around its cells, and their gray
 
 
 def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.uint8]":
@@ -36,6 +44,34 @@ def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.u
     blocks = full.reshape(rows, columns, down, across, height, width, channels)
     # rows, down and height make the height of the sheet; columns, across and width its width
     return blocks.transpose(0, 2, 4, 1, 3, 5, 6).reshape(rows * down * height, columns * across * width, channels)
+
+
+def comparison(
+    pairs: "Sequence[tuple[Path | bytes, Path | NDArray[np.uint8]]]", reading: Mapping[str, Any]
+) -> "NDArray[np.uint8]":
+    """Lay out images before and after: each as it is, as the model saw it, and as the model remade it.
+
+    Args:
+        pairs: Images, and their results: files, or an image's bytes and the pixels of a result.
+        reading: How `vaegen.read_image` read them.
+
+    Returns:
+        uint8 (height, width, 3), one sheet of cells of three squares each. What cannot be read any more is left out.
+    """
+    import numpy as np
+    from vaegen import ImageError
+    from vaegen.images import look_at, read_picture
+
+    cells = []
+    for source, result in pairs:
+        with contextlib.suppress(ImageError):
+            seen = read_picture(source, **reading).pixels
+            again = look_at(result, SIDE) if isinstance(result, Path) else result
+            before = look_at(source, ENLARGED * SIDE, max_pixels=reading["max_pixels"])
+            row = [before, *(np.repeat(np.repeat(image, ENLARGED, 0), ENLARGED, 1) for image in (seen, again))]
+            cells.append(np.pad(np.concatenate(row, 1), ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=MARGIN))
+    blank = np.zeros((2 * GAP, 2 * GAP, 3), np.uint8)
+    return sheet(np.stack(cells), 1, 1) if cells else blank
 
 
 def preview(images: "NDArray[np.uint8]") -> str:

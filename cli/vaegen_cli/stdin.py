@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import vaegen
 from vaegen.errors import ImageError, RequestError
 
 from vaegen_cli.console import stdin
@@ -16,7 +15,7 @@ from vaegen_cli.output import PIPE
 if TYPE_CHECKING:
     import io
 
-    from vaegen.decoding import Picture
+    from vaegen.images import Read
 
 BLOCK = 2**16  # bytes
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how PowerShell 5 begins what it redirects
@@ -65,21 +64,21 @@ def _names(head: bytes, stream: "io.BufferedReader", *, null: bool) -> Iterator[
         yield from (os.fsdecode(name) for name in names if name)
 
 
-def read_image(source: Path | bytes, **options: Any) -> "Picture":
-    """Read an image as `vaegen.read_image` does, from a file or as `read_stdin` returns it.
+def read_picture(source: Path | bytes, **options: Any) -> "Read":
+    """Read an image as `vaegen.images.read_picture` does, from a file or as `read_stdin` returns it.
 
     Raises:
         ImageError: It cannot be read.
     """
-    if isinstance(source, Path):
-        return vaegen.read_image(source, **options)
+    from vaegen import images
     from vaegen.decoding import MAX_FILE
-    from vaegen.images import decode_image
 
+    if isinstance(source, Path):
+        return images.read_picture(source, **options)
     if len(source) > MAX_FILE:
         raise ImageError(f"cannot read stdin: larger than {MAX_FILE // 2**20} MiB")
     try:
-        return decode_image(source, **options)
+        return images.take_in(source, **options)
     except ImageError as error:
         is_text = source.isascii() or source.decode(errors="ignore").encode() == source
         advice = "; for names that end in null bytes add -0" if is_text else ""

@@ -5,7 +5,7 @@ digit's place nor its color.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,27 +13,23 @@ from PIL import Image, ImageFilter
 
 from vaegen.decoding import Picture
 from vaegen.errors import ImageError
+from vaegen.paper import Floats, contrast, ground, is_board, is_no_paper, remove_rules, strength
 from vaegen.spec import CHANNELS, SIDE
 
-Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 WORK = 800  # pixels of the longer side that a picture is looked at with: a digit of a tenth of it is 3 times MNIST's
 LEAST = 240  # likewise, to which smaller ones are enlarged
-GRID = 200  # cells of the longer side in which parts of the ink are told apart
 REACH = 0.3  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
+GRID = 200  # cells of the longer side in which parts of the ink are told apart
 
 BLACK = 8  # of 255: what the channels' mean is at most where a picture counts as black; a dim photograph's is more
 DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
-BOARD = 120  # of 255: the lightest that most of a board is
-CHALK = 1.35  # times the board's light: that of chalk, at least
-DARK = 2  # of 255: keeps black from being divided by
-WHITE = 3.0  # times lighter than a board is usual chalk
-STRIP = 8  # pixels: the length of pieces in which rules are looked for
-STEEPEST = 14  # degrees that rules may be turned by
-COVERED = 0.55  # of a picture's width, that a rule is seen on
+ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
+BLOB = 0.02  # likeness to a stroke of what is none
+SCRAPS = 12  # parts that a broken digit has at most
 
 _EDGE = np.nonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True))
 
@@ -43,9 +39,10 @@ SATURATED = 0.28  # saturation, as in HSV, of colored ink, at least
 FAINT = 0.06  # share of the light that ink takes, at least
 NOISE = 5.0  # standard deviations of the ground that ink stands out by, at least
 PART = 0.35  # of the strength of the strongest ink that other parts of a digit have
-SEPARATE = 0.15  # of a digit's height: a gap that wide lies between two digits
-HEAVY = 0.12  # of the ink of the largest: likewise
+SEPARATE = 0.25  # of a digit's height: a gap that wide lies between two digits
+HEAVY = 0.2  # of the ink of the largest: likewise
 ALIKE = 0.2  # likeness to a stroke: likewise
+SAME_PEN = 0.6  # of the strength of the largest: likewise
 SIZED = 0.5  # of the height of the largest: at least that of another digit
 NEAR = 0.4  # of a digit's size: the reach in which smaller parts belong to it
 
@@ -75,154 +72,60 @@ class Part(NamedTuple):
     strength: float
     """Of its darkest cells."""
     likeness: float
-    """How much it looks like a stroke, which is slender, from 0.02 to 1."""
+    """How much it looks like a stroke, which is slender, from BLOB to 1."""
 
     @property
     def height(self) -> int:
+        """Rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
+        """Columns."""
         return self.right - self.left
 
     @property
     def size(self) -> int:
+        """The larger of both."""
         return max(self.height, self.width)
+
+
+def working_side(size: tuple[int, int]) -> int:
+    """Return the pixels of the longer side that a picture of a size is looked at with."""
+    return min(max(*size, LEAST), WORK)
 
 
 def stroke_on_black(image: Image.Image) -> Picture | None:
     """Return the digit of a photograph or a scan as a light stroke on black.
 
     Args:
-        image: RGB, upright, of any size.
+        image: RGB, upright, of its `working_side`.
 
     Returns:
-        uint8 (28, 28, 3); or None where the picture is neither paper nor board.
+        uint8 (28, 28, 3); or None where the picture is neither paper nor board, or shows no stroke.
 
     Raises:
         ImageError: There is no ink, or more than one digit.
     """
-    picture = _working_size(image)
-    smooth = np.asarray(picture.filter(ImageFilter.GaussianBlur(max(picture.size) / WORK)))
-    reach = int(REACH * max(picture.size))
-    digits = [_look(smooth, reach, dark_ink=True)]
-    # What is as light as paper, where light that is narrow is left out, is paper.
-    few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
-    paper = float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95))
-    if digits[0] is None or (paper < BOARD and few.max() > CHALK * paper):
-        digits.append(_look(smooth, reach, dark_ink=False))
-    seen = [digit for digit in digits if digit is not None]
-    found = max(seen, key=lambda digit: _likeness(digit, smooth, seen), default=None)
+    smooth = np.asarray(image.filter(ImageFilter.GaussianBlur(max(image.size) / WORK)))
+    reach = int(REACH * max(image.size))
+    dark_ink = not is_board(smooth, reach)
+    found = _look(smooth, reach, dark_ink=dark_ink) or _look(smooth, reach, dark_ink=not dark_ink)
     if found is None:
-        raise ImageError("no ink found")
-    if found.count > 1:
-        raise ImageError(f"{found.count} separate digits found; crop to one")
+        if is_no_paper(smooth):
+            return None
+        raise ImageError(f"no ink found; {ADVICE}")
+    if found.parts[0].likeness <= BLOB or len(found.parts) > SCRAPS:
+        return None
+    if found.digits > 1:
+        raise ImageError(f"{found.digits} separate digits found; crop to one, or {ADVICE}")
     return _drawn(found, smooth)
-
-
-def _working_size(image: Image.Image) -> Image.Image:
-    scale = min(1.0, WORK / max(image.size)) if max(image.size) > LEAST else LEAST / max(image.size)
-    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
-    return image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
-
-
-def _spread(values: Picture, reach: int, axis: int, *, largest: bool) -> Picture:
-    """Return the largest, or smallest, value within `reach` before and after each place; edges go on outside."""
-    widths = [(0, 0)] * values.ndim
-    widths[axis] = (reach, reach)
-    padded = np.moveaxis(np.pad(values, widths, mode="edge"), axis, 0)
-    choose = np.maximum if largest else np.minimum
-    span, have = 2 * reach + 1, 1
-    while have < span:  # windows of twice the length, each from two that overlap
-        step = min(have, span - have)
-        padded = choose(padded[:-step], padded[step:])
-        have += step
-    return np.moveaxis(padded, 0, axis)
-
-
-def _filtered(values: Picture, reach: int, *, largest: bool) -> Picture:
-    return _spread(_spread(values, reach, 0, largest=largest), reach, 1, largest=largest)
-
-
-def _closed(values: Picture, reach: int) -> Picture:
-    """Return the ground without dark ink: what is dark and narrower than `reach` is filled (morphological closing).
-
-    Edges of sheets and shadows stay where they are.
-    """
-    half, line = max(1, reach // 2), reach // 64
-    padded = np.pad(values, ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    # Rules lighter than their sheet would make all of it lighter.
-    if line:
-        padded = _filtered(_filtered(padded, line, largest=False), line, largest=True)
-    closed = _filtered(_filtered(padded, half, largest=True), half, largest=False)
-    return closed[reach:-reach, reach:-reach]
-
-
-def _contrast(smooth: Picture, ground: Picture, *, dark_ink: bool) -> Floats:
-    """Return how far each pixel is from the ground, float32 (h, w, 3): 0 without ink, 1 for black ink or white chalk.
-
-    It is linear in the share that ink covers, and the same in light and shadow.
-    """
-    ratio = (smooth.astype(np.float32) + DARK) / (ground.astype(np.float32) + DARK)
-    ratio /= np.median(ratio[::3, ::3], axis=(0, 1))
-    contrast: Floats = 1 - ratio if dark_ink else (ratio - 1) / WHITE
-    return contrast
-
-
-def _strength(taken: Floats) -> Floats:
-    """Return how strong ink is in any color, float32 (h, w)."""
-    strength: Floats = 0.5 * taken.max(2) + 0.5 * taken.mean(2)
-    return strength
-
-
-def _remove_rules(taken: Floats) -> None:
-    """Remove the thin lines that run across a sheet, more or less level, and keep the ink that crosses them.
-
-    A line is looked for at every height and slope: strip by strip, it is darker than what lies a little above and
-    below. There, as much ink is left as above or below.
-    """
-    height, width, _ = taken.shape
-    thin = max(2, max(height, width) // 200)
-    strips = width // STRIP
-    if strips < 8 or height < 8 * thin:
-        return
-    strength = _strength(taken)[:, : strips * STRIP].reshape(height, strips, STRIP).mean(2)
-    around = np.maximum(strength[: -2 * thin], strength[2 * thin :])
-    rise = strength[thin:-thin] - around  # (height - 2 * thin, strips)
-    noise = 1.48 * float(np.median(np.abs(rise - np.median(rise))))
-    least = max(0.015, 0.7 * noise)
-    rise = np.clip(rise, 0, 4 * least)
-    rows = len(rise)
-    columns = (np.arange(strips) + 0.5) * STRIP - width / 2
-    best, covered, slope_of = np.zeros(rows), np.zeros(rows), np.zeros(rows)
-    for slope in np.tan(np.radians(np.arange(-STEEPEST, STEEPEST + 0.1, 0.25))):
-        at = np.arange(rows)[:, None] + np.rint(slope * columns).astype(np.int64)  # (rows, strips)
-        inside = (at >= 0) & (at < rows)
-        along = rise[np.clip(at, 0, rows - 1), np.arange(strips)] * inside
-        score = along.sum(1) / np.maximum(inside.sum(1), strips // 3)
-        better = score > best
-        best[better], slope_of[better] = score[better], slope
-        covered[better] = ((along > least).sum(1) / np.maximum(inside.sum(1), strips // 3))[better]
-    best[covered < COVERED] = 0
-    x = np.arange(width)
-    for row in np.argsort(-best):
-        if best[row] == 0:
-            continue
-        best[max(0, row - thin) : row + thin + 1] = 0
-        middle = np.rint(row + thin + slope_of[row] * (x - width / 2)).astype(np.int64)
-        keep = (middle >= 0) & (middle < height)
-        y, columns_kept = middle[keep], x[keep]
-        above, below = np.clip(y - thin - 1, 0, height - 1), np.clip(y + thin + 1, 0, height - 1)
-        left = np.maximum(taken[above, columns_kept], taken[below, columns_kept])
-        for shift in range(-thin, thin + 1):
-            place = np.clip(y + shift, 0, height - 1), columns_kept
-            taken[place] = np.minimum(taken[place], left)
 
 
 class Digit(NamedTuple):
     """Where a digit is."""
 
-    count: int
+    digits: int
     """How many there are."""
     parts: tuple[Part, ...]
     """Of the first."""
@@ -237,15 +140,15 @@ class Digit(NamedTuple):
 
 def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     """Find ink that is darker than the ground, or lighter; None where there is none."""
-    ground = _closed(smooth, reach) if dark_ink else 255 - _closed(255 - smooth, reach)
-    taken = _contrast(smooth, ground, dark_ink=dark_ink)
+    under = ground(smooth, reach) if dark_ink else 255 - ground(255 - smooth, reach)
+    taken = contrast(smooth, under, dark_ink=dark_ink)
     for across in (taken, taken.swapaxes(0, 1)):
-        _remove_rules(across)
+        remove_rules(across)
     cell = max(1, math.ceil(max(taken.shape) / GRID))
-    grid = _pooled(_strength(taken), cell)
+    grid = _pooled(strength(taken), cell)
     noise = 1.48 * float(np.median(np.abs(grid - np.median(grid))))
     labels, count = label(grid > max(FAINT, NOISE * noise))
-    shade = _pooled(ground.mean(2), cell)
+    shade = _pooled(under.mean(2), cell)
     sheet = 0.4 * float(np.quantile(shade, 0.8))
     parts = [
         part
@@ -256,19 +159,7 @@ def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
         return None
     main = max(parts, key=lambda part: math.sqrt(part.mass) * part.strength * part.likeness)
     digits, group = _grouped(main, [part for part in parts if part.strength > PART * main.strength])
-    return Digit(digits, tuple(group), labels, cell, taken, ground, dark_ink)
-
-
-def _likeness(digit: Digit, smooth: Picture, others: list[Digit]) -> float:
-    """Return how much ink looks like a stroke: strong, slender, and around what lies between strokes, not within."""
-    main = digit.labels == digit.parts[0].label
-    ink, ground = (_pooled(values.mean(2), digit.cell)[main].mean() + 4 for values in (smooth, digit.ground))
-    top, left, bottom, right = _bounds(digit)
-    around = all(
-        top - 1 <= inner[0] and left - 1 <= inner[1] and bottom + 1 >= inner[2] and right + 1 >= inner[3]
-        for inner in map(_bounds, others)
-    )
-    return float(1 - min(ink, ground) / max(ink, ground)) * digit.parts[0].likeness * (2 if around else 1)
+    return Digit(digits, tuple(group), labels, cell, taken, under, dark_ink)
 
 
 def _bounds(digit: Digit) -> tuple[int, int, int, int]:
@@ -305,8 +196,8 @@ def _grouped(main: Part, parts: list[Part]) -> tuple[int, list[Part]]:
         gap_x = max(part.left - main.right, main.left - part.right, 0)
         gap_y = max(part.top - main.bottom, main.top - part.bottom, 0)
         gap = max(gap_x, gap_y)
-        alike = part.mass > HEAVY * main.mass and part.likeness > ALIKE and part.height >= SIZED * main.height
-        if alike and gap > SEPARATE * main.height:
+        alike = part.mass > HEAVY * main.mass and part.strength > SAME_PEN * main.strength and part.likeness > ALIKE
+        if alike and part.height >= SIZED * main.height and gap > SEPARATE * main.height:
             digits += 1
         elif gap <= NEAR * main.size:
             group.append(part)
@@ -368,28 +259,28 @@ def measure(labels: npt.NDArray[np.int32], count: int, grid: Floats) -> list[Par
         values = np.sort(grid[y, x])
         strong = float(values[-max(1, len(values) // 4) :].mean())
         shape = np.pad(labels[top:bottom, left:right] == number, 1)
-        likeness = max(0.02, 1 - 2.5 * stroke_width(shape) / max(bottom - top, right - left))
+        likeness = max(BLOB, 1 - 2.5 * stroke_width(shape) / max(bottom - top, right - left))
         parts.append(Part(number, top, left, bottom, right, float(values.sum()), strong, likeness))
     return parts
 
 
 def _drawn(digit: Digit, smooth: Picture) -> Picture:
     """Draw the digit as MNIST was made: fitted to 20x20, its center of mass in the middle of 28x28."""
-    cell, taken, ground = digit.cell, digit.taken, digit.ground
+    cell, taken = digit.cell, digit.taken
     top, left, bottom, right = _bounds(digit)
     top, left, bottom, right = max(0, top - 2) * cell, max(0, left - 2) * cell, (bottom + 2) * cell, (right + 2) * cell
     box = np.s_[top:bottom, left:right]
     own = np.isin(digit.labels, [part.label for part in digit.parts])
     own = np.asarray(Image.fromarray(own).filter(ImageFilter.MaxFilter(3))) if own.shape[0] > 2 else own
     mine = np.repeat(np.repeat(own, cell, 0), cell, 1)[: taken.shape[0], : taken.shape[1]][box]
-    strength = np.where(mine, _strength(taken[box]), 0)
-    core = strength > 0.7 * np.quantile(strength[strength > 0.5 * strength.max()], 0.8)
+    strong = np.where(mine, strength(taken[box]), 0)
+    core = strong > 0.7 * np.quantile(strong[strong > 0.5 * strong.max()], 0.8)
     direction = taken[box][core].mean(0)
     share = (taken[box] @ direction) / float(direction @ direction)
     image = Image.fromarray((np.clip(share, 0, 1.25) * 204).astype(np.uint8))
     share = np.asarray(image.filter(ImageFilter.GaussianBlur(max(share.shape) / 100)), np.float32) / 204
     share = np.where(mine, np.clip((share - 0.2) / 0.6, 0, 1), 0).astype(np.float32)
-    color = _ink_color(smooth[box][core], ground[box][core] if digit.dark_ink else None)
+    color = _ink_color(smooth[box][core], digit.ground[box][core] if digit.dark_ink else None)
     gray = _centered(_fitted(share))
     drawn: Picture = np.rint(255 * gray[..., None] * color).astype(np.uint8)
     return drawn
@@ -401,13 +292,14 @@ def _ink_color(core: Picture, paper: Picture | None) -> Floats:
     Where paper is known to lie under it, half of the paper's hue is taken for that of the light.
     """
     ink = np.median(core.astype(np.float32), 0)
-    full = float(ink.max())
-    if paper is not None:
-        shade = np.maximum(np.median(paper.astype(np.float32), 0), 1)
-        ink = ink / np.sqrt(shade / shade.max())
-        full = max(full, float(shade.max()))
-    if ink.max() - ink.min() < TINT * full or ink.min() > (1 - SATURATED) * ink.max():
-        return np.ones(CHANNELS, np.float32)
+    shade = np.ones(CHANNELS) if paper is None else np.maximum(np.median(paper.astype(np.float32), 0), 1)
+    full = max(float(ink.max()), float(shade.max()))
+    # Gray ink is gray for one of the kinds of light that there may be.
+    for kind in (0, 0.5, 1):
+        lit = ink / (shade / shade.max()) ** kind
+        if lit.max() - lit.min() < TINT * full or lit.min() > (1 - SATURATED) * lit.max():
+            return np.ones(CHANNELS, np.float32)
+    ink = ink / np.sqrt(shade / shade.max())
     color: Floats = (ink / ink.max()).astype(np.float32)
     return color
 
@@ -418,7 +310,7 @@ def _fitted(share: Floats) -> Floats:
     scale = FINE * DIGIT / max(share.shape)
     size = max(1, round(share.shape[1] * scale)), max(1, round(share.shape[0] * scale))
     fine = np.asarray(Image.fromarray(share).resize(size, Image.Resampling.BICUBIC))
-    fine = np.pad(fine, 2 * FINE)
+    fine = np.pad(fine, 2 * FINE).astype(np.float32)
     width = stroke_width(fine > 0.5) / FINE
     target = min(max(width, THIN), THICK)
     change = round((target - width) * FINE / 2)
@@ -440,7 +332,7 @@ def stroke_width(ink: Mask) -> float:
     return 2 * float(ink.sum()) / max(1.0, across * math.pi / 4)
 
 
-def _cropped(share: Floats) -> Floats:
+def _cropped(share: npt.NDArray[Any]) -> Floats:
     rows, columns = np.nonzero(share.max(1) > 0.3)[0], np.nonzero(share.max(0) > 0.3)[0]
     if not rows.size:
         return share

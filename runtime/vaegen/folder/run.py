@@ -16,7 +16,7 @@ from vaegen.folder.pool import leave_worker
 from vaegen.folder.report import Report, check_report
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers, start
-from vaegen.images import Invert, check_invert
+from vaegen.images import Intake, Kind, check_intake, looks_unlike
 from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
@@ -49,6 +49,14 @@ class Outcome:
     divided by 255. None where nothing was written."""
     mae: float | None
     """Mean absolute error, likewise."""
+    intake: Kind | None = None
+    """What was made of the image: "as-is", nothing; "ink", a light stroke on black; "unknown", nothing, though it is no
+    light stroke on black. None where it was not read."""
+
+    @property
+    def unlike(self) -> bool:
+        """Whether the image looked unlike a digit on black: `intake` is "unknown", or `mae` above 0.04."""
+        return looks_unlike(self.intake, self.mae)
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,8 @@ class FolderReport:
     """The others."""
     failures: tuple[Outcome, ...]
     """The first of the failed ones, at most `FAILURES_KEPT`, in the order of the plan."""
+    unlike: int
+    """Images written that looked unlike digits on black; see `Outcome.unlike`."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """How many files and folders were left out of the search, by the reason: "other file", one whose suffix is no
     image's; "linked folder"; "system file", what a system or a file manager keeps beside people's files, as a whole
@@ -80,7 +90,7 @@ def reconstruct_folder(
     stochastic: bool = False,
     seed: int = 0,
     format: Written = "png",  # noqa: A002, the flag's name, and Pillow's
-    invert: Invert = "never",
+    intake: Intake = "auto",
     max_pixels: int = MAX_PIXELS,
     force: bool = False,
     skip_existing: bool = False,
@@ -117,8 +127,8 @@ def reconstruct_folder(
         stochastic: Draw the latents from the posterior instead of taking the deterministic path.
         seed: 0 to 2**64 - 1, of the stochastic path; a file's item of the seed is made from its name.
         format: Of the results: "png", "jpg", "bmp", "webp" or "tif"; all but "jpg" keep every pixel.
-        invert: "auto" inverts the lightness of pictures that are dark on light, "always" of all; see
-            `vaegen.images.fit`.
+        intake: "auto" makes light strokes on black of photographs and scans, "as-is" leaves all as they are; see
+            `vaegen.read_image`.
         max_pixels: Pixels that an image may have, see `vaegen.read_image`; a file with more is one that cannot be read.
         force: Replace files that are there. A run that resumes replaces those that its predecessor did not make.
         skip_existing: Leave files that are there, unless they are empty.
@@ -148,7 +158,7 @@ def reconstruct_folder(
     leave_worker()
     source, target = Path(source), Path(target)
     report = None if report is None else Path(report)
-    _check(format, invert, seed, force, skip_existing, on_error, workers, shard)
+    _check(format, intake, seed, force, skip_existing, on_error, workers, shard)
     check_max_pixels(max_pixels)
     asked = {
         "model": {name: graph.sha256 for name, graph in model.manifest.graphs.items()},
@@ -157,7 +167,7 @@ def reconstruct_folder(
         "stochastic": stochastic,
         "seed": seed,
         "format": format,
-        "invert": invert,
+        "intake": intake,
         "force": force,
         "skip_existing": skip_existing,
         "report": report and str(report.absolute()),
@@ -190,7 +200,7 @@ def reconstruct_folder(
                 remove_leftovers(plan.target, mark.left)
             known = plan.links | {"": identity(target)}
             settings = Settings(
-                stochastic, seed, format, invert, max_pixels, force, keep, mark.token, plan.target, known
+                stochastic, seed, format, intake, max_pixels, force, keep, mark.token, plan.target, known
             )
             jobs = plan.jobs()
             if force and mark.found:
@@ -198,9 +208,9 @@ def reconstruct_folder(
             doing = in_order(model, jobs, planned, settings, count, executor)
             results = stack.enter_context(contextlib.closing(doing))
             made = mark.note_made if force else None
-            counts, failures = _tell(results, target, on_error, notes, made, on_outcome)
+            counts, failures, unlike = _tell(results, target, on_error, notes, made, on_outcome)
         mark.remove()
-    return FolderReport(planned, *counts, tuple(failures), dict(plan.ignored))
+    return FolderReport(planned, *counts, tuple(failures), unlike, dict(plan.ignored))
 
 
 def dry_run(
@@ -222,7 +232,7 @@ def dry_run(
         RequestError: As `reconstruct_folder` says.
         OutputError: As `reconstruct_folder` says.
     """
-    _check(format, "never", 0, force, skip_existing, "skip", 1, shard)
+    _check(format, "as-is", 0, force, skip_existing, "skip", 1, shard)
     with Plan(Path(source), Path(target), format, shard) as plan:
         _collect(plan, files, force=force, skip=skip_existing, note_ignored=False)
         if on_ignored is not None:
@@ -233,11 +243,11 @@ def dry_run(
 
 
 def _check(
-    form: str, invert: str, seed: int, force: bool, skip: bool, on_error: str, workers: int | str, shard: Any
+    form: str, intake: str, seed: int, force: bool, skip: bool, on_error: str, workers: int | str, shard: Any
 ) -> None:
     if form not in WRITTEN:
         raise RequestError(f"format {form!r} is not known; choose from {', '.join(WRITTEN)}")
-    check_invert(invert)
+    check_intake(intake)
     check_integer("seed", seed, 0, MAX_SEED)
     if force and skip:
         raise RequestError("force and skip_existing contradict each other; choose one")
@@ -271,10 +281,15 @@ def _tell(
     report: Report | None,
     made: Callable[[str], None] | None,
     on_outcome: Callable[[Outcome], object] | None,
-) -> tuple[tuple[int, int, int], list[Outcome]]:
-    """Hand the results on as they come; return how many were written, skipped and failed, and the first failures."""
+) -> tuple[tuple[int, int, int], list[Outcome], int]:
+    """Hand the results on as they come.
+
+    Returns:
+        How many were written, skipped and failed; the first failures; how many images looked unlike digits.
+    """
     counts = {"written": 0, "skipped": 0, "failed": 0}
     failures: list[Outcome] = []
+    unlike = 0
     for job, result in results:
         if result.fault == "disk":
             raise OutputError(f"{result.reason}; what is written in '{shown(target)}' is whole, the same call goes on")
@@ -282,13 +297,15 @@ def _tell(
         if made is not None and result.status == "written":
             made(job.target)
         if report is not None:
-            facts = {"target": job.target, "status": result.status, "reason": result.reason}
+            facts = {"target": job.target, "status": result.status, "reason": result.reason, "intake": result.intake}
             report.write(job.name, {**facts, "mse": result.mse, "mae": result.mae, "item": job.item})
-        outcome = Outcome(Path(job.source), Path(job.target), result.status, result.reason, result.mse, result.mae)
+        errors = result.mse, result.mae
+        outcome = Outcome(Path(job.source), Path(job.target), result.status, result.reason, *errors, result.intake)
+        unlike += outcome.unlike
         if result.status == "failed" and len(failures) < FAILURES_KEPT:
             failures.append(outcome)
         if on_outcome is not None:
             on_outcome(outcome)
         if result.status == "failed" and on_error == "fail":
             raise (ImageError if result.fault == "input" else OutputError)(result.reason or "")
-    return (counts["written"], counts["skipped"], counts["failed"]), failures
+    return (counts["written"], counts["skipped"], counts["failed"]), failures, unlike

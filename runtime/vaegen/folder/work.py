@@ -22,7 +22,7 @@ from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
 from vaegen.folder.pool import pool, without_interrupts
-from vaegen.images import Invert, read_image
+from vaegen.images import Intake, Kind, read_picture
 from vaegen.process import usable_cores
 from vaegen.session import ROWS
 
@@ -53,7 +53,7 @@ class Settings:
     seed: int
     """0 to 2**64 - 1."""
     form: Written
-    invert: Invert
+    intake: Intake
     max_pixels: int
     replace: bool
     """Whether a target may be there."""
@@ -75,6 +75,7 @@ class Result(NamedTuple):
     """One line, where it failed."""
     mse: float | None = None
     mae: float | None = None
+    intake: Kind | None = None
     fault: Literal["input", "output", "disk"] | None = None
     """Where it failed: "disk" where the place for results is full or closed, so that no other file can be written."""
 
@@ -146,19 +147,22 @@ def process(model: "Model", jobs: list[Job], settings: Settings) -> Iterator[Res
     results: list[Result | None] = [_before(job, settings) for job in jobs]
     images: list[Picture] = []
     items: list[int] = []
+    kinds: list[Kind] = []
     for row, job in enumerate(jobs):
         if results[row] is None:
             try:
-                images.append(read_image(job.source, invert=settings.invert, max_pixels=settings.max_pixels))
+                read = read_picture(job.source, intake=settings.intake, max_pixels=settings.max_pixels)
+                images.append(read.pixels)
+                kinds.append(read.kind)
                 items.append(job.item)
             except ImageError as error:
                 results[row] = Result("failed", str(error), fault="input")
-    places = _reconstruct(model, images, items, settings) if images else iter(())
+    places = zip(_reconstruct(model, images, items, settings) if images else (), kinds, strict=True)
     with Mirror(settings.target, settings.known) as mirror:
         for job, result in zip(jobs, results, strict=True):
             if result is None:
-                image, mse, mae = next(places)
-                result = _write(mirror, job.target, image, settings) or Result("written", None, mse, mae)
+                (image, mse, mae), kind = next(places)
+                result = _write(mirror, job.target, image, settings) or Result("written", None, mse, mae, kind)
             yield result
 
 
