@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import vaegen
 from PIL import Image
-from vaegen import encoding, images
+from vaegen import encoding
 from vaegen_cli import progress, reconstruct
 
 Run = Callable[..., Any]

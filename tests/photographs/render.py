@@ -106,7 +106,8 @@ def stroke(digit: Digit, height: int, width: float, rng: np.random.Generator) ->
         mask = np.clip((mask - 110) * 6, 0, 255)
     columns_out = max(1, round(height * crop.shape[1] / crop.shape[0]))
     small = Image.fromarray(mask.astype(np.uint8)).resize((columns_out, height), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    share: Floats = np.asarray(small, np.float32) / np.float32(255)
+    return share
 
 
 def photograph(digit: Digit, scene: Scene, seed: int) -> bytes:

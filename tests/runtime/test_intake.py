@@ -3,6 +3,7 @@
 import colorsys
 import contextlib
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_most_photographs_are_read_as_their_digit(judge: Model) -> None:
     ],
     ids=lambda changes: "-".join(map(str, changes.values())),
 )
-def test_ink_becomes_a_light_stroke_in_its_hue(judge: Model, changes: dict[str, object]) -> None:
+def test_ink_becomes_a_light_stroke_in_its_hue(judge: Model, changes: dict[str, Any]) -> None:
     scene = PLAIN._replace(**changes)
     rows = [LABELS.index(digit) for digit in (2, 3, 7)]
     files = [photograph(DIGITS[row], scene, row) for row in rows]
@@ -78,7 +79,7 @@ def test_ink_becomes_a_light_stroke_in_its_hue(judge: Model, changes: dict[str, 
     if scene.pen in ("black", "pencil", "chalk"):
         assert saturation == 0
     elif scene.form != "gray":
-        true = colorsys.rgb_to_hsv(*(channel / 255 for channel in PENS[scene.pen]))[0]
+        true = colorsys.rgb_to_hsv(*(channel / 255 for channel in PENS[scene.pen or "black"]))[0]
         assert abs((hue - true + 0.5) % 1 - 0.5) * 360 <= 20
 
 
