@@ -15,6 +15,7 @@ from vaegen.intake import WORK, is_light_on_black, stroke_on_black, working_side
 from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.spec import CHANNELS, SIDE
 
+ROUGH = 20  # of 255: what half of the neighbors differ by at least in noise
 PLAIN = 6  # of 255: what differs less is of one color
 SHEET = 200  # of 255: the brightest channel of a sheet without shade, at least
 VISIBLE = 64  # of 255: what is darker on black may be ink on nothing
@@ -149,18 +150,21 @@ def take_in(data: bytes, *, intake: Intake, max_pixels: int) -> Read:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
         elif max(image.size) == SIDE:  # perhaps of a JPEG that was reduced
             image = decode(data, WORK, max_pixels)
-        if _is_plain(pixels, image.size):
+        if _is_no_sheet(pixels, image.size):
             return Read(pixels, "unknown")
         image = _scaled(image, working_side(image.size))
     drawn = stroke_on_black(image)
     return Read(pixels, "unknown") if drawn is None else Read(drawn, "ink")
 
 
-def _is_plain(pixels: Picture, size: tuple[int, int]) -> bool:
-    """Return whether a picture is all of one color, and that not of a blank sheet."""
+def _is_no_sheet(pixels: Picture, size: tuple[int, int]) -> bool:
+    """Return whether a picture is all of one color, and that not of a blank sheet, or rough everywhere."""
     width, height = fitted(size, SIDE)
     top, left = (SIDE - height) // 2, (SIDE - width) // 2
     pixels = pixels[top : top + height, left : left + width]
+    gray = pixels.mean(2)
+    if min(gray.shape) > 1 and np.median(abs(np.diff(gray))) > ROUGH:
+        return True
     low, high = pixels.min((0, 1)).astype(int), pixels.max((0, 1)).astype(int)
     is_sheet = max(size) > SIDE and high.max() >= SHEET and low.min() >= 0.8 * high.max()
     return bool((high - low).max() <= PLAIN) and not is_sheet

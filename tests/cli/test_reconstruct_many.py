@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import vaegen
 from PIL import Image
-from vaegen import encoding, images
+from vaegen import encoding
 from vaegen_cli import progress, reconstruct
 
 Run = Callable[..., Any]
@@ -46,7 +46,6 @@ def tree(root: Path) -> dict[str, bytes]:
 
 def test_choices_are_the_library_s() -> None:
     assert tuple(encoding.WRITTEN) == reconstruct.FORMATS
-    assert images.INVERT == reconstruct.INVERT
 
 
 @pytest.mark.parametrize(
@@ -90,12 +89,35 @@ def test_format_by_flag_or_suffix(call: Run, folder: Path, here: Path) -> None:
             assert image.format == expected
 
 
-def test_scans_are_turned_around_when_asked(call: Run, folder: Path, here: Path, model: vaegen.Model) -> None:
+def test_scans_are_taken_in_unless_told_otherwise(call: Run, folder: Path, here: Path, model: vaegen.Model) -> None:
     Image.fromarray(255 - model.sample(4, "white")[0]).save("scan.png")
-    assert call("scan.png", "plain.png").code == call("scan.png", "turned.png", "--invert", "auto").code == 0
+    plain = call("scan.png", "plain.png", "--intake", "as-is")
+    turned = call("scan.png", "turned.png", "--sheet", "sheet.png")
+    assert plain.code == turned.code == 0
+    assert plain.err == "vaegen: the picture looks unlike a digit on black; see --intake\n"
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size == (3 * 84 + 6, 84 + 6)
     judged = {name: model.judge(vaegen.read_image(f"{name}.png")[None])[0].argmax() for name in ("plain", "turned")}
     assert judged["turned"] == 4
     assert Path("plain.png").read_bytes() != Path("turned.png").read_bytes()
+
+
+def test_what_looks_unlike_a_digit_is_told_and_drawn(call: Run, here: Path, model: vaegen.Model) -> None:
+    (here / "in").mkdir()
+    for number in range(3):
+        Image.new("RGB", (60, 40), (200, 40 * number, 20)).save(f"in/{number}.png")
+    Image.fromarray(model.sample(4, "red")[0]).save("in/digit.png")
+    Path("in/no.png").write_bytes(b"no image")
+    result = call("in", "out", "--sheet", "sheets/sheet.png", "--json")
+    assert result.code == 1
+    assert "vaegen: 3 of 4 pictures look unlike digits on black; see --intake\n" in result.err
+    assert json.loads(result.out)["unlike"] == 3
+    with Image.open("sheets/sheet.png") as sheet:
+        assert sheet.size == (2 * (3 * 84 + 6), 2 * (84 + 6))
+        assert sheet.getpixel((3 + 42, 3 + 42)) == (200, 0, 20)
+    assert call("in", "again", "--sheet", "sheets/sheet.png").code == 2
+    assert not (here / "again").exists()
+    assert call("in", "again", "--sheet", "sheet.jpg").code == 2
 
 
 def test_existing_results_are_left_or_replaced_as_asked(call: Run, folder: Path, here: Path) -> None:

@@ -66,7 +66,7 @@ SENSIBLE = {
     "texts": ["0:1", "0.5,0,1;1,2", ";3,3"],
     "chosen": ["png", "npy"],
     "form": ["png", "jpg", "bmp", "webp", "tif"],
-    "invert": ["never", "auto", "always"],
+    "intake": ["auto", "as-is"],
     "on_error": ["skip", "fail"],
     "shell": ["bash", "zsh", "fish"],
 }

@@ -1,7 +1,6 @@
 """`python -m tests.photographs`: how many simulated photographs are read as their digit after `vaegen reconstruct`."""
 
 import colorsys
-import gzip
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -15,19 +14,10 @@ from vaegen.color import stroke_color
 from vaegen.images import look_at
 from vaegen_training.evaluate import evaluation_judge
 
-from tests.photographs.render import COLORED, PENS, Digit, Scene, photograph, random_scene
+from tests.photographs.render import COLORED, DIGITS, PENS, Simulated, simulate
 
-DIGITS = Path(__file__).parents[1] / "assets" / "digits"
 HUE = 20  # degrees that a hue may be off
 GRAY = 0.25  # saturation, as in HSV, that counts as none
-
-
-class Simulated(NamedTuple):
-    """A photograph of a digit."""
-
-    digit: int
-    scene: Scene
-    data: bytes
 
 
 class Figures(NamedTuple):
@@ -39,24 +29,6 @@ class Figures(NamedTuple):
     """Of those in a colored pen: the hue is right."""
     gray: float
     """Of the others: the stroke is white or gray."""
-
-
-def read_digits(folder: Path = DIGITS) -> tuple[list[Digit], list[int]]:
-    """Return MNIST's test digits and their classes, or those of the committed sample."""
-    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
-    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
-    return list(np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)), list(labels[8:])
-
-
-def simulate(count: int, seed: int, folder: Path = DIGITS) -> list[Simulated]:
-    """Draw photographs at random; each depends on the seed and its number alone."""
-    images, labels = read_digits(folder)
-    simulated = []
-    for number in range(count):
-        rng = np.random.default_rng([seed, number])
-        row, scene = int(rng.integers(len(images))), random_scene(rng)
-        simulated.append(Simulated(labels[row], scene, photograph(images[row], scene, number)))
-    return simulated
 
 
 def figures(simulated: list[Simulated], again: npt.NDArray[np.uint8], done: list[bool]) -> tuple[Figures, list[bool]]:
@@ -99,7 +71,9 @@ def main(count: int, seed: int, model: str, data_dir: Path, out: Path | None) ->
         found, right = figures(simulated, np.stack(again), [made.status == "written" for made in outcomes])
     wrong: Counter[str] = Counter()
     for one, is_right in zip(simulated, right, strict=True):
-        wrong.update([] if is_right else [one.scene.paper, one.scene.pen, one.scene.light, f"table {one.scene.table}"])
+        wrong.update(
+            [] if is_right else [one.scene.paper, str(one.scene.pen), one.scene.light, f"table {one.scene.table}"]
+        )
     print(f"{count} photographs, seed {seed}: {report.failed} refused, {report.unlike} look unlike digits")
     print(f"read as their digit {found.read:.1%}, hue kept {found.hue:.1%}, gray kept {found.gray:.1%}")
     print("not read, by kind: " + ", ".join(f"{kind} {times}" for kind, times in wrong.most_common()))

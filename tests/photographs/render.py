@@ -1,7 +1,9 @@
 """Draw a digit as a person would photograph or scan it: paper, pen, light, camera and file format."""
 
+import gzip
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image, ImageFilter
 Digit = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
+DIGITS = Path(__file__).parents[1] / "assets" / "digits"
 SHEET = 1400  # pixels of the longer side that a scene is drawn with, at most; larger files are enlarged
 MARGIN = 0.35  # of the picture, that the paper goes on beyond each side, so that it can be turned
 
@@ -62,7 +65,8 @@ class Scene(NamedTuple):
     rule: str | None = None
     spacing: float = 0.08
     """Of rules, over the shorter side."""
-    pen: str = "black"
+    pen: str | None = "black"
+    """None leaves the sheet blank."""
     width: float = 0.1
     """Of the stroke, over the digit's height; 0 for MNIST's own."""
     light: str = "even"
@@ -89,7 +93,7 @@ def stroke(digit: Digit, height: int, width: float, rng: np.random.Generator) ->
     fine = 24 * crop.shape[0]  # 24 to a pixel of MNIST's, so that a stroke has an edge
     image = Image.fromarray(crop).resize((24 * crop.shape[1], fine), Image.Resampling.BICUBIC)
     image = image.filter(ImageFilter.GaussianBlur(9))
-    mask = np.asarray(image, np.float32)
+    mask: Floats = np.asarray(image, np.float32)
     if width:
         # A pen of its own width follows the ridge of MNIST's stroke.
         reach = Image.fromarray(mask.astype(np.uint8)).resize((4 * crop.shape[1], 4 * crop.shape[0]))
@@ -102,7 +106,8 @@ def stroke(digit: Digit, height: int, width: float, rng: np.random.Generator) ->
         mask = np.clip((mask - 110) * 6, 0, 255)
     columns_out = max(1, round(height * crop.shape[1] / crop.shape[0]))
     small = Image.fromarray(mask.astype(np.uint8)).resize((columns_out, height), Image.Resampling.BOX)
-    return np.asarray(small, np.float32) / 255
+    share: Floats = np.asarray(small, np.float32) / np.float32(255)
+    return share
 
 
 def photograph(digit: Digit, scene: Scene, seed: int) -> bytes:
@@ -120,7 +125,7 @@ def photograph(digit: Digit, scene: Scene, seed: int) -> bytes:
     ink, place = _inked(digit, scene, (width, height), rng)
     if scene.form == "transparent":
         pixels = np.zeros((height, width, 4), np.uint8)
-        pixels[..., :3] = PENS[scene.pen]
+        pixels[..., :3] = PENS[scene.pen or "black"]
         top, left = place
         pixels[top : top + ink.shape[0], left : left + ink.shape[1], 3] = ink * 255
         return _saved(Image.fromarray(pixels), "PNG")
@@ -132,7 +137,8 @@ def photograph(digit: Digit, scene: Scene, seed: int) -> bytes:
         _rule(sheet, scene, short, rng)
     top, left = place[0] + pad, place[1] + pad
     part = sheet[top : top + ink.shape[0], left : left + ink.shape[1]]
-    part += ink[..., None] * (np.array(PENS[scene.pen], np.float32) - part)
+    if scene.pen is not None:
+        part += ink[..., None] * (np.array(PENS[scene.pen], np.float32) - part)
     if scene.table:
         _lay_on_table(sheet, pad, place, ink.shape, rng)
     picture = _seen(sheet, scene, (width, height), pad, rng)
@@ -163,7 +169,7 @@ def _inked(
         ink = stroke(digit, int(ink.shape[0] * 0.9 * width / ink.shape[1]), scene.width, rng)
     if scene.pen in ("pencil", "chalk"):
         grain = rng.normal(0, 1, ink.shape).astype(np.float32)
-        ink = ink * np.clip(0.82 + 0.16 * grain, 0.2, 1)
+        ink = (ink * np.clip(0.82 + 0.16 * grain, 0.2, 1)).astype(np.float32)
     return ink, (
         round((height - ink.shape[0]) * (0.03 + 0.94 * scene.place[1])),
         round((width - ink.shape[1]) * (0.03 + 0.94 * scene.place[0])),
@@ -172,7 +178,7 @@ def _inked(
 
 def _rule(sheet: Floats, scene: Scene, short: int, rng: np.random.Generator) -> None:
     color, squared = RULES[scene.rule or "ruled"]
-    color = PENS[scene.pen] if scene.rule == "ruled in pen color" else color
+    color = PENS[scene.pen or "black"] if scene.rule == "ruled in pen color" else color
     step, thick = max(6, round(scene.spacing * short)), max(1, round(short / 350))
     begin = int(rng.integers(step))
     for offset in range(thick):
@@ -215,7 +221,7 @@ def _seen(sheet: Floats, scene: Scene, size: tuple[int, int], pad: int, rng: np.
     return np.array(seen, np.float32)
 
 
-def _lit(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _lit(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> Any:
     """Return the light on each pixel, float32 (height, width)."""
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -253,7 +259,7 @@ def _saved(image: Image.Image, form: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def random_scene(rng: np.random.Generator) -> Scene:
+def random_scene(rng: np.random.Generator, longest: int = 2000) -> Scene:
     """Draw a scene at random: every kind of paper, pen, light, camera and size."""
     paper = str(rng.choice(list(PAPERS)))
     board = paper.endswith("board")
@@ -266,7 +272,7 @@ def random_scene(rng: np.random.Generator) -> Scene:
     rule = None
     if not board and rng.random() < 0.4:
         rule = str(rng.choice(["ruled", "squared"]))
-    longer = round(float(np.exp(rng.uniform(np.log(60), np.log(2000)))))
+    longer = round(float(np.exp(rng.uniform(np.log(60), np.log(longest)))))
     portrait = rng.random() < 0.5
     shorter = round(longer * float(rng.uniform(0.6, 1)))
     small = longer < 150
@@ -290,3 +296,29 @@ def random_scene(rng: np.random.Generator) -> Scene:
         form="jpg" if kind < 0.75 else "png" if kind < 0.9 else "gray",
         quality=int(rng.choice([60, 75, 90])),
     )
+
+
+class Simulated(NamedTuple):
+    """A photograph of a digit."""
+
+    digit: int
+    scene: Scene
+    data: bytes
+
+
+def read_digits(folder: Path = DIGITS) -> tuple[list[Digit], list[int]]:
+    """Return MNIST's test digits and their classes, or those of the committed sample."""
+    images = gzip.decompress((folder / "t10k-images-idx3-ubyte.gz").read_bytes())
+    labels = gzip.decompress((folder / "t10k-labels-idx1-ubyte.gz").read_bytes())
+    return list(np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28)), list(labels[8:])
+
+
+def simulate(count: int, seed: int, folder: Path = DIGITS, *, longest: int = 2000) -> list[Simulated]:
+    """Draw photographs at random, no side longer than `longest`; each depends on the seed and its number alone."""
+    images, labels = read_digits(folder)
+    simulated = []
+    for number in range(count):
+        rng = np.random.default_rng([seed, number])
+        row, scene = int(rng.integers(len(images))), random_scene(rng, longest)
+        simulated.append(Simulated(labels[row], scene, photograph(images[row], scene, number)))
+    return simulated

@@ -329,18 +329,29 @@ def test_results_come_in_the_format_asked_for(model: Model, source: Path, tmp_pa
         assert difference.mean() < 8 if form == "jpg" else difference.max() == 0
 
 
-def test_dark_on_light_only_when_asked(model: Model, tmp_path: Path) -> None:
+def test_scans_are_taken_in_unless_told_otherwise(model: Model, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     digit = model.sample(3, "white")[0]
     (tmp_path / "in" / "light.png").write_bytes(encode_png(digit))
     (tmp_path / "in" / "scan.png").write_bytes(encode_png(255 - digit))
-    for invert in images.INVERT:
-        reconstruct_folder(model, tmp_path / "in", tmp_path / invert, invert=invert)
-    whole = tree(tmp_path / "auto")
-    assert whole["light.png"] == whole["scan.png"] == tree(tmp_path / "never")["light.png"]
-    assert tree(tmp_path / "always")["scan.png"] == whole["scan.png"]
-    assert tree(tmp_path / "never")["scan.png"] != whole["scan.png"]
-    assert tree(tmp_path / "always")["light.png"] != whole["light.png"]
+    Image.new("RGB", (300, 300), "white").save(tmp_path / "in" / "blank.png")
+    kinds = {}
+    for intake in images.INTAKE:
+        lines = tmp_path / f"{intake}.jsonl"
+        report = reconstruct_folder(model, tmp_path / "in", tmp_path / intake, intake=intake, report=lines)
+        found = [json.loads(line) for line in lines.read_text().splitlines()]
+        kinds[intake] = {line["path"]: (line["status"], line["intake"]) for line in found}
+        assert (report.written, report.failed) == ((2, 1) if intake == "auto" else (3, 0))
+    assert kinds["auto"] == {
+        "blank.png": ("failed", None),
+        "light.png": ("written", "as-is"),
+        "scan.png": ("written", "ink"),
+    }
+    assert set(kinds["as-is"].values()) == {("written", "as-is")}
+    assert report.unlike >= 2
+    auto, as_is = tree(tmp_path / "auto"), tree(tmp_path / "as-is")
+    assert auto["light.png"] == as_is["light.png"]
+    assert auto["scan.png"] != as_is["scan.png"]
 
 
 def test_existing_files_are_skipped_when_asked(model: Model, source: Path, tmp_path: Path) -> None:
@@ -476,7 +487,7 @@ def test_memory_keeps_no_more_than_the_first_failures(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"format": "gif"}, {"invert": "yes"}, {"on_error": "stop"}, {"workers": 0}, {"workers": "many"}],
+    [{"format": "gif"}, {"intake": "yes"}, {"on_error": "stop"}, {"workers": 0}, {"workers": "many"}],
 )
 def test_arguments_that_do_not_exist(model: Model, source: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(RequestError, match=next(iter(wrong))):

@@ -259,7 +259,8 @@ def test_color_profiles_are_converted_to_srgb(
     image = Image.fromarray(levels if matrix or file_format == "WEBP" else levels[..., 0])
     if file_format == "WEBP" and not matrix:
         pytest.skip("WebP has no gray pictures")
-    options: dict[str, Any] = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}.get(file_format, {})
+    every: dict[str, dict[str, Any]] = {"JPEG": {"quality": 100}, "WEBP": {"lossless": True}}
+    options = every.get(file_format, {})
     if file_format == "JPEG" and matrix:
         options["subsampling"] = 0
     found = decode_image(saved(image, file_format, icc_profile=profile(matrix, gamma), **options))

@@ -73,7 +73,7 @@ class FolderReport:
     """The others."""
     failures: tuple[Outcome, ...]
     """The first of the failed ones, at most `FAILURES_KEPT`, in the order of the plan."""
-    unlike: int
+    unlike: int = 0
     """Images written that looked unlike digits on black; see `Outcome.unlike`."""
     ignored: Mapping[str, int] = field(default_factory=dict)
     """How many files and folders were left out of the search, by the reason: "other file", one whose suffix is no
