@@ -15,7 +15,7 @@ from vaegen.intake import WORK, is_light_on_black, stroke_on_black, working_side
 from vaegen.limits import MAX_PIXELS, check_max_pixels
 from vaegen.spec import CHANNELS, SIDE
 
-ROUGH = 20  # of 255: what half of the neighbors differ by at least in noise
+ROUGH = 32  # of 255: what half of the neighbors differ by at least in noise
 PLAIN = 6  # of 255: what differs less is of one color
 SHEET = 200  # of 255: the brightest channel of a sheet without shade, at least
 VISIBLE = 64  # of 255: what is darker on black may be ink on nothing
@@ -140,7 +140,7 @@ def take_in(data: bytes, *, intake: Intake, max_pixels: int) -> Read:
         pixels = _fit_upright(image)
         if intake == "as-is":
             return Read(pixels, "as-is")
-        if is_light_on_black(pixels):
+        if is_light_on_black(_uncovered(pixels, image.size)):
             # Black ink on nothing is black on black.
             if pixels.max() >= VISIBLE or not image.has_transparency_data:
                 return Read(pixels, "as-is")
@@ -157,11 +157,16 @@ def take_in(data: bytes, *, intake: Intake, max_pixels: int) -> Read:
     return Read(pixels, "unknown") if drawn is None else Read(drawn, "ink")
 
 
-def _is_no_sheet(pixels: Picture, size: tuple[int, int]) -> bool:
-    """Return whether a picture is all of one color, and that not of a blank sheet, or rough everywhere."""
+def _uncovered(pixels: Picture, size: tuple[int, int]) -> Picture:
+    """Return what a picture of a size covers of the 28x28 that it was fitted to, without the black around it."""
     width, height = fitted(size, SIDE)
     top, left = (SIDE - height) // 2, (SIDE - width) // 2
-    pixels = pixels[top : top + height, left : left + width]
+    return pixels[top : top + height, left : left + width]
+
+
+def _is_no_sheet(pixels: Picture, size: tuple[int, int]) -> bool:
+    """Return whether a picture is all of one color, and that not of a blank sheet, or rough everywhere."""
+    pixels = _uncovered(pixels, size)
     gray = pixels.mean(2)
     if min(gray.shape) > 1 and np.median(abs(np.diff(gray))) > ROUGH:
         return True

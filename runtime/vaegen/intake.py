@@ -31,7 +31,6 @@ ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
 BLOB = 0.02  # likeness to a stroke of what is none
 SCRAPS = 12  # parts that a broken digit has at most
 
-_EDGE = np.nonzero(np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True))
 
 TINT = 0.12  # of the paper's light: how far the channels of colored ink differ, at least
 SATURATED = 0.28  # saturation, as in HSV, of colored ink, at least
@@ -50,12 +49,14 @@ THIN, THICK = 1.9, 3.6  # MNIST pixels: the width that strokes are brought to, i
 
 
 def is_light_on_black(pixels: Picture) -> bool:
-    """Return whether a picture fitted to 28x28 is what the models know: light or nothing on black.
+    """Return whether a picture of 28 pixels, uint8 (h, w, 3), is what the models know: light or nothing on black.
 
     Its background is black where the median of its pixels, and of those along its edge, is nearly 0.
     """
     dark = pixels.sum(2, dtype=np.uint16) <= CHANNELS * BLACK
-    return bool(np.count_nonzero(dark) * 2 > dark.size and np.count_nonzero(dark[_EDGE]) * 2 > len(_EDGE[0]))
+    inner = dark[1:-1, 1:-1]
+    count, inside = np.count_nonzero(dark), np.count_nonzero(inner)
+    return bool(2 * count > dark.size and 2 * (count - inside) > dark.size - inner.size)
 
 
 class Part(NamedTuple):
