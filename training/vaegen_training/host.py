@@ -1,12 +1,16 @@
 """What torch and the system keep for the whole process, which belongs to the program that calls vaegen."""
 
+import os
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 import torch
+
+_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @contextmanager
@@ -21,16 +25,27 @@ def own_torch(*, threads: int | None = None, flush_denormal: bool = False) -> It
         flush_denormal: Whether this thread takes denormal floats for 0.
     """
     dtype, before = torch.get_default_dtype(), torch.get_num_threads()
+    precision, cache = torch.get_float32_matmul_precision(), os.environ.get(_CACHE)
     flushed = bool(torch.tensor(2.0**-126, dtype=torch.float32).mul(0.5) == 0)  # torch tells in no other way
-    # All modules are made on the CPU and all other randomness has generators of its own, so no device is forked.
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(mode=False), torch.enable_grad():
+    # All modules are made on the CPU and all other randomness has generators of its own, so no device is forked. What
+    # torch imports meanwhile adds warning filters and a variable of the environment.
+    with (
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+    ):
         torch.set_default_dtype(torch.float32)
+        torch.set_float32_matmul_precision("highest")
         torch.set_flush_denormal(flush_denormal)
         torch.set_num_threads(threads or before)
         try:
             yield
         finally:
             torch.set_num_threads(before)
+            torch.set_float32_matmul_precision(precision)
+            if cache is None:
+                os.environ.pop(_CACHE, None)
             torch.set_flush_denormal(flushed)
             torch.set_default_dtype(dtype)
 
