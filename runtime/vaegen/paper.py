@@ -22,7 +22,7 @@ COVERED = 0.55  # of a picture's width, that a rule is seen on
 def is_board(smooth: Picture, reach: int) -> bool:
     """Return whether a picture is dark but for what is narrow, a small part of it and far lighter."""
     few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
-    lightest = max(1.0, float(np.quantile(255 - _closed(255 - few, reach // 8), 0.95)))
+    lightest = max(1.0, float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95)))
     darkest, brightest = np.quantile(few, (0.01, 0.998))
     bright = float((few > (darkest + brightest) / 2).mean())
     chalk = float(few.max()) / lightest
