@@ -61,14 +61,15 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS, *, margin: int = REDUCED) -> Image.Image:
     """Decode the bytes of an image file: its first frame, turned as its EXIF orientation says.
 
     Args:
         data: The file.
-        side: Pixels that the longer side will be scaled to. Of a JPEG more than 2 * REDUCED times as large, only as
+        side: Pixels that the longer side will be scaled to. Of a JPEG more than 2 * `margin` times as large, only as
             much is decoded as that takes, and what is returned is of this size already.
         max_pixels: Pixels that the picture may have.
+        margin: How many times `side` a JPEG decoder leaves at least.
 
     Returns:
         A picture of 8 bits a channel in any mode of Pillow's, for `to_rgb`.
@@ -90,7 +91,7 @@ def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS) -> Image.Image:
         elif file.form in ("Png", "Tiff") and _has_16_bits(opened, raw_mode):
             image = _load_rounded(opened, raw_mode, file)
         else:
-            image = _load(opened, side)
+            image = _load(opened, side, margin)
         if file.inverted:
             image = ImageOps.invert(image)
         ImageOps.exif_transpose(image, in_place=True)
@@ -140,7 +141,7 @@ def image_errors() -> Iterator[None]:
         raise ImageError(f"damaged or unsupported ({first_line(error)})") from error
 
 
-def _load(image: "ImageFile.ImageFile", side: int) -> Image.Image:
+def _load(image: "ImageFile.ImageFile", side: int, margin: int) -> Image.Image:
     """Decode the pixels; those of a large JPEG at 1/2, 1/4 or 1/8 of its size, in less time and memory.
 
     Its decoder then takes no more than the mean of each block of pixels from the file, which is the antialiasing
@@ -148,7 +149,7 @@ def _load(image: "ImageFile.ImageFile", side: int) -> Image.Image:
     """
     size = image.size
     width, height = fitted(size, side)
-    draft = image.draft(None, (REDUCED * width, REDUCED * height))
+    draft = image.draft(None, (margin * width, margin * height))
     box = image.tile[0].extents if image.tile else None
     image.load()
     if draft is not None and image.size != size:

@@ -149,7 +149,7 @@ def take_in(data: bytes, *, intake: Intake, max_pixels: int) -> Read:
                 return Read(pixels, "as-is")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
         elif max(image.size) == SIDE:  # perhaps of a JPEG that was reduced
-            image = decode(data, WORK, max_pixels)
+            image = decode(data, WORK, max_pixels, margin=1)
         if _is_no_sheet(pixels, image.size):
             return Read(pixels, "unknown")
         image = _scaled(image, working_side(image.size))

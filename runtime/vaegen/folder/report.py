@@ -15,8 +15,10 @@ FLUSH = 128  # lines
 HEAD = b'{"path": "'  # every report begins so, or is empty
 
 
-def check_report(path: Path, *, append: bool, force: bool) -> None:
-    """Check, before any work, that a report can be opened as `Report` does.
+def check_report(path: Path, *, append: bool, force: bool) -> bool:
+    """Check, before any work, that a report can be opened as `Report` does; return whether to append.
+
+    With `force` a file that is no report is replaced: a run may have been killed before it did so.
 
     Raises:
         OutputError: It cannot, or what is there is no report to go on with.
@@ -31,7 +33,10 @@ def check_report(path: Path, *, append: bool, force: bool) -> None:
         except OSError as error:
             raise failure(path, error) from error
         if not HEAD.startswith(head):
+            if force:
+                return False
             raise OutputError(f"'{shown(path)}' exists and is no report; choose another name")
+    return append
 
 
 class Report:

@@ -177,7 +177,7 @@ def reconstruct_folder(
     with Plan(source, target, format, shard) as plan, contextlib.ExitStack() as held:
         planned = _collect(plan, files, force=force, skip=keep, note_ignored=report is not None)
         if report is not None:
-            check_report(report, append=keep or mark.found, force=force)
+            append = check_report(report, append=keep or mark.found, force=force)
             plan.check_report(report, mark.path)
         count = count_workers(planned) if workers == "auto" else workers
         executor = held.enter_context(start(model, count, optional=workers == "auto"))
@@ -189,7 +189,7 @@ def reconstruct_folder(
             notes = None
             if report is not None:
                 try:
-                    notes = stack.enter_context(Report(report, append=keep or mark.found, force=force))
+                    notes = stack.enter_context(Report(report, append=append, force=force))
                 except OutputError:
                     if not mark.found:
                         mark.remove()
