@@ -158,7 +158,7 @@ def _look(smooth: Picture, reach: int, *, dark_ink: bool) -> Digit | None:
     ]
     if not parts:
         return None
-    main = max(parts, key=lambda part: math.sqrt(part.mass) * part.strength * part.likeness)
+    main = max(parts, key=lambda part: math.sqrt(part.mass) * part.strength**2 * part.likeness)
     digits, group = _grouped(main, [part for part in parts if part.strength > PART * main.strength])
     return Digit(digits, tuple(group), labels, cell, taken, under, dark_ink)
 
