@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from vaegen_cli import main
 from vaegen_training import data
+from vaegen_training.config import StageConfig
 from vaegen_training.models import judge, weights
 from vaegen_training.models.vae import VaeObjective
 from vaegen_training.prior import GeneratorObjective
@@ -42,7 +43,7 @@ def few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     """A line of metrics every 5 steps or so, no more checkpoints than asked for, and one epoch for the judge."""
     monkeypatch.setattr(loop, "LOGS", 8)
     monkeypatch.setattr(loop, "PREVIEWS", 2)
-    monkeypatch.setattr(judge, "JUDGE_STAGE", judge.StageConfig(epochs=1, batch=50, learning_rate=1e-3, ema=0.9))
+    monkeypatch.setattr(judge, "JUDGE_STAGE", StageConfig(epochs=1, batch=50, learning_rate=1e-3, ema=0.9))
 
 
 @pytest.fixture(scope="module")
