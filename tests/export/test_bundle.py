@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import vaegen
-from vaegen import noise
+from vaegen import bundle, noise
 from vaegen.errors import DataError, ExportError, OutputError
 from vaegen.spec import GRAPHS, MANIFEST, Manifest
 from vaegen.verification import verify
@@ -107,6 +108,20 @@ def test_a_graph_that_computes_something_else_fails_the_export(
     with pytest.raises(ExportError, match=r"decoder\.image on .* differs from torch by 0\.00"):
         export(finished_run("continuous"), tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_runtime_refuses_is_not_kept(
+    finished_run: GetRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "bundle"
+    shutil.copytree(Path(vaegen.__file__).parent / "models" / "joint", target)
+    old = contents(target)
+    monkeypatch.setattr(bundle, "MAX_GRAPH", 100_000)  # bytes; the encoder has more
+    monkeypatch.setattr(parity, "BATCHES", (2,))
+    with pytest.raises(ExportError, match=r"the runtime refuses the bundle, .*'encoder\.onnx'.* larger than"):
+        export(finished_run("continuous"), target, force=True)
+    assert contents(target) == old
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_an_existing_bundle_is_replaced_only_when_asked(

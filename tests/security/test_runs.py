@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -124,6 +125,17 @@ def content(file: str, data: bytes) -> Damage:
     return lambda run: (run / file).write_bytes(data)
 
 
+def flip(file: str) -> Damage:
+    """Change one bit of the last value."""
+
+    def damage(run: Path) -> None:
+        data = bytearray((run / file).read_bytes())
+        data[-1] ^= 1
+        (run / file).write_bytes(data)
+
+    return damage
+
+
 def cut(file: str, size: int) -> Damage:
     return lambda run: (run / file).write_bytes((run / file).read_bytes()[:size])
 
@@ -212,6 +224,10 @@ RESUMED: dict[str, Damage] = {
     "an average ahead": tensors(FLOW, lambda found: found["average.n_averaged"].add_(7)),
     "the next stage's": lambda run: shutil.copy(run / FLOW, run / VAE),
     "the first stage's": lambda run: shutil.copy(run / VAE, run / PRIOR),
+    "a bit flipped": flip(FLOW),
+    "missing": lambda run: (run / FLOW).unlink(),
+    "another run's": lambda run: weights.write(run / FLOW, weights.read(run / FLOW)[0], {"run": "0" * 64, "step": 4}),
+    "vaegen 0.1's": lambda run: weights.write(run / FLOW, weights.read(run / FLOW)[0], {"step": 4}),
     "cut short": cut(FLOW, -1),
     "cut in the header": cut(FLOW, 100),
     "empty": content(FLOW, b""),
@@ -244,6 +260,7 @@ ENDED: dict[str, Damage] = {
     "summary not a number": content("summary.json", b'{"excess_bce": NaN, "kl": 1, "n": 200}'),
     "summary a text": content("summary.json", b'{"excess_bce": "low", "n": 200}'),
     "summary without end": content("summary.json", DEEP),
+    "summary of another run": content("summary.json", b'{"excess_bce": 9, "kl": 1, "n": 200, "run": "x"}'),
     "summary a folder": instead("summary.json", Path.mkdir),
 }
 EXPORTED: dict[str, Damage] = {
@@ -302,6 +319,38 @@ def test_a_damaged_run_is_not_resumed(run: Path, name: str, capsys: pytest.Captu
     line = refused(command(run), capsys, 4)
     assert str(run) in line
     assert not (run / MODEL).exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "damage"),
+    [
+        (MODEL, "missing", Path.unlink),
+        (MODEL, "cut short", lambda path: path.write_bytes(path.read_bytes()[:-9])),
+        (MODEL, "a bit flipped", lambda path: flip(MODEL)(path.parent)),
+        (MODEL, "another file", lambda path: shutil.copy(path.with_name(VAE), path)),
+        (FLOW, "missing", Path.unlink),
+        (EXAMPLES, "empty", lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_what_is_damaged_is_made_anew_or_said_how(
+    run: Path,
+    finished: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    name: str,
+    damage: Callable[[Path], object],
+) -> None:
+    if file != MODEL:
+        (run / MODEL).unlink()
+    damage(run / file)
+    if (file, name) != (MODEL, "missing"):
+        line = refused(command(run), capsys, 4)
+        names = re.search(r"remove (.*) to train on from there, or choose another --out$", line)
+        assert names is not None
+        for each in names[1].split(", "):
+            (run / each).unlink()
+    assert main(command(run)) == 0
+    assert (run / MODEL).read_bytes() == (finished["joint"] / MODEL).read_bytes()
 
 
 @pytest.mark.parametrize("name", ENDED)

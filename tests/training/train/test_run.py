@@ -1,7 +1,9 @@
 """Whole runs on the sample: what they leave, how they go on after kill -9, and what they refuse."""
 
 import dataclasses
+import gzip
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from vaegen.spec import KINDS
 from vaegen_training import TrainSummary, presets, train
 from vaegen_training.config import ModelConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
-from vaegen_training.models import kernels, latents, weights
+from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.vae import FactoredVae
 from vaegen_training.train import distributed, loop, run
 from vaegen_training.train.run import losses_on_test
@@ -233,24 +235,64 @@ def test_a_finished_run_is_left_as_it_is(digits_dir: Path, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "difference"),
     [
-        {"seed": 1},
-        {"preset": "seed", "overrides": {}},
-        {"kind": "continuous"},
-        {"overrides": {"vae.epochs": "0.3"}},
-        {"kind": "judge", "overrides": None},
+        ({"seed": 1}, "seed is 0 there and 1 here"),
+        ({"preset": "seed", "overrides": {}}, "preset is 'default' there and 'seed' here"),
+        ({"kind": "continuous"}, "model.continuous is 35 there and 47 here"),
+        ({"overrides": {**SMALL, "vae.epochs": "0.3"}}, "vae.epochs is 0.2 there and 0.3 here"),
+        ({"kind": "judge", "overrides": None}, "judge.epochs is 'missing' there and 12 here"),
     ],
 )
 def test_a_folder_with_another_run_is_refused_and_left_alone(
-    digits_dir: Path, tmp_path: Path, changes: dict[str, Any]
+    digits_dir: Path, tmp_path: Path, changes: dict[str, Any], difference: str
 ) -> None:
     out = tmp_path / "run"
     short(out, digits_dir)
     before = contents(out)
-    with pytest.raises(ConfigError, match="other settings") as caught:
+    with pytest.raises(ConfigError, match=f"other settings: {difference}") as caught:
         short(out, digits_dir, **changes)
     assert str(out) in str(caught.value)
+    assert contents(out) == before
+
+
+def test_equal_settings_and_data_in_another_form_are_those_of_the_run(
+    digits_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, plain = tmp_path / "run", tmp_path / "plain" / "MNIST" / "raw"
+    overrides = {**SMALL, "vae.epochs": "1", "flow_stage.epochs": "0.2", "prior_stage.epochs": "0.20"}
+    short(out, digits_dir, overrides=overrides)
+    model = (out / "model.safetensors").read_bytes()
+    plain.mkdir(parents=True)
+    for path in digits_dir.glob("*.gz"):
+        (plain / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+    config = json.loads((out / "config.json").read_text())
+    config["vae"] = {name: config["vae"][name] for name in sorted(config["vae"])} | {"epochs": 1.0}
+    (out / "config.json").write_text(json.dumps(config))
+    (out / "model.safetensors").unlink()  # so that it is made again, from the checkpoints
+    monkeypatch.chdir(tmp_path)
+    spelt = {
+        name: {"1": "1e0", "0.2": "2e-1", "0.20": "+.2"}.get(text, text) for name, text in reversed(overrides.items())
+    }
+    short(Path("run"), Path("plain"), overrides={**spelt, "vae.schedule": "cosine"}, device="auto", seed=0)
+    assert (out / "model.safetensors").read_bytes() == model
+
+
+@pytest.mark.parametrize("kind", ["joint", "judge"])
+def test_a_finished_run_is_not_taken_for_one_on_other_digits(
+    digits_dir: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge, "JUDGE_STAGE", dataclasses.replace(judge.JUDGE_STAGE, epochs=0.2))
+    out, other = tmp_path / "run", Path(shutil.copytree(digits_dir, tmp_path / "other"))
+    changes = {"kind": kind, "overrides": None} if kind == "judge" else {}
+    short(out, digits_dir, **changes)
+    images = other / "train-images-idx3-ubyte.gz"
+    content = bytearray(gzip.decompress(images.read_bytes()))
+    content[-400] ^= 1
+    images.write_bytes(gzip.compress(bytes(content)))
+    before = contents(out)
+    with pytest.raises(ConfigError, match=r"holds a run on other digits .* give its data, or choose another --out"):
+        short(out, other, **changes)
     assert contents(out) == before
 
 

@@ -26,7 +26,7 @@ from vaegen_training.host import Stop
 from vaegen_training.models import weights
 from vaegen_training.train import distributed
 from vaegen_training.train.cuda_graph import GraphedStep
-from vaegen_training.train.run_folder import CHECKPOINT, RUN, MetricsLog
+from vaegen_training.train.run_folder import CHECKPOINT, RUN, MetricsLog, origin
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -243,7 +243,7 @@ def _save(
         tensors |= {f"average.{name}": tensor for name, tensor in average.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in state.items()}
-    weights.write(path, tensors, {"step": step, RUN: run})
+    weights.write(path, tensors, {"step": step, RUN: origin(run, path)})
 
 
 def _restore(path: Path, steps: int, module: nn.Module, optimizer: Optimizer, average: AveragedModel | None) -> int:

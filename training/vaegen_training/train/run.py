@@ -38,6 +38,7 @@ from vaegen_training.train.run_folder import (
     check_place,
     identity,
     is_finished,
+    origin,
     read_summary,
     recorded_digest,
     resumes_from,
@@ -160,7 +161,7 @@ def _train(
         else:
             figures = train_model(folder, config, mnist, device, run=run, stop=stop, progress=progress)
         if distributed.RANK == 0:
-            text = json.dumps({**figures, RUN: run}, indent=2) + "\n"
+            text = json.dumps({**figures, RUN: origin(run, folder / SUMMARY)}, indent=2) + "\n"
             write_file(folder / SUMMARY, text.encode(), force=True, sync=True)
     return figures
 
@@ -274,7 +275,7 @@ def train_model(
         progress=progress and distributed.RANK == 0,
     )
     if known is None and distributed.RANK == 0:
-        weights.write(path, {"target": pairs.target.half()}, {RUN: run})
+        weights.write(path, {"target": pairs.target.half()}, {RUN: origin(run, path)})
     guided = GeneratorObjective(vae, network, reader, pairs, config)
     network = finish(
         Stage(
@@ -293,7 +294,7 @@ def train_model(
         tensors["probe"] = mnist.test_images[:PROBE]
         # The words in which settings were given make no other model.
         settings = json.loads(dataclasses.replace(config, extras={}).to_json())
-        weights.write(folder / MODEL, tensors, {"config": settings, RUN: run})
+        weights.write(folder / MODEL, tensors, {"config": settings, RUN: origin(run, folder / MODEL)})
     return {**losses_on_test(vae, mnist), "seconds": seconds}
 
 
@@ -328,5 +329,5 @@ def _train_judge(
     if distributed.RANK == 0:
         # Half precision: the judge travels in every wheel, and the export stores it so anyway.
         half = {name: tensor.half() for name, tensor in trained.state_dict().items()}
-        weights.write(folder / judge.JUDGE, half, {"seed": seed, RUN: run})
+        weights.write(folder / judge.JUDGE, half, {"seed": seed, RUN: origin(run, folder / judge.JUDGE)})
     return judge.accuracy(trained, mnist)

@@ -11,7 +11,7 @@
     RUN/model.safetensors               final weights of the VAE and its prior
     RUN/summary.json                    final figures on the 10,000 test digits
 
-All weights and the summary name the run that they are of by its `identity`, so that no two runs are ever mixed.
+All weights and the summary say which file they are of which run (`origin`), so that no two runs are ever mixed.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, Velocit
 
 CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
 EXAMPLES, CHECKPOINT = "prior.examples.safetensors", "checkpoint.safetensors"
-RUN = "run"  # key of a run's `identity` in its files
+RUN = "run"  # key of a file's `origin` in it
 PROBE = 64  # test digits that a run keeps
 MAX_TEXT = 2**26  # bytes of one of the JSON files
 MAX_LAYERS = 1000  # of a generator that is read; building more takes too long to be refused
@@ -159,10 +159,10 @@ def check_contents(folder: Path, settings: str, digest: str, names: Sequence[str
         try:
             if not path.exists():
                 problem = f"{path} is missing"
-            elif weights.read(path)[1].get(RUN) == identity(settings, digest):
+            elif weights.read(path)[1].get(RUN) == origin(identity(settings, digest), path):
                 continue
             else:
-                problem = f"{path} is of other settings or digits than this run, or of an older vaegen"
+                problem = f"{path} is of another run, or of an older vaegen"
         except DataError as error:
             problem = str(error)
         if left:
@@ -188,6 +188,11 @@ def recorded_digest(folder: Path) -> str | None:
     return known[1].decode()
 
 
+def origin(run: str, path: Path) -> str:
+    """Return what a file of the run with an `identity` carries under the key RUN."""
+    return f"{run}/{path.name}"
+
+
 def weight_files(settings: str) -> list[str]:
     """Return the names of the files with weights, in the order in which a run makes each from those before."""
     if "judge" in json.loads(settings):
@@ -207,7 +212,7 @@ def resumes_from(folder: Path, settings: str) -> str:
         for name in reversed(weight_files(settings)):
             if name.endswith(CHECKPOINT) and (folder / name).exists():
                 meta = weights.read(folder / name)[1]
-                if meta.get(RUN) == own:
+                if meta.get(RUN) == origin(own, folder / name):
                     stage = name.removesuffix(f".{CHECKPOINT}")
                     return f"the same command goes on from step {meta['step']} of stage {stage}"
     return "nothing is saved yet; the same command starts anew"
@@ -226,7 +231,7 @@ def read_summary(folder: Path, run: str) -> dict[str, Any]:
     path = folder / SUMMARY
     try:
         figures = dict(json.loads(read_file(path, MAX_TEXT)))
-        own = figures.pop(RUN) == run
+        own = figures.pop(RUN) == origin(run, path)
         if own and all(math.isfinite(figures[name]) for name in figures.keys() - {"seconds"}) and figures["n"] > 0:
             return figures
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
