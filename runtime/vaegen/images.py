@@ -20,8 +20,7 @@ PLAIN = 6  # of 255: what differs less is of one color
 SHEET = 200  # of 255: the brightest channel of a sheet without shade, at least
 VISIBLE = 64  # of 255: what is darker on black may be ink on nothing
 # Mean absolute error: fewer than 0.5% of colored test digits reach it with any shipped model, and all rectangles, noise
-# and inverted digits, 90% of smooth blobs, 97% of photographs that are read as they are. Letters do not: the models
-# know strokes, and remake those of letters well.
+# and inverted digits do. Letters do not: the models know strokes, and remake those of letters well.
 UNLIKE = 0.04
 BAND = 2**20  # pixels that are converted at a time
 
