@@ -18,8 +18,8 @@ from vaegen.spec import CHANNELS, SIDE
 
 Mask = npt.NDArray[np.bool_]
 
-WORK = 800  # pixels of the longer side that a picture is looked at with: a digit of a tenth of it is 3 times MNIST's
-LEAST = 240  # likewise, to which smaller ones are enlarged
+WORK = 800  # pixels of the longer side of the picture that is examined: a digit of a tenth of it is 3 times MNIST's
+LEAST = 240  # likewise: smaller pictures are enlarged to it
 REACH = 0.3  # of the longer side: wider than any stroke, narrower than a sheet, its table, a shadow
 GRID = 200  # cells of the longer side in which parts of the ink are told apart
 
@@ -28,9 +28,8 @@ DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
 ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
-BLOB = 0.02  # likeness to a stroke of what is none
-SCRAPS = 12  # parts that a broken digit has at most
-
+BLOB = 0.02  # likeness to a stroke, of a thing that is not one
+SCRAPS = 12  # parts of a broken digit, at most
 
 TINT = 0.12  # of the paper's light: how far the channels of colored ink differ, at least
 SATURATED = 0.28  # saturation, as in HSV, of colored ink, at least
@@ -92,7 +91,7 @@ class Part(NamedTuple):
 
 
 def working_side(size: tuple[int, int]) -> int:
-    """Return the pixels of the longer side that a picture of a size is looked at with."""
+    """Return the pixels that the longer side of a picture of a size has when it is examined."""
     return min(max(*size, LEAST), WORK)
 
 
@@ -178,7 +177,7 @@ def _pooled(values: Floats, cell: int) -> Floats:
 
 
 def _is_edge(part: Part, shape: tuple[int, ...]) -> bool:
-    """Return whether a part is no ink but what surrounds a sheet, or dust."""
+    """Return whether a part is not ink but dust, or what surrounds a sheet."""
     height, width = shape
     touched = (part.top == 0) + (part.left == 0) + (part.bottom == height) + (part.right == width)
     if part.size < 0.04 * max(shape):

@@ -7,11 +7,11 @@ from vaegen.decoding import Picture
 
 Floats = npt.NDArray[np.float32]
 
-BOARD = 95  # of 255: the lightest that most of a board is
-CHALK, SURE = 1.35, 2.2  # times the board's light: that of chalk, at least; likewise, where it covers much
-MOST = 0.3  # of a picture: what chalk covers else
-DARK = 2  # of 255: keeps black from being divided by
-WHITE = 3.0  # times lighter than a board is usual chalk
+BOARD = 95  # of 255: a board is darker nearly everywhere
+CHALK, SURE = 1.35, 2.2  # times the light of the board: chalk, at least; and chalk that may cover more than MOST
+MOST = 0.3  # of a picture: what other chalk covers, at most
+DARK = 2  # of 255: added on both sides of a ratio, so that nothing is divided by black
+WHITE = 3.0  # times the light of the board: usual chalk
 COLORED = 0.45  # saturation, as in HSV: above that of kraft paper
 LIT = 40  # of 255: the light of the darkest paper
 STRIP = 8  # pixels: the length of pieces in which rules are looked for
@@ -20,7 +20,7 @@ COVERED = 0.55  # of a picture's width, that a rule is seen on
 
 
 def is_board(smooth: Picture, reach: int) -> bool:
-    """Return whether a picture is dark but for what is narrow, a small part of it and far lighter."""
+    """Return whether a picture is dark except for narrow, far lighter strokes that cover little of it."""
     few = smooth[::4, ::4].mean(2, keepdims=True).astype(np.uint8)
     lightest = max(1.0, float(np.quantile(255 - _closed(255 - few, reach // 4), 0.95)))
     darkest, brightest = np.quantile(few, (0.01, 0.998))
@@ -30,7 +30,7 @@ def is_board(smooth: Picture, reach: int) -> bool:
 
 
 def is_no_paper(smooth: Picture) -> bool:
-    """Return whether a picture without ink is colored more than paper is, or dark."""
+    """Return whether a picture without ink is more colorful than paper, or darker."""
     red, green, blue = np.median(smooth[::4, ::4], axis=(0, 1)).tolist()
     most, least = max(red, green, blue), min(red, green, blue)
     return bool(most - least > COLORED * most or most < LIT)
