@@ -184,7 +184,18 @@ def prove(home: Path, files: int, every: int, workers: list[int], model: str) ->
     source, target, report = home / "in", home / "out", home / "report.jsonl"
     expected = dict(make(source, files, every))
     bad = {name for name, reason in expected.items() if reason is not None}
-    arguments = ["-q", "reconstruct", str(source), str(target), "--model", model, "--report", str(report)]
+    arguments = [
+        "-q",
+        "reconstruct",
+        str(source),
+        str(target),
+        "--intake",
+        "as-is",
+        "--model",
+        model,
+        "--report",
+        str(report),
+    ]
 
     # Two images that would become one file.
     (source / "0000" / f"{TWIN}.jpg").write_bytes(saved(Image.new("RGB", (28, 28)), "JPEG"))
@@ -209,7 +220,8 @@ def prove(home: Path, files: int, every: int, workers: list[int], model: str) ->
             told_reason = found[name]
             assert reason is None or reason in told_reason, (name, told_reason)
         assert "Traceback" not in told
-        assert told.count("\n") == min(len(bad), 20) + (len(bad) > 20), told[:2000]
+        failures = [line for line in told.splitlines() if "look unlike digits" not in line]
+        assert len(failures) == min(len(bad), 20) + (len(bad) > 20), told[:2000]
         written = 0
         for folder, _, names in os.walk(target):
             for name in names:

@@ -105,6 +105,8 @@ def test_a_signal_ends_a_run_so_that_it_goes_on_to_the_same_weights(
     place, name, call, times, step = MOMENTS[moment]
     number = SIGNALS[list(MOMENTS).index(moment) % len(SIGNALS)]
     kind, out = "judge" if moment == "the judge" else "joint", tmp_path / "run"
+    if number != signal.SIGINT:
+        before = signal.signal(number, signal.SIG_DFL)  # the tests may run under nohup, which has a run ignore SIGHUP
     handlers = [signal.getsignal(each) for each in SIGNALS]
     with monkeypatch.context() as patch:
         patch.setattr(place, name, at_call(number, call, times)(getattr(place, name)))
@@ -118,6 +120,8 @@ def test_a_signal_ends_a_run_so_that_it_goes_on_to_the_same_weights(
         assert weights.read(out / f"{stage}.checkpoint.safetensors")[1]["step"] == int(done)
     assert main(command(out, digits_dir, kind)) == 0
     assert {path.name: path.read_bytes() for path in out.glob("*.safetensors")} == straight[kind]
+    if number != signal.SIGINT:
+        signal.signal(number, before)
 
 
 def test_a_run_in_another_thread_leaves_signals_alone(digits_dir: Path, tmp_path: Path) -> None:
