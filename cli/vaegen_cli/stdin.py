@@ -71,12 +71,9 @@ def read_picture(source: Path | bytes, **options: Any) -> "Read":
         ImageError: It cannot be read.
     """
     from vaegen import images
-    from vaegen.decoding import MAX_FILE
 
     if isinstance(source, Path):
         return images.read_picture(source, **options)
-    if len(source) > MAX_FILE:
-        raise ImageError(f"cannot read stdin: larger than {MAX_FILE // 2**20} MiB")
     try:
         return images.take_in(source, **options)
     except ImageError as error:

@@ -39,10 +39,10 @@ Picture = npt.NDArray[np.uint8]
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Read a file.
+    """Read a file, but no more of it than shows that it is larger than MAX_FILE.
 
     Raises:
-        ImageError: It is not a plain file, or larger than MAX_FILE.
+        ImageError: It is not a plain file.
         OSError: It is missing or closed.
     """
     # Asked first, because opening a named pipe would wait for a writer.
@@ -53,16 +53,15 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise ImageError("not a plain file")
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
-        data = read_open(handle, MAX_FILE + 1)
+        return read_open(handle, MAX_FILE + 1)
     finally:
         os.close(handle)
-    if len(data) > MAX_FILE:
-        raise ImageError(f"larger than {MAX_FILE // 2**20} MiB")
-    return data
 
 
 def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS, *, margin: int = REDUCED) -> Image.Image:
     """Decode the bytes of an image file: its first frame, turned as its EXIF orientation says.
+
+    What Pillow raises is for `image_errors`, in which this is called.
 
     Args:
         data: The file.
@@ -75,27 +74,28 @@ def decode(data: bytes, side: int, max_pixels: int = MAX_PIXELS, *, margin: int 
         A picture of 8 bits a channel in any mode of Pillow's, for `to_rgb`.
 
     Raises:
-        ImageError: They are of no known format, damaged, of more than `max_pixels` pixels, or made to take more time or
-            memory than a picture needs.
+        ImageError: They are more than MAX_FILE, of no known format, damaged, of more than `max_pixels` pixels, or made
+            to take more time or memory than a picture needs.
     """
     from PIL import ImageOps  # 1 ms that only reading costs
 
-    with image_errors():
-        file = strip(data, max_pixels)
-        opened = _open(file)
-        if file.profile:
-            opened.info["icc_profile"] = file.profile
-        raw_mode = _raw_mode(opened)
-        if opened.mode.startswith("I"):
-            image = _load_gray(opened, 4095 if raw_mode == "I;12" else 65535)
-        elif file.form in ("Png", "Tiff") and _has_16_bits(opened, raw_mode):
-            image = _load_rounded(opened, raw_mode, file)
-        else:
-            image = _load(opened, side, margin)
-        if file.inverted:
-            image = ImageOps.invert(image)
-        ImageOps.exif_transpose(image, in_place=True)
-        return image
+    if len(data) > MAX_FILE:
+        raise ImageError(f"larger than {MAX_FILE // 2**20} MiB")
+    file = strip(data, max_pixels)
+    opened = _open(file)
+    if file.profile:
+        opened.info["icc_profile"] = file.profile
+    raw_mode = _raw_mode(opened)
+    if opened.mode.startswith("I"):
+        image = _load_gray(opened, 4095 if raw_mode == "I;12" else 65535)
+    elif file.form in ("Png", "Tiff") and _has_16_bits(opened, raw_mode):
+        image = _load_rounded(opened, raw_mode, file)
+    else:
+        image = _load(opened, side, margin)
+    if file.inverted:
+        image = ImageOps.invert(image)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _open(file: Stripped) -> "ImageFile.ImageFile":

@@ -94,7 +94,7 @@ def looks_unlike(kind: Kind | None, mae: float | None) -> bool:
 
 
 def _content(source: Source) -> bytes:
-    """Return the bytes of a file."""
+    """Return the bytes of a file, or as many as show that it is larger than MAX_FILE."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, str | os.PathLike):
@@ -102,8 +102,6 @@ def _content(source: Source) -> bytes:
     data = source.read(MAX_FILE + 1)
     if not isinstance(data, bytes):
         raise RequestError("the file to read an image from is open as text; open it with mode 'rb'")
-    if len(data) > MAX_FILE:
-        raise ImageError(f"larger than {MAX_FILE // 2**20} MiB")
     return data
 
 

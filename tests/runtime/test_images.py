@@ -285,8 +285,10 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "MAX_FILE", 100)
     (tmp_path / "a.png").write_bytes(saved(Image.new("RGB", (28, 28)), "PNG") + bytes(100))
-    with pytest.raises(ImageError, match="larger than"):
-        read_image(tmp_path / "a.png")
+    data = (tmp_path / "a.png").read_bytes()
+    for source in (tmp_path / "a.png", data, io.BytesIO(data)):
+        with pytest.raises(ImageError, match="larger than"):
+            read_image(source)
 
 
 def test_random_damage_is_an_image_error_or_an_image(picture: Image.Image) -> None:
