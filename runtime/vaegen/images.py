@@ -12,7 +12,8 @@ from PIL import Image
 from vaegen.decoding import MAX_FILE, Picture, decode, fitted, image_errors, read_bytes, to_rgb
 from vaegen.errors import ImageError, RequestError, shown
 from vaegen.intake import WORK, is_light_on_black, stroke_on_black, working_side
-from vaegen.limits import MAX_PIXELS, check_max_pixels
+from vaegen.limits import MAX_PIXELS, MOST_PIXELS
+from vaegen.request import check_integer
 from vaegen.spec import CHANNELS, SIDE
 
 ROUGH = 32  # of 255: what half of the neighbors differ by at least in noise
@@ -74,7 +75,7 @@ def read_image(source: Source, *, intake: Intake = "auto", max_pixels: int = MAX
 def read_picture(source: Source, *, intake: Intake = "auto", max_pixels: int = MAX_PIXELS) -> Read:
     """Read an image as `read_image` does, and tell what was made of it; raises the same."""
     check_intake(intake)
-    check_max_pixels(max_pixels)
+    check_integer("max_pixels", max_pixels, 1, MOST_PIXELS)
     with _named(source):
         return take_in(_content(source), intake=intake, max_pixels=max_pixels)
 

@@ -3,26 +3,17 @@
 Pixels alone say little: of a JPEG file no more is decoded than is needed, of a WebP file there are five copies.
 """
 
-from typing import Any
+import sys
 
-from vaegen.errors import ImageError, RequestError
+from vaegen.errors import ImageError
 from vaegen.spec import SIDE
 
 MAX_PIXELS = 2**28  # 268 million: A4 at 1200 dpi, in black and white, is 139; the largest cameras have 200
+MOST_PIXELS = sys.maxsize  # that a caller may ask for
 MAX_PARTS = 2**16  # chunks, segments, blocks, strips or tiles of a file
 # For each pixel that may be read: 805 MB in all for MAX_PIXELS, which 200 megapixels of RGB take in Pillow, and 2 to 3
 # times what progressive JPEG files of 100 megapixels take in passes over components.
 MEMORY, PASSES = 3, 8
-
-
-def check_max_pixels(value: Any) -> None:
-    """Check an argument `max_pixels`.
-
-    Raises:
-        RequestError: It is not an integer of 1 or more.
-    """
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RequestError(f"max_pixels {value!r} is not usable; choose an integer of 1 or more")
 
 
 def reach(most: int) -> int:

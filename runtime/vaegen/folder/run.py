@@ -17,7 +17,7 @@ from vaegen.folder.report import Report, check_report
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers, start
 from vaegen.images import Intake, Kind, check_intake, looks_unlike
-from vaegen.limits import MAX_PIXELS, check_max_pixels
+from vaegen.limits import MAX_PIXELS, MOST_PIXELS
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 
@@ -159,7 +159,7 @@ def reconstruct_folder(
     source, target = Path(source), Path(target)
     report = None if report is None else Path(report)
     _check(format, intake, seed, force, skip_existing, on_error, workers, shard)
-    check_max_pixels(max_pixels)
+    check_integer("max_pixels", max_pixels, 1, MOST_PIXELS)
     asked = {
         "model": {name: graph.sha256 for name, graph in model.manifest.graphs.items()},
         "source": str(source.absolute()),
