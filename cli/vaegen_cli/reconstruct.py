@@ -180,17 +180,18 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     with loading(options.model, options.threads, graphs) as loaded_model:
         read = read_picture(image, intake=options.intake, max_pixels=options.max_pixels)
     with loaded_model() as model:
-        result = model.reconstruct(read.pixels[None], options.stochastic, options.seed)[0]
+        (result,) = model.reconstruct(read.pixels[None], options.stochastic, options.seed)
     import numpy as np
     from vaegen.encoding import encode_image
-    from vaegen.images import looks_unlike
+    from vaegen.images import errors, looks_unlike
 
     if console.live and (blocks := preview(np.stack([read.pixels, result]))):
         tell(blocks)
     write(target, encode_image(result, form), force=options.force)
     if options.sheet is not None:
         _write_sheet(options.sheet, [(image, result)], options)
-    if looks_unlike(read.kind, float(np.abs(result.astype(np.float32) - read.pixels).mean() / 255)):
+    _, (mae,) = errors(read.pixels[None], result[None])
+    if looks_unlike(read.kind, mae):
         console.say("vaegen: the picture looks unlike a digit on black; see --intake", level=-1)
     if target is not None:
         put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple, get_args
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from vaegen.decoding import MAX_FILE, Picture, decode, fitted, image_errors, read_bytes, to_rgb
@@ -84,6 +85,17 @@ def look_at(source: Source, side: int, *, max_pixels: int = MAX_PIXELS) -> Pictu
     """Return an image as people see it, uint8 (side, side, 3), fitted on black; raises ImageError as `read_image`."""
     with _named(source), image_errors():
         return _fit_upright(decode(_content(source), side, max_pixels), side)
+
+
+def errors(before: Picture, after: Picture) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return the mean squared and the mean absolute error of each reconstruction, float32 (n,), pixels from 0 to 1.
+
+    Args:
+        before: uint8 (n, 28, 28, 3), as the model saw them.
+        after: The same, as it remade them.
+    """
+    difference = (after.astype(np.float32) - before) / 255
+    return np.square(difference).mean((1, 2, 3)), np.abs(difference).mean((1, 2, 3))
 
 
 def looks_unlike(kind: Kind | None, mae: float | None) -> bool:

@@ -22,7 +22,7 @@ from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
 from vaegen.folder.plan import Job
 from vaegen.folder.pool import pool, without_interrupts
-from vaegen.images import Intake, Kind, read_picture
+from vaegen.images import Intake, Kind, errors, read_picture
 from vaegen.process import usable_cores
 from vaegen.session import ROWS
 
@@ -190,8 +190,7 @@ def _reconstruct(
     for at in range(0, len(batch), AT_ONCE):
         part = slice(at, at + AT_ONCE)
         after[part] = model.reconstruct(batch[part], settings.stochastic, settings.seed, items=numbers[part].tolist())
-        difference = (after[part].astype(np.float32) - batch[part]) / 255
-        squared[part], absolute[part] = np.square(difference).mean((1, 2, 3)), np.abs(difference).mean((1, 2, 3))
+        squared[part], absolute[part] = errors(batch[part], after[part])
     return zip(after[rows], squared[rows].tolist(), absolute[rows].tolist(), strict=True)
 
 
