@@ -115,7 +115,7 @@ class Plan:
             RequestError: There are no images, a target lies among the sources, or a source among the targets.
             OutputError: A target is a folder, or is there and may not be (with a FileExistsError in `__cause__`).
         """
-        count = sum(row.mine for row in self._names if row.key)
+        count = self._names.count()
         if count and os.path.lexists(self.target):
             self._check_places(force=force or skip, disjoint=disjoint)
         if not count and self._shard == (1, 1):
@@ -246,15 +246,24 @@ class _OnDisk:
         with _storage():
             yield from map(Row._make, self._db.execute("select distinct * from file order by 1, 2, 3, 4, 5"))
 
+    def count(self) -> int:
+        """Return how many images of this shard there are."""
+        with _storage():
+            rows = "select distinct * from file where mine and key != x''"
+            return int(self._db.execute(f"select count(*) from ({rows})").fetchone()[0])
+
     def has(self, key: bytes, suffix: bytes) -> bool:
+        """Return whether there is a file with this result and this suffix."""
         with _storage():
             return bool(self._db.execute("select 1 from file where key = ? and suffix = ?", (key, suffix)).fetchone())
 
     def shared(self, key: bytes) -> bool:
+        """Return whether several files would have this result."""
         with _storage():
             return len(self._db.execute("select distinct * from file where key = ? limit 2", (key,)).fetchall()) == 2
 
     def has_below(self, key: bytes) -> bool:
+        """Return whether there is a result in a folder of this name."""
         between = key + b"/", key + b"0"  # the sign that follows "/"
         with _storage():
             return bool(self._db.execute("select 1 from file where key > ? and key < ?", between).fetchone())
@@ -264,7 +273,7 @@ class _OnDisk:
 
 
 class _InMemory:
-    """The same where there is no SQLite."""
+    """What `_OnDisk` does, for a Python without SQLite."""
 
     def __init__(self) -> None:
         self._rows: list[Row] = []
@@ -274,6 +283,9 @@ class _InMemory:
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self._rows)
+
+    def count(self) -> int:
+        return sum(row.mine for row in self._rows if row.key)
 
     def has(self, key: bytes, suffix: bytes) -> bool:
         at = bisect.bisect_left(self._rows, (key, suffix), key=lambda row: row[:2])
