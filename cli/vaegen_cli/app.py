@@ -177,7 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         error.show(messages())
         return error.exit_code
     except click.ClickException as error:
-        tell(shown(_usage_line(error)))
+        console.say(_usage_line(error), level=-1)
         return error.exit_code
     # click hands back what a verb returned, or the code that a context was left with.
     code = result if isinstance(result, int) else ExitCode.DONE
@@ -193,7 +193,7 @@ def _tell(console: Console, message: str) -> None:
         import traceback
 
         tell(traceback.format_exc(), nl=False)
-    tell(shown(f"vaegen: {message}"))
+    console.say(f"vaegen: {message}", level=-1)
 
 
 def _usage_line(error: click.ClickException) -> str:

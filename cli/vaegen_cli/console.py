@@ -9,6 +9,7 @@ import inspect
 import io
 import os
 import sys
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO, TextIO, TypeVar, cast
@@ -30,7 +31,7 @@ class ExitCode(enum.IntEnum):
     BAD_BUNDLE = 3
     NOTHING_DONE = 4
     INTERRUPTED = interrupts.EXIT_CODE
-    PIPE_CLOSED = 141  # 128 + SIGPIPE, likewise for the left side of `vaegen ... | head -1`
+    PIPE_CLOSED = 141  # 128 + SIGPIPE, what a shell reports for the left side of `vaegen ... | head -1`
 
 
 class _Stream(io.TextIOBase):
@@ -82,19 +83,20 @@ class _Stream(io.TextIOBase):
         except OSError as error:
             self._fail(error)
 
+    @abstractmethod
     def _fail(self, error: OSError) -> None:
-        raise NotImplementedError
+        """Do what losing something on this stream asks for."""
 
 
 class Messages(_Stream):
-    """Stderr. Losing a message is no error, for the work matters more."""
+    """Stderr. A lost message is not an error: the work matters more."""
 
     def _fail(self, error: OSError) -> None:
         pass
 
 
 class Results(_Stream):
-    """Stdout. Losing a result is an error."""
+    """Stdout. A lost result is an error."""
 
     def _fail(self, error: OSError) -> None:
         """Raise OutputError; where the reader has gone, leave click's context with the code that stands for it."""
