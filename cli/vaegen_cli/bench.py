@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import click
 import vaegen
 from vaegen.errors import BundleError, RequestError
+from vaegen.process import NO_TELEMETRY, import_onnxruntime, usable_cores
 
 from vaegen_cli.console import Console, common_options, pass_console, put
 from vaegen_cli.libraries import load_libraries
@@ -31,7 +32,7 @@ COLD_RUNS = 3  # new processes; the median counts
 LEAST_CALLS = 5  # of one measurement, however long they take
 CLOSE = 1.05  # within this factor of the best, the smaller number of threads or images is recommended
 
-_IMPORTS = "import os; os.environ['ORT_DISABLE_TELEMETRY'] = '1'; import numpy, onnxruntime"
+_IMPORTS = f"import os; os.environ[{NO_TELEMETRY!r}] = '1'; import numpy, onnxruntime"
 _FIRST_IMAGE = "import sys, vaegen; vaegen.load(sys.argv[1], threads=1).sample(3, 'red', int(sys.argv[2]))"
 # Not getrusage on Linux: there a new process starts with the peak of the one that started it.
 _PEAK_LINUX = "; import re; print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])"
@@ -132,7 +133,6 @@ def bench(
 
     load_libraries()
     from vaegen.bundle import find
-    from vaegen.process import import_onnxruntime, usable_cores
 
     path = find(model).absolute()
     cpus = usable_cores()

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # of onnxruntime
 
 
 def usable_cores() -> int:
@@ -57,7 +58,7 @@ def import_onnxruntime() -> Any:
     none of that.
     """
     if "onnxruntime" not in sys.modules:
-        with _variable("ORT_DISABLE_TELEMETRY"):
+        with _variable(NO_TELEMETRY):
             import onnxruntime
     import onnxruntime
 
