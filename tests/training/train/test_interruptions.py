@@ -3,7 +3,7 @@
 import re
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ def few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "LOGS", 8)
     monkeypatch.setattr(loop, "PREVIEWS", 2)
     monkeypatch.setattr(judge, "JUDGE_STAGE", StageConfig(epochs=1, batch=50, learning_rate=1e-3, ema=0.9))
+
+
+@pytest.fixture(autouse=True)
+def hears_all() -> Iterator[None]:
+    """Undo what nohup does, under which the tests may run: a run leaves ignored signals ignored."""
+    before = {each: signal.signal(each, signal.SIG_DFL) for each in SIGNALS if signal.getsignal(each) is signal.SIG_IGN}
+    yield
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +114,6 @@ def test_a_signal_ends_a_run_so_that_it_goes_on_to_the_same_weights(
     place, name, call, times, step = MOMENTS[moment]
     number = SIGNALS[list(MOMENTS).index(moment) % len(SIGNALS)]
     kind, out = "judge" if moment == "the judge" else "joint", tmp_path / "run"
-    if number != signal.SIGINT:
-        before = signal.signal(number, signal.SIG_DFL)  # the tests may run under nohup, which has a run ignore SIGHUP
     handlers = [signal.getsignal(each) for each in SIGNALS]
     with monkeypatch.context() as patch:
         patch.setattr(place, name, at_call(number, call, times)(getattr(place, name)))
@@ -120,8 +127,6 @@ def test_a_signal_ends_a_run_so_that_it_goes_on_to_the_same_weights(
         assert weights.read(out / f"{stage}.checkpoint.safetensors")[1]["step"] == int(done)
     assert main(command(out, digits_dir, kind)) == 0
     assert {path.name: path.read_bytes() for path in out.glob("*.safetensors")} == straight[kind]
-    if number != signal.SIGINT:
-        signal.signal(number, before)
 
 
 def test_a_run_in_another_thread_leaves_signals_alone(digits_dir: Path, tmp_path: Path) -> None:
