@@ -71,8 +71,8 @@ def read_file(path: str | os.PathLike[str], most: int, *, own: bool = False) -> 
 def read_open(handle: int, most: int) -> bytes:
     """Read an open file to its end, or `most` bytes; Python's file objects take as long again as all of this."""
     blocks: list[bytes] = []
-    # Python makes room for all that is asked for: what there should be, and one byte that shows there is no more. Files
-    # of /proc have no size.
+    # Python allocates as much as is asked for, so that is the file's size and one byte, which shows that there is no
+    # more. Files of /proc have no size.
     size = (os.fstat(handle).st_size or _BLOCK) + 1
     while most > 0 and (block := os.read(handle, min(most, size))):
         blocks.append(block)

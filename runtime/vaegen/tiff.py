@@ -38,7 +38,7 @@ class Directory:
     """Whether it has 64-bit offsets (BigTIFF)."""
 
     def set(self, tag: int, value: int) -> None:
-        """Give a tag one value below 2**16."""
+        """Set a tag to one value below 2**16."""
         head = struct.pack(self.order + ("HHQ" if self.wide else "HHL"), tag, 3, 1)
         self.entries[tag] = head + struct.pack(self.order + "H", value).ljust(8 if self.wide else 4, b"\0")
 
