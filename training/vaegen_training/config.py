@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from vaegen.errors import ConfigError
-from vaegen.spec import LatentSpec
+from vaegen.spec import DIGITS, LatentSpec
 
 Architecture = Literal["seed", "factored"]
 Schedule = Literal["constant", "cosine"]
@@ -31,9 +31,11 @@ class ModelConfig:
     classes: int = 0
     """K, classes of each categorical."""
     color_continuous: int = 0
-    """How many of the Z coordinates hold the color (factored only): the last ones."""
+    """How many of the Z coordinates hold the color (factored only): the last ones; 0 or 3."""
     color_variables: int = 0
-    """How many of the N categoricals hold the color (factored only): the last ones."""
+    """How many of the N categoricals hold the color (factored only): the last ones; a multiple of 3, or 0."""
+    digit_variables: int = 0
+    """How many of the N categoricals are the digit (factored only): the first one, which has 10 classes, or none."""
     hidden: int = 768
     """Width of the widest layer, units (factored only)."""
     features: int = 32
@@ -42,8 +44,10 @@ class ModelConfig:
     """Factor on the initial logits: codes that start decided get a gradient from the first step (factored only)."""
 
     brightness: float = 1.0
-    """Factor on the decoded stroke mask, which is cut off at 1; above 1 it gives back what the mean that the BCE
+    """Upper end of the decoded stroke mask before it is cut off at 1; above 1 it gives back what the mean that the BCE
     asks for lacks of a stroke's full color (factored only)."""
+    blackness: float = 0.0
+    """How far below 0 the mask's lower end lies before it is cut off there (factored only)."""
 
     def __post_init__(self) -> None:
         try:
@@ -52,23 +56,31 @@ class ModelConfig:
             raise ConfigError(f"model: {error}") from error
         if self.architecture not in get_args(Architecture):
             raise ConfigError(f"architecture: {self.architecture!r} is not one of {', '.join(get_args(Architecture))}")
-        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0:
+        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0 or self.blackness < 0:
             raise ConfigError(
-                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0"
+                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0, "
+                "blackness not negative"
             )
         if self.architecture == "seed":
-            if self.color_continuous or self.color_variables:
-                raise ConfigError("model: the seed architecture has no color part; leave color_* at 0")
+            if self.color_continuous or self.color_variables or self.digit_variables:
+                raise ConfigError(
+                    "model: the seed architecture has no part for the color or the digit; leave color_* and digit_variables at 0"
+                )
             return
-        color = self.color_continuous + self.color_variables
-        if not color or not (latent.continuous + latent.categorical[0] - color):
-            raise ConfigError("model: a factored model needs latents for the color and latents for the shape")
-        if self.color_continuous not in (0, 3) or self.color_variables % 3:
+        if (self.color_continuous, self.color_variables > 0) not in ((3, False), (0, True)) or self.color_variables % 3:
             raise ConfigError(
-                "model: color_continuous must be 0 or 3, color_variables a multiple of 3 (one set per channel)"
+                "model: the color needs latents of one kind, color_continuous 3 or color_variables a multiple of 3"
             )
-        if self.color_continuous > self.continuous or self.color_variables > self.variables:
-            raise ConfigError("model: the color part cannot be larger than the whole latent space")
+        if self.color_variables and self.classes ** (self.color_variables // 3) > 2**20:
+            raise ConfigError("model: classes to the power of color_variables / 3 is above 2**20 levels of a color")
+        if self.digit_variables not in (0, 1):
+            raise ConfigError(f"model: digit_variables is 0 or 1, not {self.digit_variables}")
+        if self.digit_variables and self.classes != DIGITS:
+            raise ConfigError(f"model: a categorical that is the digit has {DIGITS} classes, not {self.classes}")
+        if self.color_continuous > self.continuous or self.color_variables + self.digit_variables > self.variables:
+            raise ConfigError("model: the parts for color and digit cannot be larger than the whole latent space")
+        if self.continuous + self.variables == self.color_continuous + self.color_variables + self.digit_variables:
+            raise ConfigError("model: a factored model needs latents for the shape")
 
     @property
     def latent(self) -> LatentSpec:
@@ -135,10 +147,13 @@ class ObjectiveConfig:
     perceptual_weight: float = 0.0
     """Weight of the perceptual loss of the decoded mask (factored only)."""
     perceptual_contrast: float = 1.0
-    """Factor on the mask's logits for the perceptual loss: the judge was trained on sharper digits than means are."""
+    """Factor on the mask's logits where the judge looks: it was trained on sharper digits than means are."""
+    digit_weight: float = 0.0
+    """Weight of the judge's cross entropy on images that are decoded as another digit (where one latent is the digit).
+    """
 
     def __post_init__(self) -> None:
-        for name in ("kl_weight", "perceptual_weight"):
+        for name in ("kl_weight", "perceptual_weight", "digit_weight"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: {getattr(self, name)} is negative")
         if self.perceptual_contrast <= 0:

@@ -108,4 +108,4 @@ def test_guidance_makes_the_judge_see_the_digit_that_was_asked_for(digits: Mnist
         optimizer.step()
         course.append(found["cross_entropy"].detach())
     assert torch.stack(course[-5:]).mean() < torch.stack(course[:5]).mean()
-    assert Prior(vae, network).noise_size == 44 + 35 + 32
+    assert Prior(vae, network).noise_size == 44 + 35 + 25

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from vaegen_training.models import latents
-from vaegen_training.models.vae import Vae
+from vaegen_training.models.vae import Analysis, Vae
 from vaegen_training.prior.generator import FeatureGenerator
 
 
@@ -38,7 +38,7 @@ class Prior(nn.Module):
         split = space.size + spec.continuous
         noise = latents.normal(uniform[:, :split]) * temperature
         standard = self.network(noise[:, : space.size], space.context(digit, rgb))
-        posterior = self.vae.posterior(space.restore(standard), rgb)
+        posterior = self.vae.posterior(Analysis(space.restore(standard), rgb, self.vae.known_digit(digit)))
         parts = []
         if posterior.mean is not None and posterior.log_variance is not None:
             parts.append(posterior.mean + torch.exp(0.5 * posterior.log_variance) * noise[:, space.size :])

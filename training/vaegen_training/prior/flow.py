@@ -61,7 +61,7 @@ def painted_features(
     gray, rgb = paint.draw(
         data.train_images, index, random, augmentation=config.flow_stage.augment, margin=paint.COLOR_MARGIN
     )
-    return vae.analyse_painted(gray, rgb)[0], rgb
+    return vae.analyse_painted(gray, rgb).features, rgb
 
 
 class VelocityField(nn.Module):

@@ -16,8 +16,8 @@ from vaegen.spec import DIGITS
 from vaegen_training.config import PriorConfig, TrainConfig
 from vaegen_training.data import paint
 from vaegen_training.models import latents
-from vaegen_training.models.judge import Judge
-from vaegen_training.models.vae import Vae
+from vaegen_training.models.judge import SMOOTHING, Judge
+from vaegen_training.models.vae import Analysis, Vae
 from vaegen_training.prior.flow import FeatureSpace, VelocityField
 
 GUIDED = 256  # examples of each step that the judge reads
@@ -131,8 +131,9 @@ class GeneratorObjective:
             return {"loss": error, "error": error}
         cross_entropy = error.new_zeros(())
         if self.guided:
-            posterior = self.vae.posterior(space.restore(found[:GUIDED]), rgb[:GUIDED])
+            known = self.vae.known_digit(digit[:GUIDED])
+            posterior = self.vae.posterior(Analysis(space.restore(found[:GUIDED]), rgb[:GUIDED], known))
             noise = latents.draw_noise(posterior, random)
             logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
-            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=0.02)
+            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=SMOOTHING)
         return {"loss": error + self.guidance * cross_entropy, "error": error, "cross_entropy": cross_entropy}

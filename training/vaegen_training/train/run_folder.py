@@ -29,7 +29,8 @@ from vaegen.spec import SIDE
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import paint
 from vaegen_training.models import weights
-from vaegen_training.models.vae import Vae, build
+from vaegen_training.models.judge import load_judge
+from vaegen_training.models.vae import FactoredVae, Vae, build
 from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, VelocityField
 
 CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
@@ -179,6 +180,8 @@ def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGene
     """Build the VAE and the two networks of its prior with the starting weights of a run."""
     torch.manual_seed(config.seed)
     vae = build(config.model)
+    if isinstance(vae, FactoredVae):
+        vae.reader.load_state_dict(load_judge().state_dict())
     space = FeatureSpace(vae.feature_size, use_color=not vae.separate_color)
     return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
 
