@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.errors import ConfigError
-from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
+from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, SharpenConfig, StageConfig, TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
 from vaegen_training.train import loop
@@ -122,6 +122,7 @@ OUT_OF_RANGE = {
     "vae.batch": ["0", "60001", "9" * 400],
     "vae.learning_rate": ["0", "1", "nan"],
     "vae.warmup": ["-0.1", "1", "nan"],
+    "vae.beta1": ["-0.1", "1", "nan"],
     "vae.beta2": ["0", "1", "nan"],
     "vae.clip": ["-1", "nan", "inf"],
     "vae.ema": ["-0.1", "1", "nan"],
@@ -131,7 +132,10 @@ OUT_OF_RANGE = {
     "prior.steps": ["0"],
     "prior.examples": ["99", "10000001"],
     "prior.layers": ["0"],
+    "prior.style_given": ["-0.1", "1", "nan"],
     "prior.guidance": ["-0.1", "nan", "inf"],
+    "sharpen.critic_weight": ["-0.1", "nan", "inf"],
+    "sharpen.match_weight": ["-0.1", "nan", "inf"],
     "prior_stage.augment": ["0.5"],
     "prior.temperature": ["0", "1.1", "nan"],
 }
@@ -209,7 +213,9 @@ SMALL = TrainConfig(
     ),
     objective=ObjectiveConfig(kl_weight=0.1, temperature_end=0.5, perceptual_weight=1.0, digit_weight=1.0),
     vae=_STAGE,
-    prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, guidance=0.1),
+    sharpen=SharpenConfig(critic_weight=1.0, match_weight=1.0),
+    sharpen_stage=_STAGE,
+    prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, style_given=0.5, guidance=0.1),
     flow_stage=_STAGE,
     prior_stage=_STAGE,
 )
@@ -219,6 +225,7 @@ STAGE_CHANGES = {
     "learning_rate": "0.003",
     "schedule": "constant",
     "warmup": "0.5",
+    "beta1": "0.5",
     "beta2": "0.9",
     "clip": "0.01",
     "ema": "0.5",
@@ -251,12 +258,15 @@ CHANGES = {
         "digit_weight": "2",
     },
     "vae": STAGE_CHANGES,
+    "sharpen": {"critic_weight": "2", "match_weight": "2"},
+    "sharpen_stage": STAGE_CHANGES,
     "prior": {
         "hidden": "9",
         "blocks": "2",
         "steps": "3",
         "examples": "120",
         "layers": "3",
+        "style_given": "0.4",
         "guidance": "0.2",
         "temperature": "0.5",
     },
@@ -265,7 +275,7 @@ CHANGES = {
 }
 # What cannot change alone: no color part without another, none in the seed architecture.
 TOGETHER = {
-    "model.architecture": {"model.color_continuous": "0", "model.digit_variables": "0"},
+    "model.architecture": {"model.color_continuous": "0", "model.digit_variables": "0", "sharpen.critic_weight": "0"},
     "model.classes": {"model.digit_variables": "0"},
     "model.color_continuous": {"model.color_variables": "3"},
     "model.color_variables": {"model.color_continuous": "0"},

@@ -51,7 +51,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         try:
-            latent = self.latent
+            _ = self.latent
         except ValueError as error:
             raise ConfigError(f"model: {error}") from error
         if self.architecture not in get_args(Architecture):
@@ -64,7 +64,8 @@ class ModelConfig:
         if self.architecture == "seed":
             if self.color_continuous or self.color_variables or self.digit_variables:
                 raise ConfigError(
-                    "model: the seed architecture has no part for the color or the digit; leave color_* and digit_variables at 0"
+                    "model: the seed architecture has no part for the color or the digit; "
+                    "leave color_* and digit_variables at 0"
                 )
             return
         if (self.color_continuous, self.color_variables > 0) not in ((3, False), (0, True)) or self.color_variables % 3:
@@ -102,8 +103,10 @@ class StageConfig:
     """Course of the step size after the warm-up: as it is, or half a cosine down to 0."""
     warmup: float = 0.02
     """Fraction of the run over which the step size rises from 0."""
+    beta1: float = 0.9
+    """Adam's first decay."""
     beta2: float = 0.99
-    """Adam's second decay; the first is 0.9."""
+    """Adam's second decay."""
     clip: float = 0.0
     """Largest gradient norm; 0 leaves gradients as they are."""
     ema: float = 0.0
@@ -118,6 +121,7 @@ class StageConfig:
             "learning_rate": 0 < self.learning_rate < 1,
             "schedule": self.schedule in get_args(Schedule),
             "warmup": 0 <= self.warmup < 1,
+            "beta1": 0 <= self.beta1 < 1,
             "beta2": 0 < self.beta2 < 1,
             "clip": self.clip >= 0,
             "ema": 0 <= self.ema < 1,
@@ -166,6 +170,20 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class SharpenConfig:
+    """How the decoder is taught to draw sharply (see `vaegen_training.models.critic`)."""
+
+    critic_weight: float = 0.0
+    """Weight of the critic's score; 0 leaves the stage out."""
+    match_weight: float = 0.0
+    """Weight of the difference between what the critic's layers see of a digit and of its reconstruction."""
+
+    def __post_init__(self) -> None:
+        if self.critic_weight < 0 or self.match_weight < 0:
+            raise ConfigError("sharpen: critic_weight and match_weight are not negative")
+
+
+@dataclass(frozen=True)
 class PriorConfig:
     """The second stage: features drawn for a digit and a color (see `vaegen_training.prior`)."""
 
@@ -179,6 +197,8 @@ class PriorConfig:
     """Solutions that the generator learns from."""
     layers: int = 3
     """Hidden layers of the generator."""
+    style_given: float = 0.0
+    """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
     guidance: float = 0.0
     """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
     temperature: float = 1.0
@@ -189,8 +209,8 @@ class PriorConfig:
             raise ConfigError("prior: hidden, blocks, steps and layers are at least 1")
         if not 100 <= self.examples <= 10_000_000:
             raise ConfigError(f"prior: examples {self.examples} is out of range; choose 100 to 10000000")
-        if self.guidance < 0 or not 0 < self.temperature <= 1:
-            raise ConfigError("prior: guidance is not negative, temperature in (0, 1]")
+        if self.guidance < 0 or not 0 < self.temperature <= 1 or not 0 <= self.style_given < 1:
+            raise ConfigError("prior: guidance is not negative, temperature in (0, 1], style_given in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -205,6 +225,8 @@ class TrainConfig:
     prior: PriorConfig
     flow_stage: StageConfig
     prior_stage: StageConfig
+    sharpen: SharpenConfig = SharpenConfig()
+    sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
     extras: Mapping[str, str] = field(default_factory=dict)
@@ -214,6 +236,8 @@ class TrainConfig:
         check_seed(self.seed)
         if self.prior_stage.augment:
             raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
+        if self.sharpen.critic_weight and self.model.architecture == "seed":
+            raise ConfigError("sharpen.critic_weight: the seed architecture has no mask to sharpen; leave it at 0")
 
     def override(self, settings: Mapping[str, str]) -> Self:
         """Return a copy with settings changed, `{"vae.epochs": "2"}`.

@@ -6,7 +6,7 @@ from typing import Final
 from vaegen.errors import ConfigError
 from vaegen.spec import KINDS, Kind
 
-from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
+from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, SharpenConfig, StageConfig, TrainConfig
 
 # --- seed ---------------------------------------------------------------------------------------------------
 # vaegen train KIND --preset seed      (docs/train.md has the time and the losses of all six runs)
@@ -53,7 +53,11 @@ def _default(*, epochs: float, features: int, kl_weight: float, **latents: int) 
             digit_weight=30.0,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        prior=PriorConfig(guidance=0.15),
+        sharpen=SharpenConfig(critic_weight=8.0, match_weight=40.0),
+        sharpen_stage=StageConfig(
+            epochs=20, batch=256, learning_rate=3e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
+        ),
+        prior=PriorConfig(guidance=0.15, style_given=0.5),
         flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
         prior_stage=StageConfig(epochs=20, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
     )

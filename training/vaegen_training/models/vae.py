@@ -277,10 +277,15 @@ class FactoredVae(Vae):
         return paint.paint(self.mask(logits), color)
 
     def loss(
-        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig, random: torch.Generator
+        self,
+        latent: Tensor,
+        gray: Tensor,
+        rgb: Tensor,  # noqa: ARG002
+        judge: Judge,
+        config: ObjectiveConfig,
+        random: torch.Generator,
     ) -> ReconstructionLoss:
-        """Return the BCE of the mask, the distance of the mask from the digit as the judge sees both, and how other
-        digits in the same style read.
+        """Return the BCE of the mask, how far the judge sees it from the digit, and how other digits in its style read.
 
         The color is exact, so the painted image's BCE adds nothing to learn from.
         """
@@ -323,11 +328,17 @@ class VaeObjective:
         return self.hard
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Return loss, excess BCE and KL divergence, nats per image, and the perceptual loss; means over the batch."""
+        """Return loss, excess BCE and KL divergence, nats per image, and what the judge sees; means over the batch."""
+        gray, rgb = paint.draw(self.images, index, random, augmentation=self.augmentation, margin=self.vae.color_margin)
+        return self.losses(gray, rgb, self.labels[index], random)[0]
+
+    def losses(
+        self, gray: Tensor, rgb: Tensor, digit: Tensor, random: torch.Generator
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return what a call returns for gray digits (n, 784) in colors (n, 3), and the latents drawn (n, L)."""
         vae = self.vae
-        gray, rgb = paint.draw(self.images, index, random, augmentation=self.augmentation, margin=vae.color_margin)
         analysis = vae.analyse_painted(gray, rgb)
-        posterior = vae.posterior(analysis._replace(digit=vae.known_digit(self.labels[index])))
+        posterior = vae.posterior(analysis._replace(digit=vae.known_digit(digit)))
         noise = latents.draw_noise(posterior, random)
         latent = latents.sample(posterior, noise, self.temperature, hard=self.hard)
         bce, excess_bce, seen, other = vae.loss(latent, gray, rgb, self.judge, self.config, random)
@@ -340,7 +351,7 @@ class VaeObjective:
         if other is not None:
             found["loss"] = found["loss"] + self.config.digit_weight * other
             found["other_digit"] = other
-        return found
+        return found, latent
 
 
 def temperature(config: ObjectiveConfig, progress: float) -> float:

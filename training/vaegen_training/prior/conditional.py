@@ -21,7 +21,9 @@ class Prior(nn.Module):
         """S: a uniform for each feature, each Gaussian coordinate and each categorical."""
         return self.network.space.size + self.vae.spec.continuous + self.vae.spec.categorical[0]
 
-    def forward(self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
+    def forward(
+        self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor, style: Tensor | None = None
+    ) -> Tensor:
         """Draw latents.
 
         Args:
@@ -30,6 +32,7 @@ class Prior(nn.Module):
             uniform: float32 (n, S) in (0, 1).
             temperature: float32 scalar in (0, 1]: scales the standard deviation of all Gaussian noise and
                 divides the logits.
+            style: float32 (n, 2), slant in degrees and thickness in pixels, as `FeatureSpace.context` takes them.
 
         Returns:
             float32 (n, L).
@@ -37,7 +40,7 @@ class Prior(nn.Module):
         spec, space = self.vae.spec, self.network.space
         split = space.size + spec.continuous
         noise = latents.normal(uniform[:, :split]) * temperature
-        standard = self.network(noise[:, : space.size], space.context(digit, rgb))
+        standard = self.network(noise[:, : space.size], space.context(digit, rgb, style))
         posterior = self.vae.posterior(Analysis(space.restore(standard), rgb, self.vae.known_digit(digit)))
         parts = []
         if posterior.mean is not None and posterior.log_variance is not None:

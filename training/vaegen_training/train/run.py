@@ -17,7 +17,8 @@ from vaegen_training import data, presets
 from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import judge, kernels, latents, weights
-from vaegen_training.models.vae import Vae, VaeObjective
+from vaegen_training.models.critic import Sharpened, SharpenObjective
+from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
@@ -190,6 +191,14 @@ def train_model(
 
     objective = VaeObjective(vae, mnist, config, reader)
     vae = run(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
+    if config.sharpen.critic_weight and isinstance(vae, FactoredVae):
+        both = Sharpened(vae).to(device)
+        sharpen = SharpenObjective(both, mnist, config, reader)
+
+        def preview(module: Sharpened, path: Path) -> None:
+            previews.reconstructions(module.vae, path)
+
+        vae = run(Stage("sharpen", both, sharpen, config.sharpen_stage, items, preview)).vae
 
     first = torch.arange(min(items, FITTED), device=device)
     space.fit(painted_features(vae, mnist, config, first, generator(device, config.seed, "features"))[0])
@@ -206,6 +215,7 @@ def train_model(
     pairs = distillation_pairs(
         field,
         space,
+        mnist,
         config.prior,
         lambda start: generator(device, config.seed, "examples", start),
         known,

@@ -182,7 +182,7 @@ def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGene
     vae = build(config.model)
     if isinstance(vae, FactoredVae):
         vae.reader.load_state_dict(load_judge().state_dict())
-    space = FeatureSpace(vae.feature_size, use_color=not vae.separate_color)
+    space = _space(vae, config)
     return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
 
 
@@ -229,4 +229,8 @@ def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator]:
     if config.prior.layers > MAX_LAYERS:
         raise ValueError(f"{config.prior.layers} layers")
     vae = build(config.model)
-    return vae, FeatureGenerator(FeatureSpace(vae.feature_size, use_color=not vae.separate_color), config.prior)
+    return vae, FeatureGenerator(_space(vae, config), config.prior)
+
+
+def _space(vae: Vae, config: TrainConfig) -> FeatureSpace:
+    return FeatureSpace(vae.feature_size, use_color=not vae.separate_color, use_style=config.prior.style_given > 0)
