@@ -185,7 +185,7 @@ class SharpenConfig:
 
 @dataclass(frozen=True)
 class PriorConfig:
-    """The second stage: features drawn for a digit and a color (see `vaegen_training.prior`)."""
+    """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
     hidden: int = 384
     """Width of the velocity field and of the generator, units."""

@@ -9,7 +9,7 @@ from vaegen_training.prior.generator import FeatureGenerator
 
 
 class Prior(nn.Module):
-    """From (digit, rgb, noise, temperature) to a latent; what `prior.onnx` holds."""
+    """From (digit, rgb, noise, temperature, style) to a latent; what `prior.onnx` holds."""
 
     def __init__(self, vae: Vae, network: FeatureGenerator) -> None:
         super().__init__()
