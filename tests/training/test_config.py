@@ -46,7 +46,12 @@ def test_settings_that_belong_together_are_judged_together() -> None:
     for settings in (
         {"objective.temperature_start": "0.4", "objective.temperature_end": "0.3"},
         {"objective.temperature_end": "2", "objective.temperature_start": "2"},
-        {"model.architecture": "seed", "model.color_continuous": "0"},
+        {
+            "model.architecture": "seed",
+            "model.color_continuous": "0",
+            "model.digit_variables": "0",
+            "sharpen.critic_weight": "0",
+        },
         {"model.color_variables": "9", "model.variables": "30", "model.color_continuous": "0"},
         {"model.digit_variables": "1", "model.classes": "10"},
     ):
@@ -66,7 +71,7 @@ def test_settings_that_belong_together_are_judged_together() -> None:
         ("vea.epochs", "did you mean vae.epochs"),
         ("vae", "settings look like vae.epochs=5"),
         ("", "settings look like vae.epochs=5"),
-        ("prior.epochs", "prior has hidden, blocks, steps, examples, layers, guidance, temperature"),
+        ("prior.epochs", "prior has hidden, blocks, steps, examples, layers, style_given, guidance, temperature"),
         ("seed", "settings look like"),
         ("extras.x", "settings look like"),
     ],
@@ -103,7 +108,7 @@ OUT_OF_RANGE = {
     "model.classes": ["-1", "0", "1"],
     "model.color_continuous": ["-3", "1", "36"],
     "model.color_variables": ["-3", "1", "2", "3", "33"],
-    "model.digit_variables": ["-1", "1", "2"],
+    "model.digit_variables": ["-1", "2"],
     "model.hidden": ["0", "1"],
     "model.features": ["0"],
     "model.logit_gain": ["0", "-1", "nan", "inf"],

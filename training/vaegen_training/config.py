@@ -68,7 +68,8 @@ class ModelConfig:
                     "leave color_* and digit_variables at 0"
                 )
             return
-        if (self.color_continuous, self.color_variables > 0) not in ((3, False), (0, True)) or self.color_variables % 3:
+        by_categoricals = self.color_continuous == 0 and self.color_variables > 0 and self.color_variables % 3 == 0
+        if not by_categoricals and (self.color_continuous, self.color_variables) != (3, 0):
             raise ConfigError(
                 "model: the color needs latents of one kind, color_continuous 3 or color_variables a multiple of 3"
             )
