@@ -77,7 +77,8 @@ def to_rgb(hsv: Tensor) -> Tensor:
     saturation, value = rest.split(1, dim=1)
     turns = hue + torch.tensor([[5 / 6, 3 / 6, 1 / 6]], dtype=hsv.dtype, device=hsv.device)
     sixths = 6 * (turns - turns.floor())
-    return value * (1 - saturation * torch.minimum(sixths, 4 - sixths).clamp(0, 1))
+    rgb: Tensor = value * (1 - saturation * torch.minimum(sixths, 4 - sixths).clamp(0, 1))
+    return rgb
 
 
 def measure(image: Tensor) -> tuple[Tensor, Tensor]:
