@@ -31,7 +31,15 @@ _PRIOR = {
 }
 SHORT = {
     "seed": {"vae.epochs": "2", **_PRIOR},
-    "default": {"vae.epochs": "8", "vae.batch": "100", "vae.ema": "0.9", **_PRIOR},
+    "default": {
+        "vae.epochs": "8",
+        "vae.batch": "100",
+        "vae.ema": "0.9",
+        "sharpen_stage.epochs": "2",
+        "sharpen_stage.batch": "100",
+        "sharpen_stage.ema": "0.9",
+        **_PRIOR,
+    },
 }
 
 TrainShort = Callable[[str, str], Path]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen.errors import ConfigError
-from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
+from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, SharpenConfig, StageConfig, TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
 from vaegen_training.train import loop
@@ -46,8 +46,14 @@ def test_settings_that_belong_together_are_judged_together() -> None:
     for settings in (
         {"objective.temperature_start": "0.4", "objective.temperature_end": "0.3"},
         {"objective.temperature_end": "2", "objective.temperature_start": "2"},
-        {"model.architecture": "seed", "model.color_continuous": "0"},
+        {
+            "model.architecture": "seed",
+            "model.color_continuous": "0",
+            "model.digit_variables": "0",
+            "sharpen.critic_weight": "0",
+        },
         {"model.color_variables": "9", "model.variables": "30", "model.color_continuous": "0"},
+        {"model.digit_variables": "1", "model.classes": "10"},
     ):
         for order in (settings, dict(reversed(settings.items()))):
             changed = CONFIG.override(order)
@@ -65,7 +71,7 @@ def test_settings_that_belong_together_are_judged_together() -> None:
         ("vea.epochs", "did you mean vae.epochs"),
         ("vae", "settings look like vae.epochs=5"),
         ("", "settings look like vae.epochs=5"),
-        ("prior.epochs", "prior has hidden, blocks, steps, examples, layers, guidance, temperature"),
+        ("prior.epochs", "prior has hidden, blocks, steps, examples, layers, style_given, guidance, temperature"),
         ("seed", "settings look like"),
         ("extras.x", "settings look like"),
     ],
@@ -101,11 +107,13 @@ OUT_OF_RANGE = {
     "model.variables": ["-1", "0"],
     "model.classes": ["-1", "0", "1"],
     "model.color_continuous": ["-3", "1", "36"],
-    "model.color_variables": ["-3", "1", "2", "33"],
+    "model.color_variables": ["-3", "1", "2", "3", "33"],
+    "model.digit_variables": ["-1", "2"],
     "model.hidden": ["0", "1"],
     "model.features": ["0"],
     "model.logit_gain": ["0", "-1", "nan", "inf"],
     "model.brightness": ["0", "-1", "nan", "inf"],
+    "model.blackness": ["-0.1", "nan", "inf"],
     "objective.kl_weight": ["-0.1", "nan", "inf"],
     "objective.kl_warmup": ["-0.1", "1.1", "nan"],
     "objective.temperature_start": ["0.1", "101", "nan", "inf"],
@@ -114,10 +122,12 @@ OUT_OF_RANGE = {
     "objective.hard_from": ["-0.1", "1.1", "nan"],
     "objective.perceptual_weight": ["-0.1", "nan", "inf"],
     "objective.perceptual_contrast": ["0", "nan", "inf"],
+    "objective.digit_weight": ["-0.1", "nan", "inf"],
     "vae.epochs": ["0", "-1", "nan", "inf"],
     "vae.batch": ["0", "60001", "9" * 400],
     "vae.learning_rate": ["0", "1", "nan"],
     "vae.warmup": ["-0.1", "1", "nan"],
+    "vae.beta1": ["-0.1", "1", "nan"],
     "vae.beta2": ["0", "1", "nan"],
     "vae.clip": ["-1", "nan", "inf"],
     "vae.ema": ["-0.1", "1", "nan"],
@@ -127,7 +137,10 @@ OUT_OF_RANGE = {
     "prior.steps": ["0"],
     "prior.examples": ["99", "10000001"],
     "prior.layers": ["0"],
+    "prior.style_given": ["-0.1", "1", "nan"],
     "prior.guidance": ["-0.1", "nan", "inf"],
+    "sharpen.critic_weight": ["-0.1", "nan", "inf"],
+    "sharpen.match_weight": ["-0.1", "nan", "inf"],
     "prior_stage.augment": ["0.5"],
     "prior.temperature": ["0", "1.1", "nan"],
 }
@@ -147,10 +160,19 @@ def test_the_seed_has_a_range(seed: int) -> None:
 
 
 def test_a_factored_model_needs_color_and_shape() -> None:
-    for config in ({"continuous": 4}, {"continuous": 3, "color_continuous": 3}):
-        with pytest.raises(ConfigError, match="latents for the color and latents for the shape"):
-            ModelConfig(**config)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="the seed architecture has no color part"):
+    for config, reason in (
+        ({"continuous": 4}, "the color needs latents of one kind"),
+        ({"continuous": 4, "variables": 4, "classes": 8, "color_continuous": 3, "color_variables": 3}, "of one kind"),
+        ({"continuous": 3, "color_continuous": 3}, "latents for the shape"),
+        (
+            {"continuous": 3, "variables": 1, "classes": 10, "color_continuous": 3, "digit_variables": 1},
+            "latents for the shape",
+        ),
+        ({"variables": 70, "classes": 10, "color_variables": 60}, "levels of a color"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            ModelConfig(**config)
+    with pytest.raises(ConfigError, match="the seed architecture has no part for the color"):
         ModelConfig("seed", continuous=5, color_continuous=3)
 
 
@@ -191,10 +213,14 @@ def test_a_file_of_another_version_is_refused(damage: str) -> None:
 _STAGE = StageConfig(epochs=2, batch=16, learning_rate=0.002)
 SMALL = TrainConfig(
     preset="default",
-    model=ModelConfig(continuous=5, variables=5, classes=4, color_continuous=3, hidden=16, features=6),
-    objective=ObjectiveConfig(kl_weight=0.1, temperature_end=0.5, perceptual_weight=1.0),
+    model=ModelConfig(
+        continuous=5, variables=5, classes=10, color_continuous=3, digit_variables=1, hidden=16, features=6
+    ),
+    objective=ObjectiveConfig(kl_weight=0.1, temperature_end=0.5, perceptual_weight=1.0, digit_weight=1.0),
     vae=_STAGE,
-    prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, guidance=0.1),
+    sharpen=SharpenConfig(critic_weight=1.0, match_weight=1.0),
+    sharpen_stage=_STAGE,
+    prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, style_given=0.5, guidance=0.1),
     flow_stage=_STAGE,
     prior_stage=_STAGE,
 )
@@ -204,6 +230,7 @@ STAGE_CHANGES = {
     "learning_rate": "0.003",
     "schedule": "constant",
     "warmup": "0.5",
+    "beta1": "0.5",
     "beta2": "0.9",
     "clip": "0.01",
     "ema": "0.5",
@@ -217,10 +244,12 @@ CHANGES = {
         "classes": "5",
         "color_continuous": "0",
         "color_variables": "3",
+        "digit_variables": "0",
         "hidden": "20",
         "features": "7",
         "logit_gain": "4",
         "brightness": "1.5",
+        "blackness": "0.1",
     },
     "objective": {
         "kl_weight": "0.2",
@@ -231,14 +260,18 @@ CHANGES = {
         "hard_from": "0.5",
         "perceptual_weight": "2",
         "perceptual_contrast": "2",
+        "digit_weight": "2",
     },
     "vae": STAGE_CHANGES,
+    "sharpen": {"critic_weight": "2", "match_weight": "2"},
+    "sharpen_stage": STAGE_CHANGES,
     "prior": {
         "hidden": "9",
         "blocks": "2",
         "steps": "3",
         "examples": "120",
         "layers": "3",
+        "style_given": "0.4",
         "guidance": "0.2",
         "temperature": "0.5",
     },
@@ -247,8 +280,10 @@ CHANGES = {
 }
 # What cannot change alone: no color part without another, none in the seed architecture.
 TOGETHER = {
-    "model.architecture": {"model.color_continuous": "0"},
+    "model.architecture": {"model.color_continuous": "0", "model.digit_variables": "0", "sharpen.critic_weight": "0"},
+    "model.classes": {"model.digit_variables": "0"},
     "model.color_continuous": {"model.color_variables": "3"},
+    "model.color_variables": {"model.color_continuous": "0"},
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from vaegen.errors import ConfigError
-from vaegen.spec import LatentSpec
+from vaegen.spec import DIGITS, LatentSpec
 
 Architecture = Literal["seed", "factored"]
 Schedule = Literal["constant", "cosine"]
@@ -31,9 +31,11 @@ class ModelConfig:
     classes: int = 0
     """K, classes of each categorical."""
     color_continuous: int = 0
-    """How many of the Z coordinates hold the color (factored only): the last ones."""
+    """How many of the Z coordinates hold the color (factored only): the last ones; 0 or 3."""
     color_variables: int = 0
-    """How many of the N categoricals hold the color (factored only): the last ones."""
+    """How many of the N categoricals hold the color (factored only): the last ones; a multiple of 3, or 0."""
+    digit_variables: int = 0
+    """How many of the N categoricals are the digit (factored only): the first one, which has 10 classes, or none."""
     hidden: int = 768
     """Width of the widest layer, units (factored only)."""
     features: int = 32
@@ -42,33 +44,45 @@ class ModelConfig:
     """Factor on the initial logits: codes that start decided get a gradient from the first step (factored only)."""
 
     brightness: float = 1.0
-    """Factor on the decoded stroke mask, which is cut off at 1; above 1 it gives back what the mean that the BCE
+    """Upper end of the decoded stroke mask before it is cut off at 1; above 1 it gives back what the mean that the BCE
     asks for lacks of a stroke's full color (factored only)."""
+    blackness: float = 0.0
+    """How far below 0 the mask's lower end lies before it is cut off there (factored only)."""
 
     def __post_init__(self) -> None:
         try:
-            latent = self.latent
+            _ = self.latent
         except ValueError as error:
             raise ConfigError(f"model: {error}") from error
         if self.architecture not in get_args(Architecture):
             raise ConfigError(f"architecture: {self.architecture!r} is not one of {', '.join(get_args(Architecture))}")
-        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0:
+        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0 or self.blackness < 0:
             raise ConfigError(
-                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0"
+                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0, "
+                "blackness not negative"
             )
         if self.architecture == "seed":
-            if self.color_continuous or self.color_variables:
-                raise ConfigError("model: the seed architecture has no color part; leave color_* at 0")
+            if self.color_continuous or self.color_variables or self.digit_variables:
+                raise ConfigError(
+                    "model: the seed architecture has no part for the color or the digit; "
+                    "leave color_* and digit_variables at 0"
+                )
             return
-        color = self.color_continuous + self.color_variables
-        if not color or not (latent.continuous + latent.categorical[0] - color):
-            raise ConfigError("model: a factored model needs latents for the color and latents for the shape")
-        if self.color_continuous not in (0, 3) or self.color_variables % 3:
+        by_categoricals = self.color_continuous == 0 and self.color_variables > 0 and self.color_variables % 3 == 0
+        if not by_categoricals and (self.color_continuous, self.color_variables) != (3, 0):
             raise ConfigError(
-                "model: color_continuous must be 0 or 3, color_variables a multiple of 3 (one set per channel)"
+                "model: the color needs latents of one kind, color_continuous 3 or color_variables a multiple of 3"
             )
-        if self.color_continuous > self.continuous or self.color_variables > self.variables:
-            raise ConfigError("model: the color part cannot be larger than the whole latent space")
+        if self.color_variables and self.classes ** (self.color_variables // 3) > 2**20:
+            raise ConfigError("model: classes to the power of color_variables / 3 is above 2**20 levels of a color")
+        if self.digit_variables not in (0, 1):
+            raise ConfigError(f"model: digit_variables is 0 or 1, not {self.digit_variables}")
+        if self.digit_variables and self.classes != DIGITS:
+            raise ConfigError(f"model: a categorical that is the digit has {DIGITS} classes, not {self.classes}")
+        if self.color_continuous > self.continuous or self.color_variables + self.digit_variables > self.variables:
+            raise ConfigError("model: the parts for color and digit cannot be larger than the whole latent space")
+        if self.continuous + self.variables == self.color_continuous + self.color_variables + self.digit_variables:
+            raise ConfigError("model: a factored model needs latents for the shape")
 
     @property
     def latent(self) -> LatentSpec:
@@ -90,8 +104,10 @@ class StageConfig:
     """Course of the step size after the warm-up: as it is, or half a cosine down to 0."""
     warmup: float = 0.02
     """Fraction of the run over which the step size rises from 0."""
+    beta1: float = 0.9
+    """Adam's first decay."""
     beta2: float = 0.99
-    """Adam's second decay; the first is 0.9."""
+    """Adam's second decay."""
     clip: float = 0.0
     """Largest gradient norm; 0 leaves gradients as they are."""
     ema: float = 0.0
@@ -106,6 +122,7 @@ class StageConfig:
             "learning_rate": 0 < self.learning_rate < 1,
             "schedule": self.schedule in get_args(Schedule),
             "warmup": 0 <= self.warmup < 1,
+            "beta1": 0 <= self.beta1 < 1,
             "beta2": 0 < self.beta2 < 1,
             "clip": self.clip >= 0,
             "ema": 0 <= self.ema < 1,
@@ -135,10 +152,13 @@ class ObjectiveConfig:
     perceptual_weight: float = 0.0
     """Weight of the perceptual loss of the decoded mask (factored only)."""
     perceptual_contrast: float = 1.0
-    """Factor on the mask's logits for the perceptual loss: the judge was trained on sharper digits than means are."""
+    """Factor on the mask's logits where the judge looks: it was trained on sharper digits than means are."""
+    digit_weight: float = 0.0
+    """Weight of the judge's cross entropy on images that are decoded as another digit (where one latent is the digit).
+    """
 
     def __post_init__(self) -> None:
-        for name in ("kl_weight", "perceptual_weight"):
+        for name in ("kl_weight", "perceptual_weight", "digit_weight"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name}: {getattr(self, name)} is negative")
         if self.perceptual_contrast <= 0:
@@ -151,8 +171,22 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class SharpenConfig:
+    """How the decoder is taught to draw sharply (see `vaegen_training.models.critic`)."""
+
+    critic_weight: float = 0.0
+    """Weight of the critic's score; 0 leaves the stage out."""
+    match_weight: float = 0.0
+    """Weight of the difference between what the critic's layers see of a digit and of its reconstruction."""
+
+    def __post_init__(self) -> None:
+        if self.critic_weight < 0 or self.match_weight < 0:
+            raise ConfigError("sharpen: critic_weight and match_weight are not negative")
+
+
+@dataclass(frozen=True)
 class PriorConfig:
-    """The second stage: features drawn for a digit and a color (see `vaegen_training.prior`)."""
+    """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
     hidden: int = 384
     """Width of the velocity field and of the generator, units."""
@@ -164,6 +198,8 @@ class PriorConfig:
     """Solutions that the generator learns from."""
     layers: int = 3
     """Hidden layers of the generator."""
+    style_given: float = 0.0
+    """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
     guidance: float = 0.0
     """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
     temperature: float = 1.0
@@ -174,8 +210,8 @@ class PriorConfig:
             raise ConfigError("prior: hidden, blocks, steps and layers are at least 1")
         if not 100 <= self.examples <= 10_000_000:
             raise ConfigError(f"prior: examples {self.examples} is out of range; choose 100 to 10000000")
-        if self.guidance < 0 or not 0 < self.temperature <= 1:
-            raise ConfigError("prior: guidance is not negative, temperature in (0, 1]")
+        if self.guidance < 0 or not 0 < self.temperature <= 1 or not 0 <= self.style_given < 1:
+            raise ConfigError("prior: guidance is not negative, temperature in (0, 1], style_given in [0, 1)")
 
 
 @dataclass(frozen=True)
@@ -190,6 +226,8 @@ class TrainConfig:
     prior: PriorConfig
     flow_stage: StageConfig
     prior_stage: StageConfig
+    sharpen: SharpenConfig = SharpenConfig()
+    sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
     extras: Mapping[str, str] = field(default_factory=dict, compare=False)
@@ -199,6 +237,8 @@ class TrainConfig:
         check_seed(self.seed)
         if self.prior_stage.augment:
             raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
+        if self.sharpen.critic_weight and self.model.architecture == "seed":
+            raise ConfigError("sharpen.critic_weight: the seed architecture has no mask to sharpen; leave it at 0")
 
     def override(self, settings: Mapping[str, str]) -> Self:
         """Return a copy with settings changed, `{"vae.epochs": "2"}`.

@@ -6,7 +6,7 @@ from typing import Final
 from vaegen.errors import ConfigError
 from vaegen.spec import KINDS, Kind
 
-from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, StageConfig, TrainConfig
+from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, SharpenConfig, StageConfig, TrainConfig
 
 # --- seed ---------------------------------------------------------------------------------------------------
 # vaegen train KIND --preset seed      (docs/train.md has the time and the losses of all six runs)
@@ -37,10 +37,10 @@ def _seed(**latents: int) -> TrainConfig:
 # annealed soft to hard; weights are averaged.
 
 
-def _default(*, epochs: float, features: int, kl_weight: float, brightness: float, **latents: int) -> TrainConfig:
+def _default(*, epochs: float, features: int, kl_weight: float, **latents: int) -> TrainConfig:
     return TrainConfig(
         preset="default",
-        model=ModelConfig("factored", hidden=576, features=features, brightness=brightness, **latents),
+        model=ModelConfig("factored", hidden=576, features=features, brightness=1.12, blackness=0.04, **latents),
         objective=ObjectiveConfig(
             kl_weight=kl_weight,
             kl_warmup=0.1,
@@ -50,9 +50,14 @@ def _default(*, epochs: float, features: int, kl_weight: float, brightness: floa
             hard_from=0.75,
             perceptual_weight=60.0,
             perceptual_contrast=1.3,
+            digit_weight=30.0,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        prior=PriorConfig(guidance=0.15),
+        sharpen=SharpenConfig(critic_weight=8.0, match_weight=40.0),
+        sharpen_stage=StageConfig(
+            epochs=20, batch=256, learning_rate=3e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
+        ),
+        prior=PriorConfig(guidance=0.15, style_given=0.5),
         flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
         prior_stage=StageConfig(epochs=20, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
     )
@@ -62,24 +67,22 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ("seed", "continuous"): _seed(continuous=2),
     ("seed", "discrete"): _seed(variables=3, classes=20),
     ("seed", "joint"): _seed(continuous=2, variables=3, classes=20),
-    # 44 coordinates for the shape, 3 for the color.
-    ("default", "continuous"): _default(
-        epochs=90, features=44, kl_weight=0.08, brightness=1.1, continuous=47, color_continuous=3
-    ),
-    # 96 variables for the shape, 24 for the color: 8 staggered quantisers of each channel.
+    # 44 coordinates for the shape, 3 for hue, saturation and value.
+    ("default", "continuous"): _default(epochs=90, features=44, kl_weight=0.03, continuous=47, color_continuous=3),
+    # The digit, 80 variables for the shape, 9 for the color: three decimal places of hue, saturation and value each.
     ("default", "discrete"): _default(
-        epochs=90, features=48, kl_weight=0.02, brightness=1.15, variables=120, classes=8, color_variables=24
+        epochs=90, features=48, kl_weight=0.01, variables=90, classes=10, digit_variables=1, color_variables=9
     ),
-    # 32 coordinates and 32 variables for the shape, 3 coordinates for the color.
+    # The digit, 32 coordinates and 24 variables for the shape, 3 coordinates for hue, saturation and value.
     ("default", "joint"): _default(
         epochs=80,
         features=44,
-        kl_weight=0.05,
-        brightness=1.1,
+        kl_weight=0.03,
         continuous=35,
-        variables=32,
-        classes=8,
         color_continuous=3,
+        variables=25,
+        classes=10,
+        digit_variables=1,
     ),
 }
 """All presets by (name, kind)."""

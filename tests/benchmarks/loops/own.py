@@ -16,7 +16,7 @@ from vaegen_training.config import StageConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import vae as models
 from vaegen_training.models.judge import load_judge
-from vaegen_training.models.vae import AREA, SUBPIXELS, FactoredVae, MlpVae, VaeObjective, build
+from vaegen_training.models.vae import AREA, SUBPIXELS, Analysis, FactoredVae, MlpVae, VaeObjective, build
 from vaegen_training.train import loop as training_loop
 from vaegen_training.train.run_folder import build_networks
 
@@ -138,7 +138,7 @@ def _compiled() -> contextlib.AbstractContextManager[object]:
 
 
 def _painted_first() -> contextlib.AbstractContextManager[object]:
-    def analyse_painted(self: FactoredVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_painted(self: FactoredVae, gray: Tensor, rgb: Tensor) -> Analysis:
         return self.analyse(paint.paint(gray, rgb))
 
     return patch.object(FactoredVae, "analyse_painted", analyse_painted)
@@ -154,10 +154,11 @@ def _painted_in_layer() -> contextlib.AbstractContextManager[object]:
         result: Tensor = layers[1:]((channels * rgb[:, None]).sum(2) + linear.bias)
         return result
 
-    def analyse_painted(vae: MlpVae, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_painted(vae: MlpVae, gray: Tensor, rgb: Tensor) -> Analysis:
         names = ("continuous_encoder", "discrete_encoder")
         encoders = [vae.get_submodule(name) for name in names if hasattr(vae, name)]
-        return torch.cat([encode(encoder, gray, rgb) for encoder in encoders], dim=1), rgb * 0
+        features = torch.cat([encode(encoder, gray, rgb) for encoder in encoders], dim=1)
+        return Analysis(features, rgb * 0)
 
     return patch.object(MlpVae, "analyse_painted", analyse_painted)
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from vaegen.spec import KINDS
 from vaegen_training.models import latents
-from vaegen_training.models.vae import FactoredVae
+from vaegen_training.models.vae import Analysis, FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.conditional import invert_cdf
@@ -97,7 +97,7 @@ def test_the_prior_draws_features_then_latents_from_the_models_own_posterior() -
     with torch.no_grad():
         space = prior.network.space
         standard = prior.network(latents.normal(uniform[:, :4]) * 0.7, space.context(digit, rgb))
-        posterior = prior.vae.posterior(space.restore(standard), rgb)
+        posterior = prior.vae.posterior(Analysis(space.restore(standard), rgb))
         assert posterior.mean is not None
         assert posterior.log_variance is not None
         expected = posterior.mean + (posterior.log_variance / 2).exp() * latents.normal(uniform[:, 4:]) * 0.7

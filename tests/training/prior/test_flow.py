@@ -18,7 +18,7 @@ from vaegen_training.train.run_folder import build_networks
 
 
 def test_fit_takes_mean_and_deviation_and_survives_a_dead_feature() -> None:
-    space = FeatureSpace(2, use_color=False)
+    space = FeatureSpace(2, use_color=False, use_style=False)
     features = torch.stack([torch.linspace(0, 4, 101), torch.full((101,), 7.0)], dim=1)
     space.fit(features)
     assert space.center.tolist() == pytest.approx([2, 7])
@@ -30,7 +30,7 @@ def test_fit_takes_mean_and_deviation_and_survives_a_dead_feature() -> None:
 
 def test_the_context_tells_digits_apart_and_colors_where_they_matter() -> None:
     digit, rgb = torch.arange(10), torch.rand(10, 3, generator=torch.Generator().manual_seed(0))
-    blind, seeing = FeatureSpace(4, use_color=False), FeatureSpace(4, use_color=True)
+    blind, seeing = FeatureSpace(4, use_color=False, use_style=False), FeatureSpace(4, use_color=True, use_style=False)
     assert torch.equal(blind.context(digit, rgb), torch.eye(10))
     assert torch.equal(blind.context(digit, rgb), blind.context(digit, 1 - rgb))
     found = seeing.context(digit, rgb)
@@ -39,18 +39,40 @@ def test_the_context_tells_digits_apart_and_colors_where_they_matter() -> None:
     assert torch.equal(found[:, :10], torch.eye(10))
 
 
+def test_a_style_is_told_or_not_each_part_on_its_own() -> None:
+    space = FeatureSpace(4, use_color=False, use_style=True)
+    digit, rgb = torch.arange(4), torch.zeros(4, 3)
+    style = torch.tensor([[15.0, 3.0], [90.0, 3.0], [-15.0, 0.0], [90.0, 0.0]])
+    told = space.context(digit, rgb, style)[:, 10:]
+    expected = torch.tensor([[1, 1, 1, 1], [0, 1, 0, 1], [1, 0, -1, 0], [0, 0, 0, 0]]).float()
+    torch.testing.assert_close(told, expected)
+    assert not space.context(digit, rgb)[:, 10:].any()
+    assert space.context(digit, rgb).shape == (4, space.context_size)
+
+
+def test_some_styles_are_told(digits: Mnist) -> None:
+    config = preset("default", "joint")
+    vae, _, _ = build_networks(config)
+    random = torch.Generator().manual_seed(0)
+    _, _, style = painted_features(vae, digits, config, torch.arange(1000), random)
+    assert style is not None
+    for part, none in zip(style.unbind(1), (90, 0), strict=True):
+        assert float((part != none).float().mean()) == pytest.approx(0.5, abs=0.05)
+    assert painted_features(*(vae, digits, preset("seed", "joint"), torch.arange(9), random))[2] is None
+
+
 @pytest.mark.parametrize(("name", "size"), [("seed", 64), ("default", 44)])
 def test_features_are_those_of_the_painted_digits_and_leave_the_vae_alone(name: str, size: int, digits: Mnist) -> None:
     config = preset(name, "joint").override({"flow_stage.augment": "0"})
     vae, _, _ = build_networks(config)
     index = torch.arange(20)
-    features, rgb = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
+    features, rgb, _ = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
     assert features.shape == (20, size)
     assert rgb.shape == (20, 3)
     assert not features.requires_grad
     gray = digits.train_images[:20].reshape(20, 784).float() / 255
     image = (rgb[:, :, None] * gray[:, None]).reshape(20, 3, 28, 28)
-    torch.testing.assert_close(features, vae.analyse(image)[0].detach(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(features, vae.analyse(image).features.detach(), rtol=1e-3, atol=1e-3)
 
 
 # --- the velocity field ----------------------------------------------------------------------------------------
@@ -69,7 +91,7 @@ class Gaussian(VelocityField):
 
 def test_the_solution_of_a_known_field_is_the_known_map() -> None:
     # For Gaussians the map is noise * deviation + mean; the error falls with the square of the step, near enough.
-    field = Gaussian(FeatureSpace(1, use_color=False), PriorConfig(hidden=2))
+    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(hidden=2))
     noise = torch.linspace(-2, 2, 9)[:, None]
     wanted = noise * Gaussian.deviation + Gaussian.mean
     errors = [float((field.solve(noise, noise, steps) - wanted).abs().max()) for steps in (5, 20, 80)]
@@ -79,7 +101,7 @@ def test_the_solution_of_a_known_field_is_the_known_map() -> None:
 
 
 def test_one_step_is_eulers() -> None:
-    field = Gaussian(FeatureSpace(1, use_color=False), PriorConfig(hidden=2))
+    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(hidden=2))
     noise = torch.linspace(-2, 2, 9)[:, None]
     torch.testing.assert_close(field.solve(noise, noise, 1), noise + field(noise, torch.zeros(9, 1), noise))
 
@@ -91,7 +113,7 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits:
     space.fit(painted_features(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
     found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0))
     random = torch.Generator().manual_seed(0)
-    features, rgb = painted_features(vae, digits, config, index, random)
+    features, rgb, _ = painted_features(vae, digits, config, index, random)
     x, noise = space.standardise(features), torch.randn(32, 64, generator=random)
     time = torch.randn(32, 1, generator=random).sigmoid()
     assert float(time.min()) < 0.3
@@ -105,7 +127,7 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits:
 
 def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    space = FeatureSpace(2, use_color=False)
+    space = FeatureSpace(2, use_color=False, use_style=False)
     field = VelocityField(space, PriorConfig(hidden=48, blocks=2))
     labels = torch.arange(2000) % 2
     # Two rings in one place each: mean and radius depend on the digit, the density is not Gaussian.

@@ -3,8 +3,9 @@
 ::
 
     vae.py         the two architectures, their losses, and the negative ELBO with its schedules
-    color_code.py  the color of an image: measured, and coded by linear layers that are built, not trained
+    color_code.py  the color of an image: measured, and coded by formulas, not by training
     latents.py     posteriors: sampling, KL divergences
+    critic.py      the critic that takes the decoder's blur, and the stage in which it does
     judge.py       the digit classifier, and the perceptual loss that its layers give
     kernels.py     binary cross entropy and its gradient
     weights.py     tensors in files

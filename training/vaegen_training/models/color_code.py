@@ -1,50 +1,84 @@
-"""The color of an image: measured over the stroke, and coded in latents by layers that are built, not trained."""
+"""The color of an image: measured over the stroke, and coded in latents by formulas, not by training."""
 
-import math
-
+import torch
 from torch import Tensor, nn
 from vaegen.spec import CHANNELS, LatentSpec
 
-_UNIFORM_STD = 0.29  # standard deviation of a uniform channel, 1 / sqrt(12)
+from vaegen_training.models.latents import DECIDED, Posterior, one_hot_of
+
+_LEVELS = 1.7 / 255  # of a channel: standard deviation of a color that is drawn from its posterior
 
 
-def color_code(spec: LatentSpec) -> tuple[nn.Linear, nn.Linear]:
-    """Build the color's encoder, from 2 * rgb - 1 to posterior parameters, and its decoder, from latents to rgb.
+class ColorCode(nn.Module):
+    """Hue, saturation and value (Smith 1978), each in latents of its own.
 
-    Continuous: each channel c becomes the coordinate (c - 0.5) / 0.29, of unit variance when c is uniform, with
-    a posterior 1.7 gray levels wide. Categorical: variable i is a scalar quantiser of channel i mod 3 with K
-    bins; the M quantisers of one channel are staggered by a fraction of a bin, and the decoder takes the mean
-    of their bin centers, so the resolution is 1 / (M (K - 1)). A Gaussian's -(c - center)^2 / (2 sigma^2) over
-    bins is linear in c up to a constant that the softmax drops, so linear layers hold both codes exactly.
+    Continuous: three coordinates, hue in turns and the others in [0, 1], as they are; a hue may leave [0, 1), where it
+    goes on around the circle, so it turns through red without a jump. A posterior is 1.7 gray levels wide.
+
+    Categorical: each of the three is quantised to K^M levels, the hue to the largest multiple of 6 among them, for six
+    pure colors without loss, and written in M digits to the base K. Variable i is a digit of component i mod 3, the
+    most significant ones first: the first three choose one of K sectors of the hue, red in the middle of the first
+    one, and one of K ranges of saturation and of value.
 
     Args:
-        spec: The color latents: continuous 0 or 3, a multiple of 3 categoricals; together not none.
+        spec: The color latents: 3 continuous or a multiple of 3 categoricals.
     """
-    z, (n, k) = spec.continuous, spec.categorical
-    encode, decode = nn.Linear(CHANNELS, spec.size + spec.continuous), nn.Linear(spec.size, CHANNELS)
-    codes = (z > 0) + (n > 0)  # where both kinds code the color, their mean is the color
-    for layer in (encode, decode):
-        layer.requires_grad_(requires_grad=False)
-        layer.weight.zero_()
-        layer.bias.zero_()
-    decode.bias.fill_(0.5)
-    for channel in range(z):
-        encode.weight[channel, channel] = 0.5 / _UNIFORM_STD
-        decode.weight[channel, channel] = _UNIFORM_STD / codes
-    encode.bias[z : 2 * z] = math.log((1.7 / 255 / _UNIFORM_STD) ** 2)
-    per_channel = n // CHANNELS
-    for variable in range(n):
-        channel = variable % CHANNELS
-        stagger = (variable // CHANNELS + 0.5) / per_channel - 0.5
-        sigma = 1 / (6 * (k - 1))  # a sixth of a bin: decided everywhere but near the borders
-        for index in range(k):
-            # The first and last centers average to exactly 0 and 1: pure red is coded without loss.
-            center = (index + stagger) / (k - 1)
-            row, u = 2 * z + variable * k + index, 2 * center - 1
-            encode.weight[row, channel] = 2 * u / (8 * sigma**2)
-            encode.bias[row] = -u * u / (8 * sigma**2)
-            decode.weight[channel, z + variable * k + index] = (center - 0.5) / per_channel / codes
-    return encode, decode
+
+    def __init__(self, spec: LatentSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.base, self.places = spec.categorical[1], spec.categorical[0] // CHANNELS
+        self.levels = self.base**self.places
+        self.hues = self.levels - self.levels % 6
+        self.red = self.base ** (self.places - 1) // 2 if self.places else 0  # the middle level of the first sector
+
+    def posterior(self, rgb: Tensor) -> Posterior:
+        """Return q(color latents | rgb) of colors (n, 3) in [0, 1]."""
+        hsv = to_hsv(rgb)
+        if self.spec.continuous:
+            width = torch.tensor([_LEVELS / 6, _LEVELS, _LEVELS], device=rgb.device)  # a sixth of a turn is a channel
+            return Posterior(hsv, (2 * width.log()).expand_as(hsv), None)
+        top = self.levels - 1
+        hue = (hsv[:, :1] * self.hues + 0.5).floor() + self.red
+        hue = hue - self.hues * (hue / self.hues).floor()
+        rest = torch.cat([hue, (hsv[:, 1:] * top + 0.5).floor()], dim=1)  # (n, 3), whole numbers
+        digits = []
+        for place in reversed(range(self.places)):
+            digit = (rest / self.base**place).floor()
+            rest = rest - digit * self.base**place
+            digits.append(digit)
+        return Posterior(None, None, DECIDED * one_hot_of(torch.cat(digits, dim=1), self.base))
+
+    def decode(self, latent: Tensor) -> Tensor:
+        """Turn color latents (n, L) into rgb (n, 3) in [0, 1]."""
+        if self.spec.continuous:
+            return to_rgb(latent)
+        value = latent.new_zeros(len(latent), CHANNELS)
+        for digit in latent.reshape(-1, self.places, CHANNELS, self.base).unbind(1):
+            value = value * self.base + digit @ torch.arange(self.base, dtype=latent.dtype, device=latent.device)
+        hue = (value[:, :1] - self.red) / self.hues
+        return to_rgb(torch.cat([hue, value[:, 1:] / (self.levels - 1)], dim=1))
+
+
+def to_hsv(rgb: Tensor) -> Tensor:
+    """Return hue in turns, [0, 1), saturation and value of colors (n, 3) in [0, 1]; a gray has the hue of red, 0."""
+    red, green, blue = rgb.split(1, dim=1)
+    value = rgb.amax(dim=1, keepdim=True)
+    chroma = value - rgb.amin(dim=1, keepdim=True)
+    at_green, at_blue = 2 * chroma + blue - red, 4 * chroma + red - green  # times the chroma, like the next line
+    sixths = torch.where(red == value, green - blue, torch.where(green == value, at_green, at_blue))
+    hue = sixths / (6 * chroma).clamp_min(1e-12)
+    return torch.cat([hue - hue.floor(), chroma / value.clamp_min(1e-12), value], dim=1)
+
+
+def to_rgb(hsv: Tensor) -> Tensor:
+    """Return the color (n, 3) in [0, 1] of a hue in turns, any number, and saturation and value, cut off at 0 and 1."""
+    hue, rest = hsv[:, :1], hsv[:, 1:].clamp(0, 1)
+    saturation, value = rest.split(1, dim=1)
+    turns = hue + torch.tensor([[5 / 6, 3 / 6, 1 / 6]], dtype=hsv.dtype, device=hsv.device)
+    sixths = 6 * (turns - turns.floor())
+    rgb: Tensor = value * (1 - saturation * torch.minimum(sixths, 4 - sixths).clamp(0, 1))
+    return rgb
 
 
 def measure(image: Tensor) -> tuple[Tensor, Tensor]:

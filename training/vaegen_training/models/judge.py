@@ -20,6 +20,8 @@ from vaegen_training.models.color_code import measure
 
 JUDGE = "judge.safetensors"
 """File of a trained judge in its run's folder, and of the one that comes with the package."""
+READ = 64  # features that the digit is read from
+SMOOTHING = 0.02  # of the labels, in every cross entropy of a judge
 JUDGE_STAGE = StageConfig(epochs=12, batch=128, learning_rate=4e-3, warmup=0.1, ema=0.998, augment=1.0)
 """`vaegen train judge`: about 4 minutes on 2 CPU cores; about 99.5% of the test digits."""
 
@@ -37,10 +39,10 @@ class Judge(nn.Module):
             nn.Conv2d(32, 48, 3, stride=2, padding=1),  # (n, 48, 4, 4)
             nn.GELU(),
             nn.Flatten(),
-            nn.Linear(48 * 4 * 4, 64),
+            nn.Linear(48 * 4 * 4, READ),
             nn.GELU(),
         )
-        self.classify = nn.Linear(64, DIGITS)
+        self.classify = nn.Linear(READ, DIGITS)
 
     def forward(self, image: Tensor) -> Tensor:
         """Turn images (n, 3, 28, 28) in [0, 1] into logits (n, 10)."""
@@ -49,7 +51,12 @@ class Judge(nn.Module):
 
     def read(self, gray: Tensor) -> Tensor:
         """Turn gray digits (n, 784) in [0, 1], brightest pixel 1, into logits (n, 10)."""
-        result: Tensor = self.classify(self.features(gray.reshape(-1, 1, SIDE, SIDE)))
+        result: Tensor = self.classify(self.see(gray))
+        return result
+
+    def see(self, gray: Tensor) -> Tensor:
+        """Turn gray digits (n, 784) in [0, 1], brightest pixel 1, into the features that they are read from (n, 64)."""
+        result: Tensor = self.features(gray.reshape(-1, 1, SIDE, SIDE))
         return result
 
     def activations(self, gray: Tensor) -> list[Tensor]:
@@ -79,7 +86,7 @@ class JudgeObjective:
         gray = paint.augment(self.gray[index], self.config.augment, random)
         logits = self.judge.read(gray / gray.amax(1, keepdim=True).clamp_min(1 / 255))
         labels = self.labels[index]
-        loss = F.cross_entropy(logits, labels, label_smoothing=0.02)
+        loss = F.cross_entropy(logits, labels, label_smoothing=SMOOTHING)
         return {"loss": loss, "accuracy": (logits.argmax(1) == labels).float().mean()}
 
 

@@ -5,13 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Probabilities are kept this far from 0 and 1 in logarithms: half a gray level of 8-bit images for colors,
-# where a gradient must survive at the clipped ends, and far less for masks.
-COLOR_EPSILON = 1 / 512
-EPSILON = 1e-6
-# Images that a CPU works on at a time where an operation follows another: what one writes is then still in the cache
-# of a core when the next reads it.
-BLOCK = 64
+EPSILON = 1e-6  # probabilities are kept this far from 0 and 1 in logarithms
 
 
 def entropy(image: Tensor) -> Tensor:
@@ -61,70 +55,4 @@ def bce(prediction: Tensor, image: Tensor) -> Tensor:
         float32 (n,), nats, summed over all values. `bce - entropy(image)` is the excess BCE: 0 is perfect.
     """
     result: Tensor = _Bce.apply(prediction.flatten(1), image.flatten(1))
-    return result
-
-
-class _PaintedBce(torch.autograd.Function):
-    """BCE of mask times color with its gradient found in the same pass, one channel of a block of images at a time.
-
-    Plain autograd keeps six (n, 3, 784) tensors for the backward pass; this keeps one of (n, 784) and stays in a
-    CPU's cache.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tensor:
-        loss = torch.zeros(len(gray), device=gray.device)
-        mask_gradient = torch.zeros_like(mask)
-        color_gradient = torch.empty_like(color)
-        block = BLOCK if gray.device.type == "cpu" else len(gray)
-        parts = (each.split(block) for each in (mask, color, gray, rgb, loss, mask_gradient, color_gradient))
-        for rows in zip(*parts, strict=True):
-            _add_painted(*rows)
-        ctx.save_for_backward(mask_gradient, color_gradient)
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        mask_gradient, color_gradient = ctx.saved_tensors
-        scale = gradients[0][:, None]
-        return scale * mask_gradient, scale * color_gradient, None, None
-
-
-def _add_painted(
-    mask: Tensor,
-    color: Tensor,
-    gray: Tensor,
-    rgb: Tensor,
-    loss: Tensor,
-    mask_gradient: Tensor,
-    color_gradient: Tensor,
-) -> None:
-    """Add the BCE of all channels to `loss` and its gradients to the last two, the color's channel by channel."""
-    for channel in range(color.shape[1]):
-        c = color[:, channel : channel + 1]  # (n, 1)
-        target = gray * rgb[:, channel : channel + 1]  # (n, 784)
-        p = (mask * c).clamp_(EPSILON, 1 - EPSILON)
-        slope = (p - target).div_((1 - p).mul_(p))  # d BCE / d p
-        mask_gradient.addcmul_(slope, c)
-        color_gradient[:, channel] = slope.mul_(mask).sum(1)
-        loss -= _log_likelihood(p, target).sum(1)
-
-
-def painted_bce(mask: Tensor, color: Tensor, gray: Tensor, rgb: Tensor) -> Tensor:
-    """Return the BCE of a painted digit, gray times rgb, under the prediction mask times color.
-
-    Equal to `bce(mask * color, gray * rgb)` except that the color is kept COLOR_EPSILON inside [0, 1], with the
-    gradient of the unclipped color.
-
-    Args:
-        mask: float32 (n, 784) in [0, 1].
-        color: float32 (n, 3), any value.
-        gray: float32 (n, 784) in [0, 1].
-        rgb: float32 (n, 3) in [0, 1].
-
-    Returns:
-        float32 (n,), nats.
-    """
-    kept = color + (color.clamp(COLOR_EPSILON, 1 - COLOR_EPSILON) - color).detach()
-    result: Tensor = _PaintedBce.apply(mask, kept, gray, rgb)
     return result

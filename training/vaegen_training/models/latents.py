@@ -15,6 +15,9 @@ from vaegen.spec import LatentSpec
 LOG_VARIANCE_RANGE = (-14.0, 4.0)
 """Bounds of the predicted log-variance: standard deviations of 0.0009 to 7.4."""
 
+DECIDED = 30.0
+"""Logit of a class that is known, beside 0 for the others: noise draws another in one of 10^12 draws."""
+
 FEW = 8
 """Classes that are too few for a CPU's vectors, which run along them: laid first, they take a fifth of the time."""
 
@@ -90,10 +93,13 @@ def gumbel(uniform: Tensor) -> Tensor:
 
 def one_hot(logits: Tensor) -> Tensor:
     """Turn (n, N, K) logits into float32 one-hots of their largest entries, laid end to end: (n, N*K)."""
-    # The comparison exports to plain ops and breaks a tie for the first class, as argmax does.
-    index = logits.argmax(dim=-1, keepdim=True)
-    classes = torch.arange(logits.shape[-1], device=logits.device)
-    return (index == classes).to(logits.dtype).flatten(1)
+    return one_hot_of(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype).flatten(1)
+
+
+def one_hot_of(index: Tensor, classes: int) -> Tensor:
+    """Turn whole numbers (n, N), of any type, below `classes` into float32 one-hots (n, N, classes)."""
+    # The comparison exports to plain ops; argmax breaks a tie for the first class.
+    return (index[..., None] == torch.arange(classes, device=index.device)).float()
 
 
 def deterministic(posterior: Posterior) -> Tensor:

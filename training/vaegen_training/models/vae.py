@@ -1,7 +1,7 @@
 """The VAEs: one interface, two architectures, each spanning the continuous, the discrete and the joint model.
 
-An image is analysed into *features* (what the conditional prior models) and, where the architecture has a color
-part, its *color*; both together give the posterior; a latent decodes to an image.
+An image is analysed into *features* (what the conditional prior models) and, where the architecture has parts for
+them, its *color* and its *digit*; together they give the posterior; a latent decodes to an image.
 """
 
 import abc
@@ -10,21 +10,32 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vaegen.spec import CHANNELS, SIDE, LatentSpec
+from vaegen.spec import CHANNELS, DIGITS, SIDE, LatentSpec
 
 from vaegen_training.config import ModelConfig, ObjectiveConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import kernels, latents
-from vaegen_training.models.color_code import color_code, measure
-from vaegen_training.models.judge import Judge, perceptual
-from vaegen_training.models.latents import Posterior
+from vaegen_training.models.color_code import ColorCode, measure
+from vaegen_training.models.judge import READ, SMOOTHING, Judge, perceptual
+from vaegen_training.models.latents import DECIDED, Posterior, one_hot_of
 
 AREA = SIDE * SIDE  # 784 pixels
 SUBPIXELS = AREA * CHANNELS  # 2352 values of an image
 # Images of each batch whose entropy is taken for the logged excess BCE: a step's time is worth more than digits.
 SHOWN = 32
-# Images of each batch that the judge looks at for the perceptual loss: a quarter of the default batch.
+# Images of each batch that the judge looks at, as they are and as other digits: a quarter of the default batch.
 JUDGED = 64
+
+
+class Analysis(NamedTuple):
+    """What an image is taken apart into; each part has latents of its own."""
+
+    features: Tensor
+    """float32 (n, F), of the shape, and of the color where it has no part of its own."""
+    color: Tensor
+    """float32 (n, 3) in [0, 1]."""
+    digit: Tensor | None = None
+    """float32 (n, 10), logits; None where no categorical is the digit."""
 
 
 class ReconstructionLoss(NamedTuple):
@@ -36,6 +47,9 @@ class ReconstructionLoss(NamedTuple):
     """0-dim: BCE less the entropy of the image, nats, mean over the first SHOWN images."""
     perceptual: Tensor | None = None
     """0-dim, mean over the first JUDGED images; None where it has no weight."""
+    other_digit: Tensor | None = None
+    """0-dim, nats: the judge's cross entropy where the first JUDGED images are decoded as digits drawn at random;
+    None where no categorical is the digit."""
 
 
 class Vae(nn.Module, abc.ABC):
@@ -48,12 +62,14 @@ class Vae(nn.Module, abc.ABC):
     """Whether the color is coded apart from the features; if not, the features hold it too."""
     color_margin: float
     """Margin of `paint.random_colors` for the digits that it is trained on."""
+    codes_digit = False
+    """Whether the first categorical is the digit."""
 
     @abc.abstractmethod
-    def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn (n, 3, 28, 28) in [0, 1] into features (n, F) and color (n, 3) in [0, 1]."""
+    def analyse(self, image: Tensor) -> Analysis:
+        """Take images (n, 3, 28, 28) in [0, 1] apart."""
 
-    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> Analysis:
         """Return what `analyse` finds in the image `paint(gray, rgb)`.
 
         Args:
@@ -63,12 +79,16 @@ class Vae(nn.Module, abc.ABC):
         return self.analyse(paint.paint(gray, rgb))
 
     @abc.abstractmethod
-    def posterior(self, features: Tensor, color: Tensor) -> Posterior:
-        """Return q(latent | image) from features (n, F) and color (n, 3)."""
+    def posterior(self, analysis: Analysis) -> Posterior:
+        """Return q(latent | image) of n images that are taken apart."""
+
+    def known_digit(self, digit: Tensor) -> Tensor | None:
+        """Return the logits of an analysis (n, 10) of known digits, int64 (n,); None where no categorical is one."""
+        return DECIDED * one_hot_of(digit, DIGITS) if self.codes_digit else None
 
     def encode(self, image: Tensor) -> Posterior:
         """Return q(latent | image) of (n, 3, 28, 28) in [0, 1]."""
-        return self.posterior(*self.analyse(image))
+        return self.posterior(self.analyse(image))
 
     @abc.abstractmethod
     def decode(self, latent: Tensor) -> Tensor:
@@ -76,7 +96,7 @@ class Vae(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def loss(
-        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig
+        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig, random: torch.Generator
     ) -> ReconstructionLoss:
         """Return the loss of the images that latents decode to.
 
@@ -86,6 +106,7 @@ class Vae(nn.Module, abc.ABC):
             rgb: float32 (n, 3) in [0, 1], their colors.
             judge: Whose layers give the perceptual loss.
             config: The weights of the parts.
+            random: Draws other digits, where a categorical is the digit.
         """
 
 
@@ -115,7 +136,7 @@ class MlpVae(Vae):
                 nn.Linear(codes, 256), nn.ReLU(), nn.Linear(256, 512), nn.ReLU(), nn.Linear(512, SUBPIXELS)
             )
 
-    def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse(self, image: Tensor) -> Analysis:
         """Return the last linear layers' outputs, before the ReLU on the logits; the color is left at 0."""
         flat = image.flatten(1)
         parts = []
@@ -123,11 +144,11 @@ class MlpVae(Vae):
             parts.append(self.continuous_encoder(flat))
         if self.spec.categorical[0]:
             parts.append(self.discrete_encoder(flat))
-        return torch.cat(parts, dim=1), flat[:, :CHANNELS] * 0
+        return Analysis(torch.cat(parts, dim=1), flat[:, :CHANNELS] * 0)
 
-    def posterior(self, features: Tensor, color: Tensor) -> Posterior:  # noqa: ARG002
+    def posterior(self, analysis: Analysis) -> Posterior:
         """Read the posterior off the features; the color is in them."""
-        posterior = latents.split(features, self.spec)
+        posterior = latents.split(analysis.features, self.spec)
         logits = None if posterior.logits is None else F.relu(posterior.logits)
         return Posterior(posterior.mean, posterior.log_variance, logits)
 
@@ -153,6 +174,7 @@ class MlpVae(Vae):
         rgb: Tensor,
         judge: Judge,  # noqa: ARG002 - the report has no perceptual loss
         config: ObjectiveConfig,  # noqa: ARG002
+        random: torch.Generator,  # noqa: ARG002
     ) -> ReconstructionLoss:
         """Return the report's loss: the joint model adds up those of its two images, each against the target."""
         image = paint.paint(gray, rgb)
@@ -167,11 +189,14 @@ class FactoredVae(Vae):
     """A stroke mask times one color, coded apart, as the images are painted.
 
     The encoder measures the color and hands the gray shape, at full contrast, to a fully connected network with
-    a narrow bottleneck. The decoder turns the shape latents into a mask, the color latents into a color, and
-    multiplies them, so no color can bleed within a stroke.
+    a narrow bottleneck, beside what a digit classifier makes of it: its features, because convolutions carry over to
+    digits that they have not seen better than a fully connected layer does. The decoder turns the shape latents into
+    a mask, the color latents into a color, and multiplies them, so no color can bleed within a stroke.
 
     The color's code is built, not trained: under the ELBO the color drifts by 0.02 to make up for masks that
-    are a little too dim, and a person sees that.
+    are a little too dim, and a person sees that. Where a categorical is the digit, its posterior is the classifier's,
+    and labels take its place in training (Kingma et al. 2014, "Semi-supervised learning with deep generative models",
+    model M2).
     """
 
     separate_color = True
@@ -180,82 +205,106 @@ class FactoredVae(Vae):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.spec = config.latent
+        self.codes_digit = config.digit_variables > 0
         n, k = self.spec.categorical
         colored = config.color_variables
-        self.shape_spec = _latent_spec(self.spec.continuous - config.color_continuous, n - colored, k)
+        self.shape_spec = _latent_spec(
+            self.spec.continuous - config.color_continuous, n - colored - config.digit_variables, k
+        )
         self.color_spec = _latent_spec(config.color_continuous, colored, k)
         self.feature_size = config.features
-        self.brightness = config.brightness
+        self.brightness, self.blackness = config.brightness, config.blackness
         wide, narrow = config.hidden, config.hidden // 2
-        self.encoder = nn.Sequential(*_hidden(AREA, wide), *_hidden(wide, narrow), nn.Linear(narrow, config.features))
-        self.shape_head = nn.Linear(config.features, _parameters(self.shape_spec))
-        self.decoder = nn.Sequential(
-            *_hidden(self.shape_spec.size, narrow), *_hidden(narrow, wide), nn.Linear(wide, AREA)
+        self.reader = Judge().requires_grad_(requires_grad=False)
+        self.encoder = nn.Sequential(
+            *_hidden(AREA + READ, wide), *_hidden(wide, narrow), nn.Linear(narrow, config.features)
         )
+        self.shape_head = nn.Linear(config.features, _parameters(self.shape_spec))
+        inputs = self.shape_spec.size + DIGITS * config.digit_variables
+        self.decoder = nn.Sequential(*_hidden(inputs, narrow), *_hidden(narrow, wide), nn.Linear(wide, AREA))
         with torch.no_grad():
             self.shape_head.weight[2 * self.shape_spec.continuous :] *= config.logit_gain
-        self.color_head, self.color_decoder = color_code(self.color_spec)
+        self.color = ColorCode(self.color_spec)
 
-    def analyse(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Measure the color and encode the shape."""
+    def analyse(self, image: Tensor) -> Analysis:
+        """Measure the color, encode the shape and read the digit."""
         gray, color = measure(image)
-        return self.features(gray), color
+        return self._analyse_shape(gray, color)
 
-    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+    def analyse_painted(self, gray: Tensor, rgb: Tensor) -> Analysis:
         """Return what `analyse` finds in the image, without painting it, which would take half of a step's time."""
         peak = gray.amax(dim=1, keepdim=True)
-        return self.features(gray / peak.clamp_min(1 / 1024)), rgb * peak
+        return self._analyse_shape(gray / peak.clamp_min(1 / 1024), rgb * peak)
 
-    def features(self, gray: Tensor) -> Tensor:
-        """Turn gray shapes at full contrast (n, 784) into features (n, F)."""
-        result: Tensor = self.encoder(gray - 0.13)  # 0.13 is the mean gray of a digit
-        return result
+    def _analyse_shape(self, gray: Tensor, color: Tensor) -> Analysis:
+        """Analyse gray shapes at full contrast (n, 784) beside their colors."""
+        seen = self.reader.see(gray)
+        features = self.encoder(torch.cat([gray - 0.13, seen], dim=1))  # 0.13 is the mean gray of a digit
+        return Analysis(features, color, self.reader.classify(seen) if self.codes_digit else None)
 
-    def posterior(self, features: Tensor, color: Tensor) -> Posterior:
-        """Put the posterior of the shape, from the features, beside that of the color."""
-        shape = latents.split(self.shape_head(features), self.shape_spec)
-        return latents.join(shape, latents.split(self.color_head(2 * color - 1), self.color_spec))
+    def posterior(self, analysis: Analysis) -> Posterior:
+        """Put the posteriors of digit, shape and color side by side."""
+        shape = latents.split(self.shape_head(analysis.features), self.shape_spec)
+        if analysis.digit is not None:
+            shape = latents.join(Posterior(None, None, analysis.digit[:, None, :]), shape)
+        return latents.join(shape, self.color.posterior(analysis.color))
 
     def parts(self, latent: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mask's logits (n, 784) and the color (n, 3), not yet clipped to [0, 1]."""
-        sizes = [
-            self.shape_spec.continuous,
-            self.color_spec.continuous,
-            self.shape_spec.size - self.shape_spec.continuous,
-            self.color_spec.size - self.color_spec.continuous,
-        ]
-        z_shape, z_color, c_shape, c_color = latent.split(sizes, dim=1)
+        """Return the mask's logits (n, 784) and the color (n, 3) in [0, 1]."""
+        z, z_color = self.shape_spec.continuous, self.color_spec.continuous
+        c_color = self.color_spec.size - z_color
+        sizes = [z, z_color, self.spec.size - z - z_color - c_color, c_color]
+        z_shape, z_color_part, c_shape, c_color_part = latent.split(sizes, dim=1)
         logits = self.decoder(torch.cat([z_shape, c_shape], dim=1))
-        return logits, self.color_decoder(torch.cat([z_color, c_color], dim=1))
+        return logits, self.color.decode(torch.cat([z_color_part, c_color_part], dim=1))
+
+    def as_digit(self, latent: Tensor, digit: Tensor) -> Tensor:
+        """Return latents (n, L) whose categorical for the digit is another one's, int64 (n,)."""
+        z = self.spec.continuous
+        return torch.cat([latent[:, :z], one_hot_of(digit, DIGITS), latent[:, z + DIGITS :]], dim=1)
 
     def mask(self, logits: Tensor) -> Tensor:
         """Return the mask (n, 784) in [0, 1] that images are made with.
 
-        The mask with the least BCE is the mean over all that a latent leaves open, a little dimmer than a stroke,
-        most of whose pixels are at full brightness.
+        A sigmoid only comes near the black and the full stroke that most pixels of a digit have; stretched beyond
+        both ends and cut off, it reaches them.
         """
-        return (self.brightness * torch.sigmoid(logits)).clamp(max=1)
+        return ((self.brightness + self.blackness) * torch.sigmoid(logits) - self.blackness).clamp(0, 1)
 
     def decode(self, latent: Tensor) -> Tensor:
         """Multiply mask and color."""
         logits, color = self.parts(latent)
-        mask = self.mask(logits)
-        image = color.clamp(0, 1)[:, :, None] * mask[:, None, :]
-        return image.reshape(-1, CHANNELS, SIDE, SIDE)
+        return paint.paint(self.mask(logits), color)
 
     def loss(
-        self, latent: Tensor, gray: Tensor, rgb: Tensor, judge: Judge, config: ObjectiveConfig
+        self,
+        latent: Tensor,
+        gray: Tensor,
+        rgb: Tensor,  # noqa: ARG002
+        judge: Judge,
+        config: ObjectiveConfig,
+        random: torch.Generator,
     ) -> ReconstructionLoss:
-        """Return the BCE of mask times color, and the distance of the mask from the digit as the judge sees both."""
-        logits, color = self.parts(latent)
-        bce = kernels.painted_bce(torch.sigmoid(logits), color, gray, rgb)
-        excess = bce[:SHOWN] - kernels.entropy(paint.paint(gray[:SHOWN], rgb[:SHOWN]))
-        if not config.perceptual_weight:
-            return ReconstructionLoss(bce, excess.mean())
-        with torch.no_grad():
-            target = judge.activations(gray[:JUDGED])
-        mask = torch.sigmoid(config.perceptual_contrast * logits[:JUDGED])
-        return ReconstructionLoss(bce, excess.mean(), perceptual(judge.activations(mask), target).mean())
+        """Return the BCE of the mask, how far the judge sees it from the digit, and how other digits in its style read.
+
+        The color is exact, so the painted image's BCE adds nothing to learn from.
+        """
+        target = gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024)
+        logits, _ = self.parts(latent)
+        bce = kernels.bce(torch.sigmoid(logits), target)
+        excess = (bce[:SHOWN] - kernels.entropy(target[:SHOWN])).mean()
+        seen = other = None
+        if config.perceptual_weight:
+            with torch.no_grad():
+                wanted = judge.activations(target[:JUDGED])
+            mask = torch.sigmoid(config.perceptual_contrast * logits[:JUDGED])
+            seen = perceptual(judge.activations(mask), wanted).mean()
+        if self.codes_digit:
+            digit = torch.randint(DIGITS, (len(latent[:JUDGED]),), generator=random, device=latent.device)
+            logits, _ = self.parts(self.as_digit(latent[:JUDGED], digit))
+            read = judge.read(torch.sigmoid(config.perceptual_contrast * logits))
+            other = F.cross_entropy(read, digit, label_smoothing=SMOOTHING)
+        return ReconstructionLoss(bce, excess, seen, other)
 
 
 class VaeObjective:
@@ -264,7 +313,7 @@ class VaeObjective:
     def __init__(self, vae: Vae, data: Mnist, config: TrainConfig, judge: Judge) -> None:
         self.vae = vae
         self.judge = judge.eval().requires_grad_(requires_grad=False)
-        self.images = data.train_images
+        self.images, self.labels = data.train_images, data.train_labels
         self.augmentation = config.vae.augment
         self.config = config.objective
         self.temperature = torch.ones((), device=data.train_images.device)
@@ -279,20 +328,30 @@ class VaeObjective:
         return self.hard
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Return loss, excess BCE and KL divergence, nats per image, and the perceptual loss; means over the batch."""
+        """Return loss, excess BCE and KL divergence, nats per image, and what the judge sees; means over the batch."""
+        gray, rgb = paint.draw(self.images, index, random, augmentation=self.augmentation, margin=self.vae.color_margin)
+        return self.losses(gray, rgb, self.labels[index], random)[0]
+
+    def losses(
+        self, gray: Tensor, rgb: Tensor, digit: Tensor, random: torch.Generator
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return what a call returns for gray digits (n, 784) in colors (n, 3), and the latents drawn (n, L)."""
         vae = self.vae
-        gray, rgb = paint.draw(self.images, index, random, augmentation=self.augmentation, margin=vae.color_margin)
-        posterior = vae.posterior(*vae.analyse_painted(gray, rgb))
+        analysis = vae.analyse_painted(gray, rgb)
+        posterior = vae.posterior(analysis._replace(digit=vae.known_digit(digit)))
         noise = latents.draw_noise(posterior, random)
         latent = latents.sample(posterior, noise, self.temperature, hard=self.hard)
-        bce, excess_bce, seen = vae.loss(latent, gray, rgb, self.judge, self.config)
+        bce, excess_bce, seen, other = vae.loss(latent, gray, rgb, self.judge, self.config, random)
         kl = latents.kl_divergence(posterior)
         loss = (bce + self.kl_weight * kl).mean()
         found = {"loss": loss, "excess_bce": excess_bce, "kl": kl.mean()}
         if seen is not None:
             found["loss"] = loss + self.config.perceptual_weight * seen
             found["perceptual"] = seen
-        return found
+        if other is not None:
+            found["loss"] = found["loss"] + self.config.digit_weight * other
+            found["other_digit"] = other
+        return found, latent
 
 
 def temperature(config: ObjectiveConfig, progress: float) -> float:

@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 
 from vaegen_training.models import latents
-from vaegen_training.models.vae import Vae
+from vaegen_training.models.vae import Analysis, Vae
 from vaegen_training.prior.generator import FeatureGenerator
 
 
 class Prior(nn.Module):
-    """From (digit, rgb, noise, temperature) to a latent; what `prior.onnx` holds."""
+    """From (digit, rgb, noise, temperature, style) to a latent; what `prior.onnx` holds."""
 
     def __init__(self, vae: Vae, network: FeatureGenerator) -> None:
         super().__init__()
@@ -21,7 +21,9 @@ class Prior(nn.Module):
         """S: a uniform for each feature, each Gaussian coordinate and each categorical."""
         return self.network.space.size + self.vae.spec.continuous + self.vae.spec.categorical[0]
 
-    def forward(self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
+    def forward(
+        self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor, style: Tensor | None = None
+    ) -> Tensor:
         """Draw latents.
 
         Args:
@@ -30,6 +32,7 @@ class Prior(nn.Module):
             uniform: float32 (n, S) in (0, 1).
             temperature: float32 scalar in (0, 1]: scales the standard deviation of all Gaussian noise and
                 divides the logits.
+            style: float32 (n, 2), slant in degrees and thickness in pixels, as `FeatureSpace.context` takes them.
 
         Returns:
             float32 (n, L).
@@ -37,8 +40,8 @@ class Prior(nn.Module):
         spec, space = self.vae.spec, self.network.space
         split = space.size + spec.continuous
         noise = latents.normal(uniform[:, :split]) * temperature
-        standard = self.network(noise[:, : space.size], space.context(digit, rgb))
-        posterior = self.vae.posterior(space.restore(standard), rgb)
+        standard = self.network(noise[:, : space.size], space.context(digit, rgb, style))
+        posterior = self.vae.posterior(Analysis(space.restore(standard), rgb, self.vae.known_digit(digit)))
         parts = []
         if posterior.mean is not None and posterior.log_variance is not None:
             parts.append(posterior.mean + torch.exp(0.5 * posterior.log_variance) * noise[:, space.size :])

@@ -12,23 +12,25 @@ from vaegen.spec import CHANNELS, DIGITS
 
 from vaegen_training.config import PriorConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
+from vaegen_training.data.style import NO_SLANT, NO_THICKNESS, measure_style
 from vaegen_training.models.vae import Vae
 
+STYLES = 2  # slant and thickness
 _FREQUENCIES = 8  # time enters as sine and cosine of t * pi/2, 2 pi/2, ... 8 pi/2
 
 
 class FeatureSpace(nn.Module):
-    """Mean and scale of each of F features, and the form in which digit and color are given to a network."""
+    """Mean and scale of each of F features, and the form in which digit, color and style are given to a network."""
 
     center: Tensor
     scale: Tensor
 
-    def __init__(self, size: int, *, use_color: bool) -> None:
+    def __init__(self, size: int, *, use_color: bool, use_style: bool) -> None:
         super().__init__()
         self.size = size
         """F."""
-        self.use_color = use_color
-        self.context_size = DIGITS + (2 * CHANNELS if use_color else 0)
+        self.use_color, self.use_style = use_color, use_style
+        self.context_size = DIGITS + (2 * CHANNELS if use_color else 0) + (2 * STYLES if use_style else 0)
         self.register_buffer("center", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
 
@@ -46,22 +48,44 @@ class FeatureSpace(nn.Module):
         """Undo `standardise`."""
         return standard * self.scale + self.center
 
-    def context(self, digit: Tensor, rgb: Tensor) -> Tensor:
-        """Turn digit int64 (n,) and rgb float32 (n, 3) into a network's context, float32 (n, C)."""
-        one_hot = (digit[:, None] == torch.arange(DIGITS, device=digit.device)).to(rgb.dtype)
-        # Squares let the first layer bend: the features of a color are not a linear function of it.
-        return torch.cat([one_hot, rgb, rgb.square()], dim=1) if self.use_color else one_hot
+    def context(self, digit: Tensor, rgb: Tensor, style: Tensor | None = None) -> Tensor:
+        """Turn digit int64 (n,), rgb float32 (n, 3) and style (n, 2) into a network's context, float32 (n, C).
+
+        A style has NO_SLANT or more, or NO_THICKNESS or less, where none is given; None gives none at all.
+        """
+        parts = [(digit[:, None] == torch.arange(DIGITS, device=digit.device)).to(rgb.dtype)]
+        if self.use_color:
+            # Squares let the first layer bend: the features of a color are not a linear function of it.
+            parts += [rgb, rgb.square()]
+        if self.use_style:
+            if style is None:
+                style = rgb.new_tensor([[NO_SLANT, NO_THICKNESS]]).expand(len(rgb), STYLES)
+            slant, thickness = style.split(1, dim=1)
+            given = torch.cat([slant < NO_SLANT, thickness > NO_THICKNESS], dim=1).to(rgb.dtype)
+            # About standard units: 15 degrees and 0.6 pixels are the standard deviations of MNIST's.
+            parts += [given, given * torch.cat([slant / 15, (thickness - 2.4) / 0.6], dim=1)]
+        return torch.cat(parts, dim=1)
 
 
 @torch.no_grad()
 def painted_features(
     vae: Vae, data: Mnist, config: TrainConfig, index: Tensor, random: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Paint training digits `index` afresh and return their features (n, F) and colors (n, 3)."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Paint training digits `index` afresh and return their features (n, F), colors (n, 3) and, if given, styles."""
     gray, rgb = paint.draw(
         data.train_images, index, random, augmentation=config.flow_stage.augment, margin=paint.COLOR_MARGIN
     )
-    return vae.analyse_painted(gray, rgb)[0], rgb
+    features = vae.analyse_painted(gray, rgb).features
+    return features, rgb, given_style(gray, config.prior.style_given, random)
+
+
+def given_style(gray: Tensor, share: float, random: torch.Generator) -> Tensor | None:
+    """Return slant and thickness of digits (n, 784), each told of a share of them: float32 (n, 2); None of none."""
+    if not share:
+        return None
+    style = measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
+    told = torch.rand(style.shape, generator=random, device=random.device) < share
+    return torch.where(told, style, style.new_tensor([NO_SLANT, NO_THICKNESS]))
 
 
 class VelocityField(nn.Module):
@@ -122,10 +146,12 @@ class FlowObjective:
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Return the loss, per feature (of standardised features)."""
-        raw, rgb = painted_features(self.vae, self.data, self.config, index, random)
+        raw, rgb, style = painted_features(self.vae, self.data, self.config, index, random)
         x = self.space.standardise(raw)
         noise = torch.randn(x.shape, generator=random, device=random.device)
         # Logit-normal times: the middle of the way is the hardest (Esser et al. 2024, section 3.1).
         time = torch.sigmoid(torch.randn(len(x), 1, generator=random, device=random.device))
-        velocity = self.field(torch.lerp(noise, x, time), time, self.space.context(self.data.train_labels[index], rgb))
+        velocity = self.field(
+            torch.lerp(noise, x, time), time, self.space.context(self.data.train_labels[index], rgb, style)
+        )
         return {"loss": (velocity - (x - noise)).square().mean()}

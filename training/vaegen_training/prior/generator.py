@@ -14,11 +14,11 @@ from tqdm import tqdm
 from vaegen.spec import DIGITS
 
 from vaegen_training.config import PriorConfig, TrainConfig
-from vaegen_training.data import paint
+from vaegen_training.data import Mnist, paint
 from vaegen_training.models import latents
-from vaegen_training.models.judge import Judge
-from vaegen_training.models.vae import Vae
-from vaegen_training.prior.flow import FeatureSpace, VelocityField
+from vaegen_training.models.judge import SMOOTHING, Judge
+from vaegen_training.models.vae import Analysis, Vae
+from vaegen_training.prior.flow import FeatureSpace, VelocityField, given_style
 
 GUIDED = 256  # examples of each step that the judge reads
 GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
@@ -55,6 +55,8 @@ class DistillationPairs:
     """int64 (P,)."""
     rgb: Tensor
     """float32 (P, 3)."""
+    context: Tensor
+    """float32 (P, C), what the networks are told: digit, color and style."""
     target: Tensor
     """float32 (P, F), standardised features."""
 
@@ -62,6 +64,7 @@ class DistillationPairs:
 def distillation_pairs(
     field: VelocityField,
     space: FeatureSpace,
+    data: Mnist,
     config: PriorConfig,
     generator: Callable[[int], torch.Generator],
     target: Tensor | None = None,
@@ -73,6 +76,7 @@ def distillation_pairs(
     Args:
         field: The velocity field.
         space: Its features.
+        data: Training digits, with whose styles styles are asked for.
         config: Number of requests, and of steps to solve them in.
         generator: Returns the source of randomness of the chunk that begins with a request, on the field's device.
         target: The solutions (P, F), if they are known already.
@@ -90,12 +94,16 @@ def distillation_pairs(
             noise = torch.randn(n, space.size, generator=random, device=device) * temperature
             digit = torch.arange(start, start + n, device=device) % DIGITS
             rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
-            if target is None:
-                solved = field.solve(noise, space.context(digit, rgb), config.steps)
-            else:
-                solved = target[start : start + n].to(device)
+            style = None
+            if config.style_given:
+                model = torch.randint(len(data.train_images), (n,), generator=random, device=device)
+                digit = data.train_labels[model]
+                style = given_style(paint.to_float(data.train_images[model]), config.style_given, random)
+            context = space.context(digit, rgb, style)
+            known = None if target is None else target[start : start + n].to(device)
+            solved = field.solve(noise, context, config.steps) if known is None else known
             # Half precision is enough for values of about 1, and what a resumed run reads back from its file.
-            chunks.append((noise, digit, rgb, solved.half().float()))
+            chunks.append((noise, digit, rgb, context, solved.half().float()))
             bar.update(n)
     return DistillationPairs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
@@ -125,14 +133,15 @@ class GeneratorObjective:
         """Return the loss, the error per feature (standardised) and, where it is used, the cross entropy."""
         pairs, space = self.pairs, self.network.space
         digit, rgb = pairs.digit[index], pairs.rgb[index]
-        found = self.network(pairs.noise[index], space.context(digit, rgb))
+        found = self.network(pairs.noise[index], pairs.context[index])
         error = (found - pairs.target[index]).square().mean()
         if not self.guidance:
             return {"loss": error, "error": error}
         cross_entropy = error.new_zeros(())
         if self.guided:
-            posterior = self.vae.posterior(space.restore(found[:GUIDED]), rgb[:GUIDED])
+            known = self.vae.known_digit(digit[:GUIDED])
+            posterior = self.vae.posterior(Analysis(space.restore(found[:GUIDED]), rgb[:GUIDED], known))
             noise = latents.draw_noise(posterior, random)
             logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
-            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=0.02)
+            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=SMOOTHING)
         return {"loss": error + self.guidance * cross_entropy, "error": error, "cross_entropy": cross_entropy}

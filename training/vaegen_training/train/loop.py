@@ -57,7 +57,7 @@ class Stage(Generic[M]):
     """One network to train."""
 
     name: str
-    """"vae", "flow", "prior" or "judge": prefix of the stage's files."""
+    """"vae", "sharpen", "flow", "prior" or "judge": prefix of the stage's files."""
     module: M
     objective: Objective
     config: StageConfig
@@ -102,7 +102,7 @@ def run_stage(
     steps = math.ceil(stage.items * config.epochs / config.batch)
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     rate = torch.tensor(config.learning_rate, device=device)
-    optimizer = torch.optim.Adam(parameters, lr=rate, betas=(0.9, config.beta2), fused=True)
+    optimizer = torch.optim.Adam(parameters, lr=rate, betas=(config.beta1, config.beta2), fused=True)
     average = AveragedModel(module) if config.ema else None
     path, stop = folder / f"{stage.name}.{CHECKPOINT}", stop or Stop()
     step = _restore(path, steps, module, optimizer, average) if path.exists() else 0

@@ -18,7 +18,8 @@ from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.data import Mnist, paint
 from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
 from vaegen_training.models import judge, kernels, latents, weights
-from vaegen_training.models.vae import Vae, VaeObjective
+from vaegen_training.models.critic import Sharpened, SharpenObjective
+from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
@@ -215,6 +216,7 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
     else:
         batches = {
             "vae.batch": min(config.vae.batch, items),
+            "sharpen_stage.batch": min(config.sharpen_stage.batch, items),
             "flow_stage.batch": min(config.flow_stage.batch, items),
             "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
         }
@@ -253,6 +255,14 @@ def train_model(
 
     objective = VaeObjective(vae, mnist, config, reader)
     vae = finish(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
+    if config.sharpen.critic_weight and isinstance(vae, FactoredVae):
+        both = Sharpened(vae).to(device)
+        sharpen = SharpenObjective(both, mnist, config, reader)
+
+        def preview(module: Sharpened, path: Path) -> None:
+            previews.reconstructions(module.vae, path)
+
+        vae = finish(Stage("sharpen", both, sharpen, config.sharpen_stage, items, preview)).vae
 
     first = torch.arange(min(items, FITTED), device=device)
     space.fit(painted_features(vae, mnist, config, first, generator(device, config.seed, "features"))[0])
@@ -269,6 +279,7 @@ def train_model(
     pairs = distillation_pairs(
         field,
         space,
+        mnist,
         config.prior,
         lambda start: generator(device, config.seed, "examples", start),
         known,

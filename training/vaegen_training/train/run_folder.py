@@ -32,8 +32,8 @@ from vaegen.spec import SIDE
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import paint
 from vaegen_training.models import weights
-from vaegen_training.models.judge import JUDGE
-from vaegen_training.models.vae import Vae, build
+from vaegen_training.models.judge import JUDGE, load_judge
+from vaegen_training.models.vae import FactoredVae, Vae, build
 from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, VelocityField
 
 CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
@@ -282,7 +282,9 @@ def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGene
     """Build the VAE and the two networks of its prior with the starting weights of a run."""
     torch.default_generator.manual_seed(config.seed)
     vae = build(config.model)
-    space = FeatureSpace(vae.feature_size, use_color=not vae.separate_color)
+    if isinstance(vae, FactoredVae):
+        vae.reader.load_state_dict(load_judge().state_dict())
+    space = _space(vae, config)
     return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
 
 
@@ -333,4 +335,8 @@ def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator]:
     if config.prior.layers > MAX_LAYERS:
         raise ValueError(f"{config.prior.layers} layers")
     vae = build(config.model)
-    return vae, FeatureGenerator(FeatureSpace(vae.feature_size, use_color=not vae.separate_color), config.prior)
+    return vae, FeatureGenerator(_space(vae, config), config.prior)
+
+
+def _space(vae: Vae, config: TrainConfig) -> FeatureSpace:
+    return FeatureSpace(vae.feature_size, use_color=not vae.separate_color, use_style=config.prior.style_given > 0)
