@@ -140,7 +140,6 @@ OUT_OF_RANGE = {
     "prior.style_given": ["-0.1", "1", "nan"],
     "prior.guidance": ["-0.1", "nan", "inf"],
     "sharpen.critic_weight": ["-0.1", "nan", "inf"],
-    "sharpen.match_weight": ["-0.1", "nan", "inf"],
     "prior_stage.augment": ["0.5"],
     "prior.temperature": ["0", "1.1", "nan"],
 }
@@ -218,7 +217,7 @@ SMALL = TrainConfig(
     ),
     objective=ObjectiveConfig(kl_weight=0.1, temperature_end=0.5, perceptual_weight=1.0, digit_weight=1.0),
     vae=_STAGE,
-    sharpen=SharpenConfig(critic_weight=1.0, match_weight=1.0),
+    sharpen=SharpenConfig(critic_weight=1.0),
     sharpen_stage=_STAGE,
     prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, style_given=0.5, guidance=0.1),
     flow_stage=_STAGE,
@@ -263,7 +262,7 @@ CHANGES = {
         "digit_weight": "2",
     },
     "vae": STAGE_CHANGES,
-    "sharpen": {"critic_weight": "2", "match_weight": "2"},
+    "sharpen": {"critic_weight": "2"},
     "sharpen_stage": STAGE_CHANGES,
     "prior": {
         "hidden": "9",

@@ -176,12 +176,10 @@ class SharpenConfig:
 
     critic_weight: float = 0.0
     """Weight of the critic's score; 0 leaves the stage out."""
-    match_weight: float = 0.0
-    """Weight of the difference between what the critic's layers see of a digit and of its reconstruction."""
 
     def __post_init__(self) -> None:
-        if self.critic_weight < 0 or self.match_weight < 0:
-            raise ConfigError("sharpen: critic_weight and match_weight are not negative")
+        if self.critic_weight < 0:
+            raise ConfigError("sharpen: critic_weight is not negative")
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,9 @@ def _default(*, epochs: float, features: int, kl_weight: float, **latents: int) 
             digit_weight=30.0,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        sharpen=SharpenConfig(critic_weight=8.0, match_weight=40.0),
+        sharpen=SharpenConfig(critic_weight=24.0),
         sharpen_stage=StageConfig(
-            epochs=20, batch=256, learning_rate=3e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
+            epochs=6, batch=256, learning_rate=6e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
         ),
         prior=PriorConfig(guidance=0.15, style_given=0.5),
         flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
