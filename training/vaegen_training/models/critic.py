@@ -15,7 +15,7 @@ from vaegen_training.data import Mnist, paint
 from vaegen_training.models.judge import Judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
 
-_SWAPPED = 64  # images of each batch that are also shown to the critic as another digit in the same style
+_SWAPPED = 96  # images of each batch that are also shown to the critic as another digit in the same style
 _DARKEST = 0.25  # brightest channel of the darkest paint in which masks are rounded to 8 bits
 
 

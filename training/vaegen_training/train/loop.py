@@ -57,7 +57,7 @@ class Stage(Generic[M]):
     """One network to train."""
 
     name: str
-    """"vae", "sharpen", "flow", "prior" or "judge": prefix of the stage's files."""
+    """"vae", "sharpen", "flow", "prior", "verifier" or "judge": prefix of the stage's files."""
     module: M
     objective: Objective
     config: StageConfig

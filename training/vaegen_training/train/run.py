@@ -16,11 +16,14 @@ from vaegen.files import failure, write_file
 from vaegen_training import data, presets
 from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.data import Mnist, paint
+from vaegen_training.data.style import usual_style
 from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
+from vaegen_training.prior.acceptance import VERIFIER_STAGE, VerifierObjective, fit_threshold
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import distributed
@@ -219,6 +222,7 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
             "sharpen_stage.batch": min(config.sharpen_stage.batch, items),
             "flow_stage.batch": min(config.flow_stage.batch, items),
             "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
+            "verifier": min(VERIFIER_STAGE.batch, items),
         }
     for name, images in batches.items():
         if images % distributed.SIZE:
@@ -238,9 +242,10 @@ def train_model(
     stop: Stop | None = None,
     progress: bool,
 ) -> dict[str, Any]:
-    """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
+    """Train the VAE, the two networks of its prior, and the verifier, into an open run's folder; return the final figures."""
     vae, field, network = build_networks(config)
-    for module in (vae, field, network):
+    verifier = Verifier()
+    for module in (vae, field, network, verifier):
         module.to(device)
     reader = judge.load_judge().to(device)
     items, space = len(mnist.train_images), network.space
@@ -255,7 +260,8 @@ def train_model(
 
     objective = VaeObjective(vae, mnist, config, reader)
     vae = finish(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
-    if config.sharpen.critic_weight and isinstance(vae, FactoredVae):
+    if config.sharpen.critic_weight:
+        assert isinstance(vae, FactoredVae)
         both = Sharpened(vae).to(device)
         sharpen = SharpenObjective(both, mnist, config, reader)
 
@@ -298,9 +304,16 @@ def train_model(
             lambda module, path: previews.samples(Prior(vae, module), config.prior.temperature, path),
         )
     )
+    prior = Prior(vae, network)
+    accept = VerifierObjective(verifier, prior, reader, mnist, config)
+    verifier = finish(Stage("verifier", verifier, accept, VERIFIER_STAGE, items))
+    fit_threshold(verifier, mnist)
     if distributed.RANK == 0:
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
+        tensors |= {f"verifier.{name}": tensor for name, tensor in verifier.state_dict().items()}
+        if config.prior.style_given:
+            tensors["style"] = usual_style(mnist.train_images)
         # An export has no data folder; its gate needs real digits.
         tensors["probe"] = mnist.test_images[:PROBE]
         # The words in which settings were given make no other model.

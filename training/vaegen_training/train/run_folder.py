@@ -195,9 +195,12 @@ def origin(run: str, path: Path) -> str:
 
 def weight_files(settings: str) -> list[str]:
     """Return the names of the files with weights, in the order in which a run makes each from those before."""
-    if "judge" in json.loads(settings):
+    config = json.loads(settings)
+    if "judge" in config:
         return [f"judge.{CHECKPOINT}", JUDGE]
-    return [f"vae.{CHECKPOINT}", f"flow.{CHECKPOINT}", EXAMPLES, f"prior.{CHECKPOINT}", MODEL]
+    stages = ["vae", *(["sharpen"] if config["sharpen"]["critic_weight"] else []), "flow"]
+    checkpoints = [f"{stage}.{CHECKPOINT}" for stage in (*stages, "prior", "verifier")]
+    return [*checkpoints[:-2], EXAMPLES, *checkpoints[-2:], MODEL]
 
 
 def is_finished(folder: Path, settings: str) -> bool:
