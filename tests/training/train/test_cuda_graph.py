@@ -14,8 +14,10 @@ from vaegen_training.data import Mnist
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
-from vaegen_training.prior import FlowObjective, GeneratorObjective
+from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
+from vaegen_training.prior.acceptance import VerifierObjective
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import cuda_graph, loop
 from vaegen_training.train.loop import Objective, Stage, generator, key, learning_rate, run_stage
@@ -24,7 +26,7 @@ from vaegen_training.train.run_folder import build_networks
 CPU = torch.device("cpu")
 ITEMS, STEPS = 100, 24
 CONFIG = StageConfig(epochs=4.8, batch=20, learning_rate=0.01, clip=1.0, ema=0.9)
-STAGES = ("vae", "sharpen", "flow", "prior", "judge")
+STAGES = ("vae", "sharpen", "flow", "prior", "verifier", "judge")
 
 
 def settings() -> TrainConfig:
@@ -53,6 +55,9 @@ def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Obje
         )
         return GeneratorObjective(vae, network, load_judge().to(device), pairs, config), network
     torch.manual_seed(0)
+    if stage == "verifier":
+        verifier = Verifier().to(device)
+        return VerifierObjective(verifier, Prior(vae, network), load_judge().to(device), data, config), verifier
     judge = Judge().to(device)
     return JudgeObjective(judge, data, CONFIG), judge
 

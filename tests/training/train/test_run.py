@@ -46,6 +46,10 @@ def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
     }
 
 
+def stages(preset: str) -> set[str]:
+    return {"vae", "flow", "prior", "verifier"} | ({"sharpen"} if preset == "default" else set())
+
+
 # --- what a run does and leaves -------------------------------------------------------------------------------
 
 
@@ -67,7 +71,7 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
     _, vae, *_ = load_run(folder)
     assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
     assert summary["n"] == 200
-    assert set(summary["seconds"]) == {"vae", "flow", "prior"}
+    assert set(summary["seconds"]) == stages(preset)
     untrained, *_ = build_networks(presets.preset(preset, kind))
     assert summary["excess_bce"] < 0.6 * losses_on_test(untrained, digits)["excess_bce"]
 
@@ -80,14 +84,12 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
         "config.json",
         "data.json",
         "metrics.jsonl",
-        "vae.checkpoint.safetensors",
-        "flow.checkpoint.safetensors",
-        "prior.checkpoint.safetensors",
+        *(f"{stage}.checkpoint.safetensors" for stage in stages(preset)),
         "prior.examples.safetensors",
         "model.safetensors",
         "summary.json",
     }
-    assert {name.split("/")[1].split("-")[0] for name in pictures} == {"vae", "prior"}
+    assert {name.split("/")[1].split("-")[0] for name in pictures} == stages(preset) - {"flow", "verifier"}
 
 
 @pytest.mark.parametrize(("preset", "kind"), ALL)

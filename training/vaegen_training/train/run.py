@@ -22,8 +22,7 @@ from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
 from vaegen_training.models.verifier import Verifier
-from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
-from vaegen_training.prior.acceptance import VERIFIER_STAGE, VerifierObjective, fit_threshold
+from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior, acceptance
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import distributed
@@ -222,7 +221,7 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
             "sharpen_stage.batch": min(config.sharpen_stage.batch, items),
             "flow_stage.batch": min(config.flow_stage.batch, items),
             "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
-            "verifier": min(VERIFIER_STAGE.batch, items),
+            "verifier": min(acceptance.VERIFIER_STAGE.batch, items),
         }
     for name, images in batches.items():
         if images % distributed.SIZE:
@@ -242,7 +241,7 @@ def train_model(
     stop: Stop | None = None,
     progress: bool,
 ) -> dict[str, Any]:
-    """Train the VAE, the two networks of its prior, and the verifier, into an open run's folder; return the final figures."""
+    """Train the VAE, its prior's two networks and the verifier, into an open run's folder; return the final figures."""
     vae, field, network = build_networks(config)
     verifier = Verifier()
     for module in (vae, field, network, verifier):
@@ -305,9 +304,9 @@ def train_model(
         )
     )
     prior = Prior(vae, network)
-    accept = VerifierObjective(verifier, prior, reader, mnist, config)
-    verifier = finish(Stage("verifier", verifier, accept, VERIFIER_STAGE, items))
-    fit_threshold(verifier, mnist)
+    accept = acceptance.VerifierObjective(verifier, prior, reader, mnist, config)
+    verifier = finish(Stage("verifier", verifier, accept, acceptance.VERIFIER_STAGE, items))
+    acceptance.fit_threshold(verifier, mnist)
     if distributed.RANK == 0:
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}

@@ -1,0 +1,34 @@
+"""The verifier learns to read as the judge does, and what the model's own digits look like."""
+
+import torch
+from vaegen_training.data import Mnist, paint
+from vaegen_training.models.judge import load_judge
+from vaegen_training.models.verifier import Verifier
+from vaegen_training.presets import preset
+from vaegen_training.prior import Prior
+from vaegen_training.prior.acceptance import VerifierObjective, fit_threshold
+from vaegen_training.train.run_folder import build_networks
+
+
+def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrained_model(digits: Mnist) -> None:
+    config = preset("default", "joint").override({"model.hidden": "32", "prior.hidden": "16"})
+    vae, _, network = build_networks(config)
+    verifier, random = Verifier(), torch.Generator().manual_seed(0)
+    objective = VerifierObjective(verifier, Prior(vae, network), load_judge(), digits, config)
+    optimizer = torch.optim.Adam(verifier.parameters(), lr=3e-3)
+    for _ in range(40):
+        losses = objective(torch.randint(1000, (100,), generator=random), random)
+        optimizer.zero_grad()
+        losses["loss"].backward()
+        optimizer.step()
+    fit_threshold(verifier, digits)
+    assert all(not each.requires_grad for each in (*vae.parameters(), *network.parameters()))
+    gray = paint.to_float(digits.test_images)
+    gray = gray / gray.amax(dim=1, keepdim=True)
+    with torch.no_grad():
+        logits, realism = verifier.network(gray)
+        _, blank = verifier.network(torch.rand(gray.shape, generator=random))
+    assert (logits.argmax(1) == digits.test_labels).float().mean() > 0.8
+    own = realism.gather(1, digits.test_labels[:, None])
+    assert (own >= verifier.least_realism).float().mean() > 0.9
+    assert own.mean() > blank.mean() + 1
