@@ -60,8 +60,7 @@ def evaluate(
             dicts = [each.to_dict() for each in found]
             click.echo(json.dumps(dicts if len(dicts) > 1 else dicts[0], indent=2))
         else:
-            texts = [evaluation.to_text(each) for each in found]
-            click.echo("\n\n".join([*texts, evaluation.to_comparison(found)] if len(texts) > 1 else texts))
+            click.echo("\n\n".join(map(evaluation.to_text, found)))
         # After the figures are out: a bundle that cannot be written must not cost them.
         for model, each in zip(models, found, strict=True):
             if record:

@@ -80,9 +80,7 @@ def report(
                 force=force,
                 progress=console.live,
             )
-    files = [str(file) for file in done.files]
-    figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
-    click.echo(json.dumps({"files": files, "models": figures}) if as_json else "\n".join(files))
+    click.echo(json.dumps(done.to_dict()) if as_json else "\n".join(map(str, done.files)))
 
 
 def _command(
