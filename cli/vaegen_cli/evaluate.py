@@ -18,9 +18,16 @@ from vaegen_cli.train import training_extra
 @click.command()
 @click.argument("models", metavar="MODEL|FOLDER|RUN...", nargs=-1, required=True)
 @data_options
-@click.option("--n", type=int, default=10_000, show_default=True, metavar="N", help="Images to sample.")
+@click.option(
+    "--n",
+    type=int,
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Images to sample; figures compare at equal N.",
+)
 @seed_option
-@click.option("--record", is_flag=True, help="Write the headline figures into the manifest of each bundle, too.")
+@click.option("--record", is_flag=True, help="Write the figures into the manifest of each bundle, too.")
 @json_option
 @common_options(
     "vaegen evaluate continuous discrete joint --data-dir data/mnist",
@@ -39,11 +46,11 @@ def evaluate(
 ) -> None:
     """Measure shipped models, bundles or finished runs.
 
-    Samples as they are first drawn and as the bundle's judge lets them pass, reconstructions of test digits and
-    real digits side by side, scored by another judge that never ships, with 95% confidence intervals; of several
-    models the headline figures in one table too. A minute a model on 2 CPU cores; the same command gives the same
-    figures. --record keeps the headline figures in the bundle, for `vaegen info` and `vaegen models` to show. Needs
-    the training extra: pip install 'vaegen[train]'
+    Samples as the bundle's judge lets them pass, reconstructions of test digits and real digits side by side, with
+    95% confidence intervals: read by another judge that never ships, and by classifiers that are trained on samples
+    and tested on real digits, or to tell the two apart. Five minutes for one model, three for each more, on one CPU
+    core; the same command gives the same figures. --record keeps them in the bundle, for `vaegen info` and
+    `vaegen models` to show. Needs the training extra: pip install 'vaegen[train]'
     """
     if record:
         for model in models:

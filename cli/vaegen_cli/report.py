@@ -60,8 +60,8 @@ def report(
     reconstructions, the latent space as points and decoded, and what each latent does. Of several: the latent spaces
     and reconstructions of each, their figures and their rates and distortions side by side.
 
-    Prints the files written, the page first; a report that is there is replaced with --force only. Half a minute a
-    model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
+    Prints the files written, the page first; a report that is there is replaced with --force only. A minute a model
+    on one CPU core. Needs the training extra: pip install 'vaegen[train]'
     """
     with training_extra("report"):
         from vaegen_training.gallery import report as write
