@@ -23,11 +23,11 @@ from vaegen.color import color_error, lab, stroke_color
 from vaegen.errors import RequestError, VaegenError
 from vaegen.spec import CHANNELS, DIGITS, KINDS, SIDE, Kind
 from vaegen_cli.evaluate import as_bundle, is_run
-from vaegen_training.evaluate import Figure, evaluation_judge, information, samples, statistics
+from vaegen_training.evaluate import Figure, evaluation_judge, samples, statistics
 from vaegen_training.evaluate.samples import Images, Integers
 from vaegen_training.evaluate.statistics import Counts
 from vaegen_training.evaluate.table import Row
-from vaegen_training.gallery import latent_space, report
+from vaegen_training.gallery import information, latent_space, report
 from vaegen_training.gallery.drawings import Subject
 from vaegen_training.gallery.report import IMAGES, Entry, cell, presets, table
 from vaegen_training.models.vae import MlpVae
@@ -229,14 +229,14 @@ def measure(subject: Subject, entry: Entry, seed: int) -> dict[str, Figure]:
     from_prior = subject.model.decode(latent_space.join(coordinates, classes, subject.spec))
     picked = pick(subject, seed)
     figures = {
-        "excess_bce_deterministic": entry.evaluation.figures["excess_bce"]["reconstruction"],
-        "excess_bce_sampled": entry.excess_bce_sampled,
+        "excess_bce_deterministic": entry.information["excess_bce"],
+        "excess_bce_sampled": entry.information["excess_bce_sampled"],
         "spread_prior": color_spread(from_prior, seed),
         "picked_digit": statistics.share(picked[:DIGITS].ravel()),
         "picked_hue": statistics.share(picked[DIGITS:].ravel()),
     }
     colors = subject.real.colors
-    for way, images in (("deterministic", subject.rebuilt.hard.images), ("sampled", subject.sampled.images)):
+    for way, images in (("deterministic", subject.rebuilt.images), ("sampled", subject.sampled.images)):
         figures |= {
             f"color_error_{way}": statistics.quantile(color_error(stroke_color(images), colors), 0.5, seed),
             f"saturation_{way}": statistics.mean(saturation(images), seed),

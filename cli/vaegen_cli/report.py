@@ -60,8 +60,8 @@ def report(
     reconstructions, the latent space as points and decoded, and what each latent does. Of several: the latent spaces
     and reconstructions of each, their figures and their rates and distortions side by side.
 
-    Prints the files written, the page first; a report that is there is replaced with --force only. Half a minute a
-    model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
+    Prints the files written, the page first; a report that is there is replaced with --force only. A minute a model
+    on one CPU core. Needs the training extra: pip install 'vaegen[train]'
     """
     with training_extra("report"):
         from vaegen_training.gallery import report as write
@@ -80,12 +80,10 @@ def report(
                 force=force,
                 progress=console.live,
             )
-    files = [str(file) for file in done.files]
     if as_json:
-        figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
-        put(json.dumps({"files": files, "models": figures}))
+        put(json.dumps(done.to_dict()))
     else:
-        for file in files:
+        for file in done.files:
             echo_written(file)
 
 

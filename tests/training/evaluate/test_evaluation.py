@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,10 @@ import vaegen
 from vaegen.sampling import COLOR_TOLERANCE
 from vaegen_cli import main
 from vaegen_training.evaluate import Evaluation, evaluate, evaluation_judge, record, to_text
-from vaegen_training.evaluate.table import COLUMNS, HEADLINE, ROWS
+from vaegen_training.evaluate.statistics import Figure
+from vaegen_training.evaluate.table import ROWS
 
 FIGURE = {"value", "low", "high", "n"}
-SAMPLES = {"raw", "verified"}
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +27,19 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, st
     return code, captured.out, captured.err
 
 
-def test_every_figure_of_a_joint_model_is_there_once(found: Evaluation) -> None:
-    assert set(found.figures) == set(ROWS)
-    for row in ("digit_accuracy", "color_error_median", "coverage", "frechet", "neighbor_distance_median"):
-        assert set(found.figures[row]) == set(COLUMNS)
-    for row in ("kl", "active_units", "codes_in_use", "hard_soft_accuracy"):
-        assert set(found.figures[row]) == {"reconstruction"}
+def test_every_figure_is_there_inside_its_own_interval(found: Evaluation) -> None:
+    images = {row: {"verified", "reconstruction", "real"} for row in ROWS} | {
+        "digit_accuracy": {"raw", "verified", "reconstruction", "real"},
+        "density": {"verified", "real"},
+        "coverage": {"verified", "real"},
+        "classification_accuracy_score": {"verified", "real"},
+        "told_from_reconstructions": {"verified"},
+    }
+    assert {row: set(column) for row, column in found.figures.items()} == images
     for row, column in found.figures.items():
         for name, figure in column.items():
             assert figure.n > 0
-            assert figure.low <= figure.high, (row, name)
-    assert len(found.rate_per_latent) == 3 + 2
-    assert sum(found.rate_per_latent) == pytest.approx(found.figures["kl"]["reconstruction"].value, rel=1e-4)
+            assert figure.low <= figure.value <= figure.high, (row, name)
 
 
 def test_figures_say_what_is_known_of_the_bundle(found: Evaluation) -> None:
@@ -46,10 +48,6 @@ def test_figures_say_what_is_known_of_the_bundle(found: Evaluation) -> None:
     assert accuracy["raw"].value < accuracy["verified"].value < accuracy["real"].value
     assert accuracy["real"].value >= 0.98
     assert error["verified"].value <= COLOR_TOLERANCE
-    assert error["verified"].value < error["raw"].value
-    assert found.figures["tries"]["verified"].value > 1
-    assert found.figures["frechet"]["raw"].low > found.figures["frechet"]["real"].high
-    assert found.figures["excess_bce"]["real"].value < 0.1 < found.figures["excess_bce"]["reconstruction"].low
 
 
 def test_the_same_call_gives_the_same_figures_and_another_seed_others(
@@ -58,19 +56,27 @@ def test_the_same_call_gives_the_same_figures_and_another_seed_others(
     again = evaluate([tiny, tiny], data_dir=digits_dir, n=100, verify_data=False, progress=False)
     assert again == [found, found]
     (other,) = evaluate([tiny], data_dir=digits_dir, n=100, seed=1, verify_data=False, progress=False)
-    assert other.figures["color_error_median"]["raw"] != found.figures["color_error_median"]["raw"]
+    assert other.figures["color_error_median"]["verified"] != found.figures["color_error_median"]["verified"]
 
 
 def test_the_table_holds_every_figure(found: Evaluation) -> None:
     lines = to_text(found).splitlines()
     assert found.judge == evaluation_judge.load()[1]
     assert found.judge in lines[2]
-    assert [line.startswith(row.title) for line, row in zip(lines[5:], ROWS.values(), strict=True)] == [True] * len(
-        ROWS
-    )
-    accuracy = next(line for line in lines if line.startswith("digit accuracy"))
-    figure = found.figures["digit_accuracy"]["raw"]
-    assert f"{100 * figure.value:.2f} [{100 * figure.low:.2f}, {100 * figure.high:.2f}] 100" in accuracy
+    titles = [row.title for row in ROWS.values()]
+    titles.insert(1, "the same, first draws, %")
+    assert [line.startswith(title) for line, title in zip(lines[5:], titles, strict=True)] == [True] * 10
+    for line, column in zip(lines[5:7], ("verified", "raw"), strict=True):
+        figure = found.figures["digit_accuracy"][column]
+        assert f"  {100 * figure.value:.2f} [{100 * figure.low:.2f}, {100 * figure.high:.2f}]" in line
+
+
+def test_the_table_fits_a_screen(found: Evaluation) -> None:
+    whole = Figure(1, 0.9996, 1, 10_000)
+    widest = replace(found, figures={row: dict.fromkeys(column, whole) for row, column in found.figures.items()})
+    lines = to_text(widest).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 5 + 10
 
 
 def test_the_command_line_gives_the_same_as_json(
@@ -79,7 +85,7 @@ def test_the_command_line_gives_the_same_as_json(
     code, out, err = run(capsys, tiny, "--data-dir", digits_dir, "--no-verify", "--n", 100, "--json")
     assert (code, err) == (0, "")
     data = json.loads(out)
-    assert set(data) == {"model", "graphs", "judge", "n", "seed", "figures", "rate_per_latent"}
+    assert set(data) == {"model", "graphs", "judge", "n", "seed", "figures"}
     assert data == json.loads(json.dumps(found.to_dict()))
     assert set(data["figures"]["coverage"]["verified"]) == FIGURE
     assert (data["n"], data["seed"], data["model"]["name"]) == (100, 0, "tiny")
@@ -98,15 +104,15 @@ def test_recorded_figures_are_in_the_manifest_and_nothing_else_changes(
     assert sorted(path.name for path in bundle.iterdir()) == sorted(path.name for path in tiny.iterdir())
     assert (quality["n"], quality["seed"], quality["confidence"]) == (100, 0, 0.95)
     assert quality["judge"] == found.judge
-    assert [(row, column) for row, columns in quality["figures"].items() for column in columns] == sorted(
-        HEADLINE, key=lambda cell: list(dict(HEADLINE)).index(cell[0])
-    )
-    for row, column in HEADLINE:
-        figure, recorded = found.figures[row][column], quality["figures"][row][column]
-        assert set(recorded) == FIGURE
-        assert recorded["n"] == figure.n
-        for part in ("value", "low", "high"):
-            assert recorded[part] == pytest.approx(getattr(figure, part), abs=0.006)
+    assert list(quality["figures"]) == list(ROWS)
+    for row, columns in quality["figures"].items():
+        assert set(columns) == set(found.figures[row]) - {"real"}
+        for column, recorded in columns.items():
+            figure = found.figures[row][column]
+            assert set(recorded) == FIGURE
+            assert recorded["n"] == figure.n
+            for part in ("value", "low", "high"):
+                assert recorded[part] == pytest.approx(getattr(figure, part), abs=0.006)
     with vaegen.load(bundle) as model:
         assert model.manifest.quality == quality
 
@@ -130,24 +136,12 @@ def test_only_a_bundle_s_folder_can_be_recorded_in(
     assert "--record writes into a bundle" in err
 
 
-def test_several_models_end_in_one_table(
+def test_several_models_are_measured_against_the_same_digits(
     found: Evaluation, tiny: Path, digits_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = ("--data-dir", digits_dir, "--no-verify", "--n", 100)
     code, out, _ = run(capsys, tiny, tiny, *options)
-    assert code == 0
-    *texts, head, table = out.rstrip("\n").split("\n\n")
-    assert "\n\n".join(texts) == "\n\n".join([to_text(found)] * 2)
-    assert found.judge in head
-    lines = table.splitlines()
-    assert lines[0].split() == ["tiny", "tiny", "real", "digits"]
-    assert len(lines) == 1 + len(HEADLINE)
-    coverage = next(line for line in lines if line.startswith("coverage, k=5: samples, verified"))
-    for column in ("verified", "real"):
-        assert f"{found.figures['coverage'][column].value:.3f} [" in coverage
-    code, out, _ = run(capsys, tiny, tiny, *options, "--json")
-    assert code == 0
-    assert json.loads(out) == [json.loads(json.dumps(found.to_dict()))] * 2
+    assert (code, out) == (0, "\n\n".join([to_text(found)] * 2) + "\n")
 
 
 def test_a_finished_run_is_measured_too(digits_dir: Path, capsys: pytest.CaptureFixture[str], trained: object) -> None:
@@ -155,8 +149,6 @@ def test_a_finished_run_is_measured_too(digits_dir: Path, capsys: pytest.Capture
     code, out, err = run(capsys, trained("default", "continuous"), "--data-dir", digits_dir, "--no-verify", "--n", 100)
     assert (code, err) == (0, "")
     assert out.startswith("continuous: continuous model, preset default")
-    assert "active units" in out
-    assert "codes in use" not in out
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ def test_a_model_is_seen_as_the_library_gives_it(tiny: Path, digits: Mnist) -> N
         subject = drawings.look(model, real, 0)
         assert subject.label == "handmade tiny"
         np.testing.assert_array_equal(subject.latents, model.encode(real.images))
-        np.testing.assert_array_equal(subject.rebuilt.hard.images, model.reconstruct(real.images))
+        np.testing.assert_array_equal(subject.rebuilt.images, model.reconstruct(real.images))
+        assert (np.rint(subject.rebuilt.unrounded * 255) == subject.rebuilt.images).all()
         np.testing.assert_array_equal(subject.sampled.images, model.reconstruct(real.images, stochastic=True))
     assert sorted(subject.coordinates.tolist()) == [0, 1, 2]
     assert (np.diff(subject.rates[subject.coordinates]) <= 0).all()

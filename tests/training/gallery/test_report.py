@@ -123,8 +123,8 @@ def test_several_models_are_shown_side_by_side(compared: Compared) -> None:
 def test_rates_and_distortions_are_on_the_page(compared: Compared) -> None:
     text = compared.page.read_text()
     for model in compared.found["models"].values():
-        for name in ("kl", "excess_bce"):
-            figure = model["evaluation"]["figures"][name]["reconstruction"]
+        for name in ("kl", "excess_bce", "excess_bce_sampled"):
+            figure = model["information"][name]
             value, low, high = (f"{figure[end]:.1f}" for end in ("value", "low", "high"))
             assert (f"| {value} |" if low == high else f"{value} [{low}, {high}]") in text
 

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import vaegen
 from tqdm import tqdm
@@ -15,11 +15,11 @@ from vaegen.files import check_free, check_writable, read_file, write_file
 from vaegen.spec import ModelSpec
 from vaegen.swap import State, check_folder, state, write_folder
 
-from vaegen_training.evaluate import information, statistics
+from vaegen_training.evaluate import statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
-from vaegen_training.gallery import drawings
+from vaegen_training.gallery import drawings, information
 from vaegen_training.gallery.drawings import Picture, Subject
 from vaegen_training.host import own_torch
 
@@ -42,8 +42,9 @@ class Entry:
     size: int
     """Bytes of the graphs."""
     evaluation: Evaluation
-    excess_bce_sampled: Figure
-    """Of reconstructions whose latents are drawn from the posterior, nats."""
+    information: Mapping[str, Figure]
+    """Nats: the KL divergence, "kl"; the excess BCE of reconstructions by the deterministic path, "excess_bce", and
+    with latents drawn from the posterior, "excess_bce_sampled"."""
     pictures: Mapping[str, Picture]
     """By their link on the page."""
 
@@ -74,8 +75,19 @@ class Report:
 
     files: Sequence[Path]
     """The page, then its pictures."""
-    evaluations: Mapping[str, Evaluation]
-    """By the label of the model."""
+    models: Mapping[str, Entry]
+    """By their labels."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the files and all figures in their JSON form."""
+        figures = {
+            label: {
+                "evaluation": entry.evaluation.to_dict(),
+                "information": {name: asdict(figure) for name, figure in entry.information.items()},
+            }
+            for label, entry in self.models.items()
+        }
+        return {"files": list(map(str, self.files)), "models": figures}
 
 
 def report(
@@ -138,12 +150,16 @@ def report(
             drawn = drawings.essentials(subject) if several else drawings.everything(subject, seed)
             pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in drawn}
             bar.update()
-            excess = information.excess_bce(subject.sampled.unrounded, real.images)
+            nats = {
+                "kl": information.rates(subject.posterior).sum(1),
+                "excess_bce": information.excess_bce(subject.rebuilt.unrounded, real.images),
+                "excess_bce_sampled": information.excess_bce(subject.sampled.unrounded, real.images),
+            }
             entry = Entry(
                 label=subject.label,
                 size=model.manifest.size,
-                evaluation=evaluator.measure(model, subject.rebuilt),
-                excess_bce_sampled=statistics.mean(excess, seed),
+                evaluation=evaluator.measure(model, subject.rebuilt.images),
+                information={name: statistics.mean(values, seed) for name, values in nats.items()},
                 pictures=pictures,
             )
             entries.append(entry)
@@ -155,7 +171,7 @@ def report(
         parts = _single(entries[0], command)
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
     files = target.write("\n\n".join(parts) + "\n", written, force=force, seen=seen)
-    return Report(files, {entry.label: entry.evaluation for entry in entries})
+    return Report(files, {entry.label: entry for entry in entries})
 
 
 def _slug(label: str) -> str:
@@ -206,13 +222,13 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
     nats = Row("", 1)
     lines: dict[str, list[str]] = {}
     for entry in entries:
-        figures, sampled = entry.evaluation.figures, entry.excess_bce_sampled
-        rate = figures["kl"]["reconstruction"]
+        figures = entry.evaluation.figures
+        rate, sampled = entry.information["kl"], entry.information["excess_bce_sampled"]
         cells = {
             "latents": _latent(entry.spec),
             "size of the graphs, MB": f"{entry.size / 1e6:.2f}",
             "rate, nats": cell(rate, nats),
-            "excess BCE, nats": cell(figures["excess_bce"]["reconstruction"], nats),
+            "excess BCE, nats": cell(entry.information["excess_bce"], nats),
             "excess BCE, nats, sampled": cell(sampled, nats),
             "rate + excess BCE, sampled": f"{sampled.value + rate.value:.1f}",
             "accuracy of reconstructions, %": cell(figures["digit_accuracy"]["reconstruction"], ROWS["digit_accuracy"]),
