@@ -19,17 +19,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from vaegen.color import color_error, lab, stroke_color
 from vaegen.errors import RequestError, VaegenError
 from vaegen.spec import CHANNELS, DIGITS, KINDS, SIDE, Kind
 from vaegen_cli.evaluate import as_bundle, is_run
 from vaegen_training.evaluate import Figure, evaluation_judge, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, lab, stroke_color
 from vaegen_training.evaluate.samples import Images, Integers
 from vaegen_training.evaluate.statistics import Counts
-from vaegen_training.evaluate.table import Row
+from vaegen_training.evaluate.table import Form, to_cell
 from vaegen_training.gallery import information, latent_space, report
 from vaegen_training.gallery.drawings import Subject
-from vaegen_training.gallery.report import IMAGES, Entry, cell, presets, table
+from vaegen_training.gallery.report import IMAGES, Entry, presets, table
 from vaegen_training.models.vae import MlpVae
 from vaegen_training.train import run_folder
 
@@ -214,7 +214,7 @@ class Conclusions:
 def _listed(heading: str, findings: Sequence[Finding]) -> str:
     lines = [heading, ""]
     for claim, figures, outcome in findings:
-        shown = "; ".join(f"{name} {cell(figure, Row('', claim.decimals))}" for name, figure in figures.items())
+        shown = "; ".join(f"{name} {to_cell(figure, Form(claim.decimals))}" for name, figure in figures.items())
         lines.append(f"- {claim.words}: **{outcome}** ({shown})")
     return "\n".join(lines)
 

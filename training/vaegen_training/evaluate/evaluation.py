@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import vaegen
 from tqdm import tqdm
-from vaegen.color import color_error, stroke_color
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
-from vaegen_training.evaluate import evaluation_judge, fidelity, samples, statistics
+from vaegen_training.evaluate import control, evaluation_judge, fidelity, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, stroke_color
 from vaegen_training.evaluate.samples import Images, Painted
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.host import own_torch
@@ -43,7 +44,8 @@ class Evaluation:
     seed: int
     """Of the sampling, the paint, the choice of digits, the classifiers trained afresh and the resampling."""
     figures: Mapping[str, Column]
-    """By metric, then by the images measured: "raw" and "verified" samples, "reconstruction", "real"."""
+    """By metric, then by the images measured: "raw" and "verified" samples, "reconstruction", "real"; of what was asked
+    for, by "digit", "hue", "slant" and "thickness", those that the model lets one ask for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -114,11 +116,13 @@ class Evaluator:
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         self.real = samples.real_digits(mnist, n, REFERENCE, seed)
         self._reference = self.judge.read(self.real.reference)[1]
+        # Real digits against other real digits: a classifier finds nothing to tell them by.
+        learned, asked = (np.array_split(part.images, 2) for part in (self.real.training, self.real.test))
         self._column = (
             self._of_images(self.real.test)
-            | self._of_neighbors(self.real.matched.images)
+            | self._of_neighbors(self.real.training.images)
             | self._of_training(self.real.training)
-            | self._of_tests(self.real.matched.images)
+            | self._told_from_real((learned[0], learned[1]), (asked[0], asked[1]))
         )
         bar.update()
 
@@ -132,26 +136,31 @@ class Evaluator:
         Raises:
             BundleError: The bundle cannot be used.
         """
-        test, n, seed = self.real.test, self.n, self.seed
+        test, training, n, seed = self.real.test, self.real.training, self.n, self.seed
+        half = len(training.digits) // 2  # as many images of two kinds as of digits to learn from
         self._bar.set_description("samples")
         raw = samples.samples(model, test, n, seed, tries=1)
-        verified = samples.samples(model, test, n, seed, tries=None)
+        verified = samples.samples(model, test, n, seed)
+        learned = samples.samples(model, training, len(training.digits), seed, start=n)
         self._advance("reconstructions")
         rebuilt = model.reconstruct(test.images) if rebuilt is None else rebuilt
         columns = {
-            "raw": {"digit_accuracy": self._accuracy(raw)},
+            "raw": self._of_images(raw) | self._of_neighbors(raw.images),
             "verified": self._of_images(verified) | self._of_neighbors(verified.images),
             "reconstruction": self._of_images(Painted(rebuilt, test.digits, test.colors)),
         }
+        asked_for = {
+            "by_one_latent": control.by_one_latent(model, self.judge, test, seed),
+            "style_error": control.style_error(model, test, n, seed),
+        }
         self._advance("train on samples")
-        training = self.real.training
-        columns["verified"] |= self._of_training(
-            samples.samples(model, training, len(training.digits), seed, tries=None)
+        columns["verified"] |= self._of_training(learned)
+        self._advance("tell apart")
+        seen, unseen = learned.images[:half], verified.images[: len(test.digits)]
+        columns["verified"] |= self._told_from_real((seen, training.images[:half]), (unseen, test.images))
+        columns["verified"]["told_from_reconstructions"] = fidelity.told_apart(
+            (seen, model.reconstruct(training.images[:half])), (unseen, rebuilt), seed
         )
-        self._advance("told from real")
-        columns["verified"] |= self._of_tests(verified.images)
-        columns["verified"]["told_from_reconstructions"] = fidelity.told_apart(verified.images, rebuilt, seed)
-        columns["reconstruction"] |= self._of_tests(rebuilt)
         self._bar.update()
         return Evaluation(
             model=model.spec,
@@ -159,7 +168,7 @@ class Evaluator:
             judge=self.digest,
             n=n,
             seed=seed,
-            figures=_by_row(columns | {"real": self._column}),
+            figures=_by_row(columns | {"real": self._column}) | asked_for,
         )
 
     def _advance(self, stage: str) -> None:
@@ -180,7 +189,7 @@ class Evaluator:
         }
 
     def _of_neighbors(self, images: Images) -> Column:
-        """Compare as many images as there are reference digits with those."""
+        """Compare as many images as there are reference digits with those, real or asked for like `real.test`."""
         features = self.judge.read(images[: len(self._reference)])[1]
         density, coverage = fidelity.density_and_coverage(features, self._reference, self.seed)
         return {"density": density, "coverage": coverage}
@@ -189,12 +198,11 @@ class Evaluator:
         """Train on images, test on real digits."""
         return {"classification_accuracy_score": fidelity.accuracy_after(training, self.real.test, self.seed)}
 
-    def _of_tests(self, images: Images) -> Column:
+    def _told_from_real(self, learned: fidelity.Sides, asked: fidelity.Sides) -> Column:
         """Try to tell images from real digits."""
-        real = self.real.test.images
         return {
-            "told_from_real": fidelity.told_apart(images, real, self.seed),
-            "told_from_real_shape": fidelity.told_apart(images, real, self.seed, shape_only=True),
+            "told_from_real": fidelity.told_apart(learned, asked, self.seed),
+            "told_from_real_shape": fidelity.told_apart(learned, asked, self.seed, shape_only=True),
         }
 
 

@@ -22,6 +22,7 @@ SHIFT = 2  # pixels that a batch is moved by, at most
 DROPOUT = 0.3  # of the last features
 
 Floats = npt.NDArray[np.float32]
+Sides = tuple[Images, Images]
 
 
 def density_and_coverage(features: Floats, real: Floats, seed: int) -> tuple[Figure, Figure]:
@@ -65,27 +66,29 @@ def accuracy_after(training: Painted, test: Painted, seed: int) -> Figure:
     return statistics.share(_classes(classifier, normalised(test.images)) == test.digits)
 
 
-def told_apart(made: Images, real: Images, seed: int, *, shape_only: bool = False) -> Figure:
-    """Return the share of unseen images, half of them made, of which a classifier can tell whether they were.
+def told_apart(learned: Sides, asked: Sides, seed: int, *, shape_only: bool = False) -> Figure:
+    """Return the share of images of two kinds of which a classifier, trained on others, says rightly of which they are.
 
     The classifier two-sample test: Lopez-Paz, Oquab, "Revisiting classifier two-sample tests", ICLR 2017. 0.5 is
-    perfect, 1 means that each image gives itself away. The classifier learns from every second row of both sets.
+    perfect, 1 means that each image gives itself away.
 
     Args:
-        made: uint8 (m, 28, 28, 3), of which the first n are used: row by row the same digit in the same color as in
-            `real`, so that neither can tell.
-        real: uint8 (n, 28, 28, 3), n from 2 to m.
+        learned: What the classifier is trained on: of each kind uint8 (m, 28, 28, 3). Both have the same digits in the
+            same colors, or draw them alike, so that neither can tell.
+        asked: The same of others, uint8 (n, 28, 28, 3) each.
         seed: Of the classifier's weights and batches.
         shape_only: Cut the images at half of their brightness, which leaves no grays to tell by.
     """
-    # Pairs stay together: a digit that was seen must not be recognized by its reconstruction.
-    pairs = np.stack([normalised(made[: len(real)]), normalised(real)], axis=1)  # (n, 2, 1, 28, 28)
+    gray, labels = _mixed(learned, shape_only=shape_only)
+    unseen, truth = _mixed(asked, shape_only=shape_only)
+    return statistics.share(_classes(train_classifier(gray, labels, len(learned), seed), unseen) == truth)
+
+
+def _mixed(sides: Sides, *, shape_only: bool) -> tuple[Floats, Integers]:
+    gray = np.concatenate([normalised(images) for images in sides])
     if shape_only:
-        pairs = (pairs >= 0.5).astype(np.float32)
-    (seen, seen_labels), (unseen, labels) = (
-        (half.reshape(-1, *half.shape[2:]), np.tile(np.arange(2), len(half))) for half in (pairs[::2], pairs[1::2])
-    )
-    return statistics.share(_classes(train_classifier(seen, seen_labels, 2, seed), unseen) == labels)
+        gray = (gray >= 0.5).astype(np.float32)
+    return gray, np.repeat(np.arange(len(sides)), [len(images) for images in sides])
 
 
 def train_classifier(gray: Floats, labels: Integers, classes: int, seed: int) -> nn.Module:

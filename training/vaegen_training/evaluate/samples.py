@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 import vaegen
 from vaegen.color import DARKEST_DRAWN
-from vaegen.spec import CHANNELS, DIGITS
+from vaegen.spec import CHANNELS
 
 from vaegen_training.data import Mnist
 
@@ -58,10 +58,7 @@ class Real:
     the tidier writers: training digits cover 0.92 to 0.94 of the first 3,000, 0.95 to 0.96 of 3,000 drawn at random.
     """
     training: Painted
-    """Up to 6 n training digits, for a classifier to learn from."""
-    matched: Painted
-    """A training digit for each of `test`, the same digit in the same color: the real figure where images are compared
-    with test digits."""
+    """Up to 6 n training digits, from which classifiers learn."""
 
 
 def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
@@ -83,27 +80,17 @@ def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
         colors = random_colors(len(index), random)
         return Painted(paint(images.numpy()[index], colors), labels.numpy()[index], colors)
 
-    test = painted(mnist.test_images, mnist.test_labels, order[:n])
-    chosen = random.permutation(len(mnist.train_images))
-    alike = chosen[_places(mnist.train_labels.numpy()[chosen], test.digits)]
+    training = random.permutation(len(mnist.train_images))[: TRAINING * n]
     return Real(
-        test=test,
+        test=painted(mnist.test_images, mnist.test_labels, order[:n]),
         reference=painted(mnist.test_images, mnist.test_labels, np.arange(size)).images,
-        training=painted(mnist.train_images, mnist.train_labels, chosen[: TRAINING * n]),
-        matched=Painted(paint(mnist.train_images.numpy()[alike], test.colors), test.digits, test.colors),
+        training=painted(mnist.train_images, mnist.train_labels, training),
     )
 
 
-def _places(labels: Integers, wanted: Integers) -> Integers:
-    """Return where `labels` (m,) has each of the digits `wanted` (n,), another place each time while there are any."""
-    places = np.empty(len(wanted), np.int64)
-    for digit in range(DIGITS):
-        here = wanted == digit
-        places[here] = np.resize(np.flatnonzero(labels == digit), here.sum())
-    return places
-
-
-def samples(model: vaegen.Model, like: Painted, n: int, seed: int, tries: int | None) -> Painted:
+def samples(
+    model: vaegen.Model, like: Painted, n: int, seed: int, *, start: int = 0, tries: int | None = None
+) -> Painted:
     """Sample n images.
 
     Args:
@@ -111,8 +98,10 @@ def samples(model: vaegen.Model, like: Painted, n: int, seed: int, tries: int | 
         like: Whose digits and colors are asked for, again from the first if there are fewer than n.
         n: Images.
         seed: Of the noise; raw and verified samples of a seed have the same.
+        start: The noise's first item. Images that a classifier learns from must not share items with those it is asked
+            about, for the same noise makes the same hand.
         tries: Draws an image may take; None for the model's default.
     """
     digits, colors = np.resize(like.digits, n), np.resize(like.colors, (n, CHANNELS))
     options = {} if tries is None else {"tries": tries}
-    return Painted(model.draw(digits, colors, n, seed=seed, **options).images, digits, colors)
+    return Painted(model.draw(digits, colors, n, seed=seed, start=start, **options).images, digits, colors)

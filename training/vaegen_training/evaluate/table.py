@@ -1,9 +1,10 @@
 """The figures as plain text, and as a bundle's manifest holds them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vaegen.bundle import read_manifest
 from vaegen.errors import BundleError
@@ -13,32 +14,76 @@ from vaegen.spec import MANIFEST
 from vaegen_training.evaluate.evaluation import Evaluation
 from vaegen_training.evaluate.statistics import CONFIDENCE, Figure
 
-COLUMNS = {"verified": "samples", "reconstruction": "reconstructions", "real": "real digits"}
 NONE = "-"
 
 
-@dataclass(frozen=True)
-class Row:
-    """How one row is shown."""
+class Form(NamedTuple):
+    """How a figure is shown."""
 
-    title: str
-    """At most 28 characters: with three cells of up to 22 a line has 100."""
     decimals: int = 2
     percent: bool = False
 
 
-ROWS = {
-    "digit_accuracy": Row("digits read right, %", percent=True),
-    "color_error_median": Row("color error, median"),
-    "color_error_p95": Row("color error, 95th percentile"),
-    "density": Row("density", 3),
-    "coverage": Row("coverage", 3),
-    "classification_accuracy_score": Row("train on it, test on real, %", percent=True),
-    "told_from_real": Row("told from real", 3),
-    "told_from_real_shape": Row("told from real, shape only", 3),
-    "told_from_reconstructions": Row("told from reconstructions", 3),
+FORMS: Mapping[str, Form] = {
+    "digit_accuracy": Form(percent=True),
+    "color_error_median": Form(),
+    "color_error_p95": Form(),
+    "density": Form(3),
+    "coverage": Form(3),
+    "classification_accuracy_score": Form(percent=True),
+    "told_from_real": Form(3),
+    "told_from_real_shape": Form(3),
+    "told_from_reconstructions": Form(3),
+    "by_one_latent": Form(percent=True),
+    "style_error": Form(),
 }
-"""By metric, all but the first draws."""
+"""By metric."""
+
+
+class Block(NamedTuple):
+    """Some rows under one head."""
+
+    head: Sequence[str]
+    rows: Mapping[str, Sequence[tuple[str, str] | None]]
+    """By title, the metric and the images of each cell."""
+
+
+_IMAGES = ("raw", "verified", "reconstruction", "real")
+BLOCKS = (
+    Block(
+        ("images", "first draws", "verified", "reconstructed", "real digits"),
+        {
+            title: [(metric, images) for images in _IMAGES]
+            for title, metric in {
+                "digits read right, %": "digit_accuracy",
+                "color error, median": "color_error_median",
+                "color error, 95th percentile": "color_error_p95",
+                "density": "density",
+                "coverage": "coverage",
+                "train on them, test on real, %": "classification_accuracy_score",
+            }.items()
+        },
+    ),
+    Block(
+        ("told apart by a classifier", "samples, real", "samples, reconstructed", "real, other real"),
+        {
+            "in full": [
+                ("told_from_real", "verified"),
+                ("told_from_reconstructions", "verified"),
+                ("told_from_real", "real"),
+            ],
+            "at half brightness": [("told_from_real_shape", "verified"), None, ("told_from_real_shape", "real")],
+        },
+    ),
+    Block(
+        ("asked for", "digit", "hue", "slant, degrees", "thickness, pixels"),
+        {
+            "right by one latent, %": [("by_one_latent", "digit"), ("by_one_latent", "hue"), None, None],
+            "off by, median": [None, None, ("style_error", "slant"), ("style_error", "thickness")],
+        },
+    ),
+)
+"""Ten rows; no line is longer than 100 characters."""
 
 
 def record(folder: Path, evaluation: Evaluation) -> Path:
@@ -66,12 +111,13 @@ def record(folder: Path, evaluation: Evaluation) -> Path:
 def to_quality(evaluation: Evaluation) -> dict[str, Any]:
     """Return the figures as a manifest holds them under "quality"; docs/bundle.md describes the form."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
-    for key, row in ROWS.items():
-        digits = row.decimals + 2 * row.percent
-        figures[key] = {
-            column: {part: round(getattr(figure, part), digits) for part in ("value", "low", "high")} | {"n": figure.n}
-            for column, figure in evaluation.figures[key].items()
-            if column != "real"  # of the digits, not of the bundle
+    for metric, form in FORMS.items():
+        decimals = form.decimals + 2 * form.percent
+        figures[metric] = {
+            images: {part: round(getattr(figure, part), decimals) for part in ("value", "low", "high")}
+            | {"n": figure.n}
+            for images, figure in evaluation.figures[metric].items()
+            if images != "real"  # of the digits, not of the bundle
         }
     return {
         "n": evaluation.n,
@@ -83,42 +129,46 @@ def to_quality(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def to_text(evaluation: Evaluation) -> str:
-    """Return the figures as a table, each with its 95% confidence interval; no line is longer than 100 characters."""
+    """Return the figures as a table that fits a screen."""
     model = evaluation.model
-    lines = [
-        f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
-        f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval]",
-        f"judge sha256 {evaluation.judge}",
-        "",
+    parts = [
+        "\n".join(
+            [
+                f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
+                f"{evaluation.n} samples, seed {evaluation.seed}; value ± longer side of its 95% confidence interval",
+                f"judge sha256 {evaluation.judge}",
+            ]
+        )
     ]
-    cells = [["", *COLUMNS.values()], *rows(evaluation, _cell)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join(lines)
+    for block in blocks(evaluation):
+        widths = [max(map(len, column)) for column in zip(*block, strict=True)]
+        parts += ["\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in block)]
+    return "\n\n".join(parts)
 
 
-def rows(evaluation: Evaluation, cell: Callable[[Figure | None, Row], str]) -> list[list[str]]:
-    """Return the title and the cells of each row."""
-    found = [
-        [row.title, *(cell(evaluation.figures[key].get(column), row) for column in COLUMNS)]
-        for key, row in ROWS.items()
+def blocks(evaluation: Evaluation) -> list[list[list[str]]]:
+    """Return the cells of each block, its head first."""
+    return [
+        [
+            list(block.head),
+            *(
+                [title, *(_cell(evaluation, *place) if place else NONE for place in places)]
+                for title, places in block.rows.items()
+            ),
+        ]
+        for block in BLOCKS
     ]
-    raw = cell(evaluation.figures["digit_accuracy"]["raw"], ROWS["digit_accuracy"])
-    found.insert(1, ["the same, first draws, %", raw, NONE, NONE])
-    return found
 
 
-def _cell(figure: Figure | None, row: Row) -> str:
-    if figure is None:
-        return NONE
-    value, low, high = rounded(figure, row)
-    return f"{value} [{low}, {high}]"
+def _cell(evaluation: Evaluation, metric: str, images: str) -> str:
+    figure = evaluation.figures[metric].get(images)
+    return NONE if figure is None else to_cell(figure, FORMS[metric])
 
 
-def rounded(figure: Figure, row: Row) -> tuple[str, str, str]:
-    """Return the value and the ends of the interval as a row shows them."""
-    factor = 100 if row.percent else 1
-    value, low, high = (
-        f"{number * factor + 0.0:.{row.decimals}f}" for number in (figure.value, figure.low, figure.high)
-    )
-    return value, low, high
+def to_cell(figure: Figure, form: Form) -> str:
+    """Return a figure as text, "99.95 ±0.07": its interval reaches no further than that, rounded up, on either side."""
+    scale = 10**form.decimals * (100 if form.percent else 1)
+    value = round(figure.value * scale)
+    half = max(value - math.floor(figure.low * scale + 1e-6), math.ceil(figure.high * scale - 1e-6) - value)
+    unit = 10**form.decimals
+    return f"{value / unit:.{form.decimals}f}" + (f" ±{half / unit:.{form.decimals}f}" if half else "")

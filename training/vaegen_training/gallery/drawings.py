@@ -4,6 +4,7 @@ Each function draws one picture; `everything` and `essentials` are those that re
 """
 
 import colorsys
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ WHEEL_DIGIT = 3
 WALKS = ((0, 6), (1, 7), (2, 3), (3, 8), (4, 9))
 STEPS = 13
 TEMPERATURES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.25)
+DRAWN, WORST = 6000, (6, 10)  # samples that the critic looks at, and the rows and columns of those it likes least
 MOST_ROWS = 12  # latents that a traversal shows
 GRID = 16  # decoded latents a side
 SPREAD = 2.33  # standard deviations that the grid reaches, 1% to 99% of a Gaussian
@@ -138,15 +140,16 @@ def everything(subject: Subject, seed: int) -> Iterator[Picture]:
     yield digits_by_color(subject, seed)
     yield walks(subject, seed)
     yield temperatures(subject, seed)
-    yield from essentials(subject)
+    yield from essentials(subject, seed)
     if subject.spec.continuous:
         yield traversals(subject)
     if subject.spec.categorical[0]:
         yield switches(subject)
 
 
-def essentials(subject: Subject) -> Iterator[Picture]:
-    """Draw the report's own pictures: latents by digit, decoded latents, reconstructions, codes."""
+def essentials(subject: Subject, seed: int) -> Iterator[Picture]:
+    """Draw what a page of several models shows: the worst samples, reconstructions, latents and what they decode to."""
+    yield worst(subject, seed)
     yield reconstructions(subject)
     yield latents(subject)
     if subject.spec.continuous:
@@ -216,6 +219,21 @@ def temperatures(subject: Subject, seed: int) -> Picture:
     )
     caption = "Two samples of each digit, first draws, unverified; the noise is the same in every row."
     return Picture("temperatures", "Surer or more varied", caption, canvas.png(picture))
+
+
+def worst(subject: Subject, seed: int) -> Picture:
+    """Draw the samples that look the least real to the critic, of many."""
+    colors = hues(DIGITS - 1)  # with each digit each color once in 90 samples
+    item = np.arange(DRAWN)
+    drawn = subject.model.draw(item % DIGITS, np.array(colors)[item % len(colors)], seed=seed)
+    # Verified, so there are scores; those that look equally real stay in the order in which they were drawn.
+    order = np.argsort(np.asarray(drawn.realism), kind="stable")[: math.prod(WORST)]
+    picture = canvas.sheet(
+        drawn.images[order].reshape(*WORST, SIDE, SIDE, 3),
+        title=f"{subject.label}: the worst {len(order)} of {DRAWN} samples",
+    )
+    caption = f"Of {DRAWN} verified samples those that the critic finds the least like real handwriting, worst first."
+    return Picture("worst", "The worst samples", caption, canvas.png(picture))
 
 
 def reconstructions(subject: Subject) -> Picture:

@@ -18,7 +18,7 @@ from vaegen.swap import State, check_folder, state, write_folder
 from vaegen_training.evaluate import statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers
 from vaegen_training.evaluate.statistics import Figure
-from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
+from vaegen_training.evaluate.table import FORMS, Form, blocks, to_cell
 from vaegen_training.gallery import drawings, information
 from vaegen_training.gallery.drawings import Picture, Subject
 from vaegen_training.host import own_torch
@@ -26,7 +26,9 @@ from vaegen_training.host import own_torch
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
 MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
-FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
+FIGURES = (
+    "± is the longer side of the 95% confidence interval; docs/evaluation.md of vaegen's repository explains each."
+)
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
     "latents. Their sum with sampled latents is the negative ELBO less the entropy of the images. Lower is better in "
@@ -147,7 +149,7 @@ def report(
             taken[model.spec.preset, model.spec.name] += 1
             subject = drawings.look(model, real, seed, taken[model.spec.preset, model.spec.name])
             prefix = f"{_slug(subject.label)}-" if several else ""
-            drawn = drawings.essentials(subject) if several else drawings.everything(subject, seed)
+            drawn = drawings.essentials(subject, seed) if several else drawings.everything(subject, seed)
             pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in drawn}
             bar.update()
             nats = {
@@ -187,7 +189,7 @@ def _single(entry: Entry, command: str) -> list[str]:
     ]
     for link, picture in entry.pictures.items():
         parts += [f"## {picture.title}", picture.caption, _image(entry, link)]
-    return [*parts, "## Figures", FIGURES, evaluation_table(entry.evaluation)]
+    return [*parts, "## Figures", FIGURES, evaluation_tables(entry.evaluation)]
 
 
 def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
@@ -209,17 +211,17 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
                     parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        parts += [f"### {entry.title}", evaluation_table(entry.evaluation)]
+        parts += [f"### {entry.title}", evaluation_tables(entry.evaluation)]
     return parts
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """Return the figures of `vaegen evaluate` as a table."""
-    return table(["", *COLUMNS.values()], rows(evaluation, cell))
+def evaluation_tables(evaluation: Evaluation) -> str:
+    """Return the figures of `vaegen evaluate` as tables."""
+    return "\n\n".join(table(head, lines) for head, *lines in blocks(evaluation))
 
 
 def _rate_distortion(entries: Sequence[Entry]) -> str:
-    nats = Row("", 1)
+    nats = Form(1)
     lines: dict[str, list[str]] = {}
     for entry in entries:
         figures = entry.evaluation.figures
@@ -227,12 +229,14 @@ def _rate_distortion(entries: Sequence[Entry]) -> str:
         cells = {
             "latents": _latent(entry.spec),
             "size of the graphs, MB": f"{entry.size / 1e6:.2f}",
-            "rate, nats": cell(rate, nats),
-            "excess BCE, nats": cell(entry.information["excess_bce"], nats),
-            "excess BCE, nats, sampled": cell(sampled, nats),
+            "rate, nats": to_cell(rate, nats),
+            "excess BCE, nats": to_cell(entry.information["excess_bce"], nats),
+            "excess BCE, nats, sampled": to_cell(sampled, nats),
             "rate + excess BCE, sampled": f"{sampled.value + rate.value:.1f}",
-            "accuracy of reconstructions, %": cell(figures["digit_accuracy"]["reconstruction"], ROWS["digit_accuracy"]),
-            "coverage, verified samples": cell(figures["coverage"]["verified"], ROWS["coverage"]),
+            "accuracy of reconstructions, %": to_cell(
+                figures["digit_accuracy"]["reconstruction"], FORMS["digit_accuracy"]
+            ),
+            "coverage, verified samples": to_cell(figures["coverage"]["verified"], FORMS["coverage"]),
         }
         for title, text in cells.items():
             lines.setdefault(title, [title]).append(text)
@@ -259,14 +263,6 @@ def _image(entry: Entry, link: str) -> str:
 def presets(entries: Sequence[Entry]) -> str:
     """Return the presets of some models."""
     return " and ".join(dict.fromkeys(entry.spec.preset for entry in entries))
-
-
-def cell(figure: Figure | None, row: Row) -> str:
-    """Return a figure as a row's cell shows it, with its interval if that is wider than a digit."""
-    if figure is None:
-        return NONE
-    value, low, high = rounded(figure, row)
-    return value if low == high == value else f"{value} [{low}, {high}]"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
