@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 import vaegen
-from vaegen.spec import Manifest
+from vaegen.manifest import Manifest
 
 from vaegen_cli.console import Console, common_options, echo, pass_console, put
 from vaegen_cli.options import complete_models, json_option

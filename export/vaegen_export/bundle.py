@@ -7,7 +7,8 @@ from pathlib import Path
 
 import vaegen
 from vaegen.errors import ConfigError, ExportError, OutputError, VaegenError
-from vaegen.spec import GRAPHS, MANIFEST, NAMES, GraphSpec, Manifest, ModelSpec, is_name
+from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest
+from vaegen.spec import NAMES, ModelSpec, is_name
 from vaegen.swap import State, check_folder, write_folder
 from vaegen_training.host import own_torch
 from vaegen_training.models.judge import load_judge

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from vaegen import golden
-from vaegen.spec import GRAPHS, ModelSpec, TensorSpec, interfaces
+from vaegen.manifest import GRAPHS, TensorSpec, interfaces
+from vaegen.spec import ModelSpec
 from vaegen_training.models import latents
 from vaegen_training.models.judge import Judge
 from vaegen_training.models.latents import Posterior
@@ -19,7 +20,7 @@ class Graph:
     """One graph before its export."""
 
     name: str
-    """A name of `vaegen.spec.GRAPHS`."""
+    """A name of `vaegen.manifest.GRAPHS`."""
     module: nn.Module
     """Takes the inputs by position, returns a tuple of the outputs."""
     inputs: Mapping[str, TensorSpec]
@@ -75,7 +76,7 @@ class _Decoder(nn.Module):
 
 
 def build(vae: Vae, prior: Prior, judge: Judge, gumbel_temperature: float) -> list[Graph]:
-    """Return the graphs of a model, in the order of `vaegen.spec.GRAPHS`, with the tensors that a bundle has.
+    """Return the graphs of a model, in the order of `vaegen.manifest.GRAPHS`, with the tensors that a bundle has.
 
     Args:
         vae: The model.

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     )
     from vaegen.folder import FolderReport, Outcome, reconstruct_folder
     from vaegen.images import read_image
+    from vaegen.manifest import Manifest
     from vaegen.model import Draw, Model, Posterior, load
-    from vaegen.spec import LatentSpec, Manifest, ModelSpec
+    from vaegen.spec import LatentSpec, ModelSpec
 
 __version__ = "0.1.0"  # read by the build too; asking the installation for it takes 17 ms
 
@@ -68,7 +69,7 @@ _HOME = {
     "Draw": "model",
     "FolderReport": "folder",
     "LatentSpec": "spec",
-    "Manifest": "spec",
+    "Manifest": "manifest",
     "Model": "model",
     "ModelSpec": "spec",
     "Outcome": "folder",

@@ -9,8 +9,9 @@ from pathlib import Path
 from vaegen import onnx_model
 from vaegen.errors import BundleError, IntegrityError, RequestError, quoted
 from vaegen.files import read_file
+from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest, check_manifest
 from vaegen.operators import check_divisions
-from vaegen.spec import GRAPHS, KINDS, MANIFEST, GraphSpec, Manifest, check_manifest
+from vaegen.spec import KINDS
 
 SHIPPED = Path(__file__).with_name("models")  # the bundles in the wheel, a folder each
 # SHA-256 of each shipped manifest, which holds those of its graphs; `python tests/security/pin.py` writes them anew.

@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.errors import BundleError
+from vaegen.manifest import TensorSpec
 from vaegen.noise import uniform
-from vaegen.spec import DIGITS, SIDE, ModelSpec, TensorSpec
+from vaegen.spec import DIGITS, SIDE, ModelSpec
 
 ROWS = DIGITS
 DECIMALS = 6

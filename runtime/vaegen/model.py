@@ -15,6 +15,7 @@ from vaegen import bundle as bundles
 from vaegen.bundle import SHIPPED
 from vaegen.errors import RequestError
 from vaegen.graphs import Graphs, slices
+from vaegen.manifest import Manifest
 from vaegen.noise import MAX_SEED
 from vaegen.request import (
     Color,
@@ -30,7 +31,7 @@ from vaegen.request import (
 )
 from vaegen.sampling import Draw, draw, sample
 from vaegen.session import Sessions
-from vaegen.spec import Manifest, ModelSpec
+from vaegen.spec import ModelSpec
 
 __all__ = ["Draw", "Model", "Posterior", "load"]
 

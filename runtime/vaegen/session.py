@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from vaegen.bundle import Bundle
 from vaegen.errors import BundleError, RequestError, first_line
+from vaegen.manifest import GRAPHS, TensorSpec, compare
 from vaegen.process import ProcessLock, import_onnxruntime
 from vaegen.request import check_integer
-from vaegen.spec import GRAPHS, TensorSpec, compare
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -30,7 +30,7 @@ MAX_THREADS = 256
 
 _log = logging.getLogger("vaegen")
 
-_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+_DTYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8", "tensor(bool)": "bool"}
 
 # One for all models, because onnxruntime promises nothing for sessions made at the same time (its issue 27089).
 _opening = ProcessLock()
@@ -66,7 +66,7 @@ class Sessions:
         """Run one graph on one batch.
 
         Args:
-            graph: One of `vaegen.spec.GRAPHS`.
+            graph: One of `vaegen.manifest.GRAPHS`.
             inputs: Every input of the graph; those with a batch have the same n >= 1.
             outputs: Names of the outputs wanted.
 

@@ -1,13 +1,12 @@
-"""What a model is: its latent space, the tensors of its graphs, and the manifest that travels in every bundle.
+"""What a model is: its latent space and what its parts are called, what it accepts, and which handwriting it knows.
 
-This module is the contract between training, export and the runtime. It needs nothing but the standard library, so
-that a manifest can be read and written where neither numpy nor onnxruntime is loaded. Plain records on the way of
-`vaegen sample` are named tuples: a frozen dataclass takes half a millisecond to define, eight times as long.
+With `vaegen.manifest` this is the contract between training, export and the runtime. Both need nothing but the standard
+library, so that a manifest can be read and written where neither numpy nor onnxruntime is loaded. Plain records on the
+way of `vaegen sample` are named tuples: a frozen dataclass takes half a millisecond to define, eight times as long.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
 from vaegen.errors import BundleError
@@ -15,13 +14,10 @@ from vaegen.errors import BundleError
 SIDE = 28  # pixels, height and width of every image
 CHANNELS = 3  # RGB
 DIGITS = 10  # classes, 0 to 9
-SCHEMA = 1  # version of the manifest's layout
-MANIFEST = "manifest.json"
-MAX_GOLDEN = 1e12  # far from where float32 arithmetic overflows
-MAX_WIDTH = 2**16  # latent coordinates or uniforms per item; keeps a hostile manifest from asking for terabytes
-GRAPHS = ("encoder", "sampler", "prior", "decoder", "judge")
 
 NAMES = "1 to 64 printable characters"
+NO_SLANT, NO_THICKNESS = 90.0, 0.0  # degrees and pixels; they and what lies beyond stand for "not given"
+STYLE_SHARES = (0.005, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.995)  # whose quantiles a manifest records
 
 Kind = Literal["continuous", "discrete", "joint"]
 KINDS: tuple[Kind, ...] = ("continuous", "discrete", "joint")
@@ -63,41 +59,33 @@ class LatentSpec:
         return "joint" if self.continuous else "discrete"
 
 
-class TensorSpec(NamedTuple):
-    """The type of one graph input or output."""
+class LatentNames(NamedTuple):
+    """What each part of a latent is called; no two have one name."""
 
-    dtype: str
-    """numpy's name: "float32" or "int64"."""
-    shape: tuple[int | str, ...]
-    """Sizes; the string "n" stands for the batch."""
-
-
-class Interface(NamedTuple):
-    """The inputs and outputs of one graph."""
-
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
+    continuous: tuple[str, ...]
+    """Of the Z coordinates, "shape 0" or "hue"."""
+    categorical: tuple[str, ...]
+    """Of the N categoricals, "digit" or "code 0"."""
 
 
-class GraphSpec(NamedTuple):
-    """One ONNX file of a bundle."""
+class Thresholds(NamedTuple):
+    """What an image must reach to be accepted; `judge.onnx` holds the same numbers."""
 
-    file: str
-    """Plain file name inside the bundle's folder."""
-    sha256: str
-    """Hexadecimal digest of the file's bytes."""
-    bytes: int
-    """Size of the file."""
-    inputs: Mapping[str, TensorSpec]
-    outputs: Mapping[str, TensorSpec]
+    probability: float
+    """The least probability of the digit asked for."""
+    color_error: float
+    """The most CIEDE2000 between the stroke and the color asked for."""
+    realism: float
+    """The least score of the critic, a logit."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form that the manifest holds for this graph."""
-        tensors = {
-            side: {name: tensor._asdict() for name, tensor in getattr(self, side).items()}
-            for side in ("inputs", "outputs")
-        }
-        return self._asdict() | tensors
+
+class Style(NamedTuple):
+    """Slant and thickness of the training digits, whose quantiles these are at STYLE_SHARES."""
+
+    slant: tuple[float, ...]
+    """Degrees, positive to the right."""
+    thickness: tuple[float, ...]
+    """Pixels."""
 
 
 class ModelSpec(NamedTuple):
@@ -109,10 +97,16 @@ class ModelSpec(NamedTuple):
     """The training preset it was made with: "default", "seed" or a name of one's own."""
     latent: LatentSpec
     """Z, N and K."""
+    names: LatentNames
+    """Of the Z coordinates and the N categoricals."""
     gumbel_temperature: float | None
     """Temperature baked into the Gumbel sampler of `sampler.onnx`; None without categoricals."""
     prior_temperature: float
     """Default for the prior's temperature input, in (0, 1]; 1 is the distribution as fitted."""
+    thresholds: Thresholds
+    """What an image must reach to be accepted."""
+    style: Style | None
+    """The usual slant and thickness; None where the prior takes none."""
 
     @property
     def kind(self) -> Kind:
@@ -124,9 +118,15 @@ class ModelSpec(NamedTuple):
         return {
             "name": self.name,
             "preset": self.preset,
-            "latent": {"continuous": self.latent.continuous, "categorical": list(self.latent.categorical)},
+            "latent": {
+                "continuous": self.latent.continuous,
+                "categorical": list(self.latent.categorical),
+                "names": _lists(self.names),
+            },
             "gumbel_temperature": self.gumbel_temperature,
             "prior_temperature": self.prior_temperature,
+            "thresholds": self.thresholds._asdict(),
+            "style": None if self.style is None else _lists(self.style),
         }
 
     @classmethod
@@ -134,104 +134,28 @@ class ModelSpec(NamedTuple):
         """Read the JSON form.
 
         Raises:
-            BundleError: A value is missing or of the wrong type.
+            BundleError: A value is missing, of the wrong type or out of range.
         """
-        name, latent = _get(data, "name", str, "model"), _get(data, "latent", dict, "model")
+        name, latent = get(data, "name", str, "model"), get(data, "latent", dict, "model")
         if not is_name(name):
             raise BundleError(f"manifest: model.name is {name!r}; it must be {NAMES}")
-        categorical = _get(latent, "categorical", list, "model.latent")
-        gumbel = data.get("gumbel_temperature")
-        if gumbel is not None:
-            gumbel = _positive(data, "gumbel_temperature", "model")
+        categorical = get(latent, "categorical", list, "model.latent")
         if len(categorical) != 2 or not all(type(value) is int for value in categorical):
             raise BundleError(f"manifest: model.latent.categorical is {categorical!r}; it must be two integers")
         try:
-            spec = LatentSpec(_get(latent, "continuous", int, "model.latent"), (categorical[0], categorical[1]))
+            spec = LatentSpec(get(latent, "continuous", int, "model.latent"), (categorical[0], categorical[1]))
         except ValueError as error:
             raise BundleError(f"manifest: {error}") from error
+        gumbel, style = data.get("gumbel_temperature"), data.get("style")
         return cls(
             name=name,
-            preset=_get(data, "preset", str, "model"),
+            preset=get(data, "preset", str, "model"),
             latent=spec,
-            gumbel_temperature=gumbel,
-            prior_temperature=_positive(data, "prior_temperature", "model"),
-        )
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """The whole of `manifest.json`."""
-
-    model: ModelSpec
-    graphs: Mapping[str, GraphSpec]
-    """One entry for each name in GRAPHS."""
-    opset: int
-    """ONNX opset of every graph."""
-    ir_version: int
-    """ONNX IR version of every graph."""
-    parity: Mapping[str, Any] = field(default_factory=dict)
-    """The export gate's report: largest differences between torch and onnxruntime."""
-    quality: Mapping[str, Any] = field(default_factory=dict)
-    """Published quality figures of this bundle, empty when none were taken."""
-    producer: Mapping[str, str] = field(default_factory=dict)
-    """Versions of what made the bundle."""
-    golden: Mapping[str, list[float]] = field(default_factory=dict)
-    """What each output comes to on fixed inputs, by "graph.output"; see `vaegen.golden`. Empty when not recorded."""
-
-    @property
-    def digests(self) -> tuple[str, ...]:
-        """The SHA-256 of each graph, by which two bundles are told apart."""
-        return tuple(self.graphs[name].sha256 for name in GRAPHS)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all graphs."""
-        return sum(graph.bytes for graph in self.graphs.values())
-
-    def to_json(self) -> str:
-        """Return the file's text: keys in a fixed order, one trailing newline."""
-        data = {
-            "schema": SCHEMA,
-            "model": self.model.to_dict(),
-            "graphs": {name: self.graphs[name].to_dict() for name in GRAPHS},
-            "opset": self.opset,
-            "ir_version": self.ir_version,
-            "parity": dict(self.parity),
-            "quality": dict(self.quality),
-            "producer": dict(self.producer),
-            "golden": dict(self.golden),
-        }
-        return json.dumps(data, indent=2) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read the file's text.
-
-        Raises:
-            BundleError: The text is not a manifest, or has a schema this version cannot read.
-        """
-        try:
-            data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"manifest: not valid JSON ({error})") from error
-        if not isinstance(data, dict):
-            raise BundleError("manifest: the top level must be a JSON object")
-        _check_texts(data)
-        schema = _get(data, "schema", int, "manifest")
-        if schema != SCHEMA:
-            raise BundleError(f"manifest: schema {schema} is not readable here; this vaegen reads schema {SCHEMA}")
-        graphs = _get(data, "graphs", dict, "manifest")
-        if set(graphs) != set(GRAPHS):
-            raise BundleError(f"manifest: graphs are {sorted(map(str, graphs))}; they must be {sorted(GRAPHS)}")
-        return cls(
-            model=ModelSpec.from_dict(_get(data, "model", dict, "manifest")),
-            graphs={name: _graph(_get(graphs, name, dict, "graphs"), name) for name in GRAPHS},
-            opset=_get(data, "opset", int, "manifest"),
-            ir_version=_get(data, "ir_version", int, "manifest"),
-            parity=_get(data, "parity", dict, "manifest"),
-            quality=_get(data, "quality", dict, "manifest"),
-            producer=_get(data, "producer", dict, "manifest"),
-            golden=_golden(_get(data, "golden", dict, "manifest")) if "golden" in data else {},
+            names=_names(get(latent, "names", dict, "model.latent"), spec),
+            gumbel_temperature=None if gumbel is None else _positive(data, "gumbel_temperature"),
+            prior_temperature=_positive(data, "prior_temperature"),
+            thresholds=_thresholds(get(data, "thresholds", dict, "model")),
+            style=None if style is None else _style(get(data, "style", dict, "model")),
         )
 
 
@@ -240,144 +164,67 @@ def is_name(text: str) -> bool:
     return 0 < len(text) <= 64 and text.isprintable()
 
 
-def interfaces(latent: LatentSpec, sampler_uniforms: int, prior_uniforms: int) -> dict[str, Interface]:
-    """Return the interface of each graph.
-
-    Args:
-        latent: Z, N and K.
-        sampler_uniforms: S of `sampler.onnx`, uniforms per item.
-        prior_uniforms: S of `prior.onnx`, uniforms per item.
-    """
-    categoricals, classes = latent.categorical
-    image = {"image": _floats(CHANNELS, SIDE, SIDE)}
-    code = {"latent": _floats(latent.size)}
-    posterior = {}
-    if latent.continuous:
-        posterior["mean"] = _floats(latent.continuous)
-        posterior["log_variance"] = _floats(latent.continuous)
-    if categoricals:
-        posterior["logits"] = _floats(categoricals, classes)
-    request = {
-        "digit": TensorSpec("int64", ("n",)),
-        "rgb": _floats(3),
-        "uniform": _floats(prior_uniforms),
-        "temperature": TensorSpec("float32", ()),
-    }
-    return {
-        "encoder": Interface(image, code | posterior),
-        "sampler": Interface(posterior | {"uniform": _floats(sampler_uniforms)}, code),
-        "prior": Interface(request, code),
-        "decoder": Interface(code, image),
-        "judge": Interface(image, {"logits": _floats(DIGITS)}),
-    }
-
-
-def uniforms(manifest: Manifest, graph: str) -> int:
-    """Return S, the uniforms per item that `graph` ("sampler" or "prior") takes.
+def get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
+    """Return the value of a key in a part of the manifest, `where`.
 
     Raises:
-        BundleError: The manifest gives its input `uniform` no usable shape.
+        BundleError: It is missing or of another type.
     """
-    spec = manifest.graphs[graph].inputs.get("uniform")
-    size = spec.shape[1] if spec is not None and len(spec.shape) == 2 else None
-    if not isinstance(size, int) or not 0 < size <= MAX_WIDTH:
-        shape = None if spec is None else list(spec.shape)
-        raise BundleError(f'manifest: {graph}.inputs.uniform has shape {shape}; it must be ["n", S]')
-    return size
-
-
-def check_manifest(manifest: Manifest) -> None:
-    """Check that the graphs in a manifest fit its latent spec.
-
-    Raises:
-        BundleError: A tensor is missing, surplus, or of another type or shape than the latent spec asks for.
-    """
-    latent = manifest.model.latent
-    if latent.size > MAX_WIDTH:
-        raise BundleError(f"manifest: latents of {latent.size} coordinates; the most is {MAX_WIDTH}")
-    wanted = interfaces(latent, uniforms(manifest, "sampler"), uniforms(manifest, "prior"))
-    for name in GRAPHS:
-        graph = manifest.graphs[name]
-        compare(f"manifest: {name}.inputs", graph.inputs, wanted[name].inputs)
-        compare(f"manifest: {name}.outputs", graph.outputs, wanted[name].outputs)
-
-
-def compare(where: str, found: Mapping[str, TensorSpec], wanted: Mapping[str, TensorSpec]) -> None:
-    """Check that two sets of tensors are the same; their order is free.
-
-    Raises:
-        BundleError: They differ; the message names the first difference.
-    """
-    for name in sorted(found.keys() | wanted.keys()):
-        if found.get(name) != wanted.get(name):
-            raise BundleError(f"{where} {name} is {_text(found.get(name))}; it must be {_text(wanted.get(name))}")
-
-
-def _check_texts(data: dict[str, Any]) -> None:
-    """Check that every text in a manifest can be printed: people are shown its names, versions and figures."""
-    todo: list[Any] = [data]
-    while todo:
-        value = todo.pop()
-        if isinstance(value, str) and not value.isprintable():
-            raise BundleError(f"manifest: it holds {value[:40]!r}, which cannot be printed")
-        if isinstance(value, dict):
-            todo += [*value, *value.values()]
-        if isinstance(value, list):
-            todo += value
-
-
-def _get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
     value = data.get(key)
     if type(value) is not kind:
         raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be of type {kind.__name__}")
     return value
 
 
-def _positive(data: Mapping[str, Any], key: str, where: str) -> float:
+def _lists(parts: LatentNames | Style) -> dict[str, list[Any]]:
+    return {key: list(values) for key, values in parts._asdict().items()}
+
+
+def _positive(data: Mapping[str, Any], key: str) -> float:
     value = data.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1000:
-        raise BundleError(f"manifest: {where}.{key} is {value!r}; it must be a positive number")
+        raise BundleError(f"manifest: model.{key} is {value!r}; it must be a positive number")
     return float(value)
 
 
-def _golden(data: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Check the golden outputs' types; `vaegen verify` asks for more, among it that they are there."""
-    for name in data:
-        numbers = _get(data, name, list, "golden")
-        # Written so that NaN, for which every comparison is false, is refused too.
-        if not all(type(number) in (int, float) and abs(number) < MAX_GOLDEN for number in numbers):
-            raise BundleError(f"manifest: golden.{name} holds something other than numbers below {MAX_GOLDEN:g}")
-    return {name: [float(number) for number in data[name]] for name in data}
+def _number(value: Any, least: float, most: float, where: str) -> float:
+    # Written so that NaN, for which every comparison is false, is refused too.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise BundleError(f"manifest: {where} is {value!r}; it must be a number from {least:g} to {most:g}")
+    return float(value)
 
 
-def _graph(data: Mapping[str, Any], name: str) -> GraphSpec:
-    file = _get(data, "file", str, name)
-    # A name from a manifest must never lead out of the bundle's folder.
-    if file != f"{name}.onnx":
-        raise BundleError(f"manifest: {name}.file is {file!r}; it must be {name + '.onnx'!r}")
-    return GraphSpec(
-        file=file,
-        sha256=_get(data, "sha256", str, name),
-        bytes=_get(data, "bytes", int, name),
-        inputs=_tensors(_get(data, "inputs", dict, name), f"{name}.inputs"),
-        outputs=_tensors(_get(data, "outputs", dict, name), f"{name}.outputs"),
-    )
+def _names(data: Mapping[str, Any], spec: LatentSpec) -> LatentNames:
+    """Read the names of a latent's parts: `--latent` takes them apart at "=", "," and ";"."""
+    found = []
+    for key, count in (("continuous", spec.continuous), ("categorical", spec.categorical[0])):
+        names = get(data, key, list, "model.latent.names")
+        if len(names) != count:
+            raise BundleError(f"manifest: model.latent.names.{key} has {len(names)} names; it must have {count}")
+        for name in names:
+            if not isinstance(name, str) or not is_name(name) or name != name.strip() or set("=,;") & set(name):
+                raise BundleError(f"manifest: model.latent.names.{key} holds {name!r}; it may be {NAMES}, no = , ;")
+        found.append(tuple(names))
+    seen: set[str] = set()
+    for name in (*found[0], *found[1]):
+        if name in seen:
+            raise BundleError(f"manifest: model.latent.names holds {name!r} twice")
+        seen.add(name)
+    return LatentNames(*found)
 
 
-def _tensors(data: Mapping[str, Any], where: str) -> dict[str, TensorSpec]:
-    tensors = {}
-    for name in data:
-        entry = _get(data, name, dict, where)
-        shape = _get(entry, "shape", list, f"{where}.{name}")
-        if not all(size == "n" or (type(size) is int and size > 0) for size in shape):
-            raise BundleError(f'manifest: {where}.{name}.shape is {shape!r}; sizes are positive integers or "n"')
-        tensors[name] = TensorSpec(_get(entry, "dtype", str, f"{where}.{name}"), tuple(shape))
-    return tensors
+def _thresholds(data: Mapping[str, Any]) -> Thresholds:
+    ranges = {"probability": (0, 1), "color_error": (0, 1000), "realism": (-1000, 1000)}
+    return Thresholds(*(_number(data.get(key), *ends, f"model.thresholds.{key}") for key, ends in ranges.items()))
 
 
-def _floats(*sizes: int) -> TensorSpec:
-    return TensorSpec("float32", ("n", *sizes))
-
-
-def _text(spec: TensorSpec | None) -> str:
-    return "absent" if spec is None else f"{spec.dtype} ({', '.join(map(str, spec.shape))})"
+def _style(data: Mapping[str, Any]) -> Style:
+    """Read quantiles, which never fall."""
+    parts = []
+    for key, least, most in (("slant", -NO_SLANT, NO_SLANT), ("thickness", NO_THICKNESS, SIDE)):
+        where = f"model.style.{key}"
+        values = [_number(value, least, most, where) for value in get(data, key, list, "model.style")]
+        if len(values) != len(STYLE_SHARES) or values != sorted(values):
+            raise BundleError(f"manifest: {where} is {values!r}; it must be {len(STYLE_SHARES)} numbers in order")
+        parts.append(tuple(values))
+    return Style(*parts)

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from vaegen import golden
 from vaegen.bundle import Bundle
 from vaegen.errors import BundleError
+from vaegen.manifest import Manifest, uniforms
 from vaegen.noise import uniform
 from vaegen.session import Sessions
-from vaegen.spec import DIGITS, Manifest, uniforms
+from vaegen.spec import DIGITS
 
 BATCHES = (1, 2, 7)  # held against one batch of ROWS
 ROWS = 64

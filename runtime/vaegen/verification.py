@@ -20,9 +20,10 @@ from vaegen import bundle as bundles
 from vaegen import signature
 from vaegen.errors import BundleError, IntegrityError, RequestError
 from vaegen.files import check_free, write_file
+from vaegen.manifest import GRAPHS, MANIFEST, Manifest
 from vaegen.operators import check_operators
 from vaegen.process import BLAS_THREADS
-from vaegen.spec import GRAPHS, MANIFEST, Manifest, ModelSpec
+from vaegen.spec import ModelSpec
 
 METADATA_KEY = "vaegen"
 STEPS = ("tensors", "batch", "values", "golden", "done")

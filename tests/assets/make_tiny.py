@@ -26,7 +26,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from vaegen import golden
-from vaegen.spec import GRAPHS, MANIFEST, GraphSpec, LatentSpec, Manifest, ModelSpec, TensorSpec
+from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest, TensorSpec
+from vaegen.spec import LatentSpec, ModelSpec
 
 OPSET = 18
 IR_VERSION = 8  # the IR that came with opset 18

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from vaegen.bundle import find, read
+from vaegen.manifest import uniforms
 from vaegen.session import default_options
-from vaegen.spec import uniforms
 
 Array = npt.NDArray[Any]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import vaegen
-from vaegen.spec import Manifest
+from vaegen.manifest import Manifest
 
 Run = Callable[..., Any]
 

@@ -9,7 +9,7 @@ import torch
 import vaegen
 from vaegen import bundle, noise
 from vaegen.errors import DataError, ExportError, OutputError
-from vaegen.spec import GRAPHS, MANIFEST, Manifest
+from vaegen.manifest import GRAPHS, MANIFEST, Manifest
 from vaegen.verification import verify
 from vaegen_export import export, parity, serialise
 from vaegen_training.models import latents

@@ -12,7 +12,8 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 from vaegen.errors import ExportError
-from vaegen.spec import ModelSpec, TensorSpec
+from vaegen.manifest import TensorSpec
+from vaegen.spec import ModelSpec
 from vaegen_export import graphs, serialise
 from vaegen_training.models.judge import Judge
 from vaegen_training.train.run_folder import load_run

@@ -29,8 +29,8 @@ from vaegen.bundle import read
 from vaegen.decoding import SUFFIXES
 from vaegen.images import INTAKE, Intake, decode_image, take_in
 from vaegen.limits import MAX_PIXELS
+from vaegen.manifest import GRAPHS
 from vaegen.onnx_model import read as read_model
-from vaegen.spec import GRAPHS
 from vaegen.verification import verify
 from vaegen_cli.latent_files import read_latents
 

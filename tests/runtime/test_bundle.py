@@ -13,7 +13,7 @@ import pytest
 import vaegen
 from vaegen import BundleError, IntegrityError, Manifest, RequestError
 from vaegen import bundle as bundles
-from vaegen.spec import GRAPHS
+from vaegen.manifest import GRAPHS
 
 Vouch = Callable[[Path, str, bytes], None]
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import vaegen
 from vaegen import BundleError, golden
+from vaegen.manifest import GRAPHS
 from vaegen.noise import uniform
-from vaegen.spec import GRAPHS
 from vaegen.verification import verify
 
 Vouch = Callable[[Path, str, bytes], None]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import vaegen
-from vaegen.spec import interfaces, uniforms
+from vaegen.manifest import interfaces, uniforms
 
 
 def test_the_generator_gives_the_committed_bytes(tiny: Path, tmp_path: Path) -> None:

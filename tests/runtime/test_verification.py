@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import vaegen
 from vaegen import BundleError
+from vaegen.manifest import GRAPHS
 from vaegen.operators import OPERATORS
-from vaegen.spec import GRAPHS
 from vaegen.verification import Verification, verify
 
 Vouch = Callable[[Path, str, bytes], None]

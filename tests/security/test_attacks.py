@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import vaegen
 from vaegen import BundleError, verification
-from vaegen.spec import GRAPHS
+from vaegen.manifest import GRAPHS
 from vaegen.verification import verify
 from vaegen_cli import main
 

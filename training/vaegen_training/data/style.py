@@ -7,9 +7,6 @@ import torch
 from torch import Tensor
 from vaegen.spec import SIDE
 
-NO_SLANT, NO_THICKNESS = 90.0, 0.0
-"""What stands for "not given": no stroke has them."""
-
 # Least squares against the reference's thickness on 2,500 test digits; the median difference is then 0.05 pixels.
 _FACTOR, _OFFSET = 1.117, -0.100
 

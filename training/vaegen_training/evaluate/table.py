@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from vaegen.bundle import read_manifest
 from vaegen.errors import BundleError
 from vaegen.files import write_file
-from vaegen.spec import MANIFEST
+from vaegen.manifest import MANIFEST
 
 from vaegen_training.evaluate.evaluation import Evaluation
 from vaegen_training.evaluate.statistics import CONFIDENCE, Figure

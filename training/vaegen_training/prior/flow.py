@@ -8,11 +8,11 @@ import math
 
 import torch
 from torch import Tensor, nn
-from vaegen.spec import CHANNELS, DIGITS
+from vaegen.spec import CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS
 
 from vaegen_training.config import PriorConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
-from vaegen_training.data.style import NO_SLANT, NO_THICKNESS, measure_style
+from vaegen_training.data.style import measure_style
 from vaegen_training.models.vae import Vae
 
 STYLES = 2  # slant and thickness
