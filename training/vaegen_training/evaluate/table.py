@@ -131,15 +131,13 @@ def to_quality(evaluation: Evaluation) -> dict[str, Any]:
 def to_text(evaluation: Evaluation) -> str:
     """Return the figures as a table that fits a screen."""
     model = evaluation.model
-    parts = [
-        "\n".join(
-            [
-                f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
-                f"{evaluation.n} samples, seed {evaluation.seed}; value ± longer side of its 95% confidence interval",
-                f"judge sha256 {evaluation.judge}",
-            ]
-        )
+    kind = f"{model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}"
+    lines = [
+        f"{model.name}: {kind}",
+        f"{evaluation.n} samples, seed {evaluation.seed}; value ± longer side of its 95% confidence interval",
+        f"judge sha256 {evaluation.judge}",
     ]
+    parts = ["\n".join(lines)]
     for block in blocks(evaluation):
         widths = [max(map(len, column)) for column in zip(*block, strict=True)]
         parts += ["\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in block)]
