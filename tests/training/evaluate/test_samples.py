@@ -46,7 +46,7 @@ def test_no_figure_compares_a_digit_with_itself(real: Real) -> None:
 
 def test_digits_keep_their_labels(digits: Mnist, real: Real) -> None:
     test, train = ((digits.test_images, digits.test_labels), (digits.train_images, digits.train_labels))
-    for painted, (images, labels) in ((real.test, test), (real.training, train), (real.matched, train)):
+    for painted, (images, labels) in ((real.test, test), (real.training, train)):
         full = painted.images[:20].max(3).astype(np.float64)
         gray = np.rint(full * 255 / full.max((1, 2), keepdims=True))
         for digit, label in zip(gray, painted.digits, strict=False):
@@ -54,14 +54,6 @@ def test_digits_keep_their_labels(digits: Mnist, real: Real) -> None:
             assert labels[nearest] == label
     assert len(real.test.images) == len(real.test.digits) == len(real.test.colors) == 200
     assert len(real.training.images) == 1000  # all there are, fewer than 6 times 200
-
-
-def test_matched_digits_are_others_of_the_same_kind(real: Real) -> None:
-    assert (real.matched.digits == real.test.digits).all()
-    assert (real.matched.colors == real.test.colors).all()
-    assert np.abs(real.matched.images.max((1, 2)).astype(int) - real.test.colors).max() <= 6
-    assert len(rows(real.matched.images)) == 200
-    assert not rows(real.matched.images) & rows(real.test.images)
 
 
 def test_choice_and_paint_follow_the_seed(digits: Mnist, real: Real) -> None:
@@ -74,8 +66,12 @@ def test_raw_and_verified_samples_answer_the_same_requests(tiny: Path, real: Rea
     """Those that the real digits would answer, again from the first."""
     with vaegen.load(tiny) as model:
         raw, verified = (samples.samples(model, real.test, 250, seed=4, tries=tries) for tries in (1, None))
+        later = samples.samples(model, real.test, 50, seed=4, start=200, tries=1)
     for painted in (raw, verified):
         assert painted.digits.tolist() == [*real.test.digits, *real.test.digits[:50]]
         assert painted.colors.tolist() == [*real.test.colors.tolist(), *real.test.colors[:50].tolist()]
     same = (raw.images == verified.images).all((1, 2, 3))
     assert 0.3 < same.mean() < 1
+    # The same requests as the first 50, with the noise of the last.
+    assert (later.images != raw.images[:50]).any((1, 2, 3)).mean() > 0.5
+    assert (later.images == raw.images[200:]).all()
