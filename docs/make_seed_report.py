@@ -19,11 +19,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from vaegen.color import color_error, lab, stroke_color
 from vaegen.errors import RequestError, VaegenError
 from vaegen.spec import CHANNELS, DIGITS, KINDS, SIDE, Kind
 from vaegen_cli.evaluate import as_bundle, is_run
 from vaegen_training.evaluate import Figure, evaluation_judge, information, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, lab, stroke_color
 from vaegen_training.evaluate.samples import Images, Integers
 from vaegen_training.evaluate.statistics import Counts
 from vaegen_training.evaluate.table import Row

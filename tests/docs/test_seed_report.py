@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 import vaegen
-from vaegen.color import color_error, stroke_color
 from vaegen.spec import KINDS, Kind
 from vaegen_cli import main
 from vaegen_training import data, train
 from vaegen_training.evaluate import Figure, information, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, stroke_color
 from vaegen_training.evaluate.samples import Images
 from vaegen_training.gallery import drawings
 from vaegen_training.gallery.drawings import Subject

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from vaegen.color import color_error, stroke_color
 from vaegen_training.data import Mnist
 from vaegen_training.evaluate import fidelity, samples
+from vaegen_training.evaluate.color_difference import color_error, stroke_color
 from vaegen_training.evaluate.evaluation_judge import normalised
 
 RED, ORANGE = (255, 0, 0), (255, 128, 0)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import vaegen
 from tqdm import tqdm
-from vaegen.color import color_error, stroke_color
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
 from vaegen_training.evaluate import evaluation_judge, fidelity, information, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, stroke_color
 from vaegen_training.evaluate.samples import Painted, Reconstructions
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.host import own_torch

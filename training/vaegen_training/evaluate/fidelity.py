@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from vaegen.color import color_error, lab, stroke_color
 
 from vaegen_training.evaluate import evaluation_judge, statistics
+from vaegen_training.evaluate.color_difference import color_error, lab, stroke_color
 from vaegen_training.evaluate.statistics import Figure
 
 K = 5  # nearest neighbours whose distance is a ball's radius
