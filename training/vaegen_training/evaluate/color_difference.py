@@ -27,7 +27,7 @@ def stroke_color(images: Images) -> Floats:
     Returns:
         float64 (n, 3), 0 to 255.
     """
-    pixels = images.reshape(len(images), -1, 3)  # (n, 784, 3)
+    pixels = images.reshape(len(images), images.shape[1] * images.shape[2], 3)
     brightness = pixels.max(2)
     least = np.partition(brightness, -STROKE_PIXELS, axis=1)[:, -STROKE_PIXELS, None]  # (n, 1)
     counted = (brightness >= least) & (brightness > 0)
