@@ -22,8 +22,8 @@ def lab(pairs: Tensor) -> Tensor:
 def ciede2000(pairs: Tensor) -> Tensor:
     """Return the CIEDE2000 difference of pairs of CIE L*a*b* colors (n, 6), all weights 1: float32 (n,).
 
-    Sharma, Wu, Dalal 2005, "The CIEDE2000 color-difference formula", whose equation numbers these are. In float32 the
-    result is within 1e-3 of theirs. Hues are unit vectors: the mean hue is the sum's direction, its multiples polynomials.
+    Sharma, Wu, Dalal 2005, "The CIEDE2000 color-difference formula", whose equation numbers these are. In float32 it
+    is within 1e-3 of theirs. Hues are unit vectors: the mean hue is the sum's direction, its multiples polynomials.
     """
     lightness, a, b = pairs.split(2, dim=1)
     b_square = b * b
