@@ -66,16 +66,17 @@ def test_styles_are_compared_with_those_asked_for(test: Painted) -> None:
         spec = SimpleNamespace(style="any")
         ahead = 0
 
-        def draw(self, digit: int, color: tuple[int, ...], count: int, **asked: Any) -> SimpleNamespace:
-            hand = asked["start"] // count
-            assert (digit, color) == (test.digits[hand], tuple(test.colors[hand]))
-            return SimpleNamespace(images=test.images[[hand + self.ahead] * count])
+        def draw(self, digits: Any, colors: Any, **asked: Any) -> SimpleNamespace:
+            assert (digits == test.digits).all()
+            assert (colors == test.colors).all()
+            assert asked["slant"].shape == asked["thickness"].shape == (200,)
+            return SimpleNamespace(images=np.roll(test.images, self.ahead, 0))
 
     model: Any = Copier()
-    found = control.style_error(model, test, 100, seed=0)
+    found = control.style_error(model, test, seed=0)
     assert {name: figure.value for name, figure in found.items()} == {"slant": 0, "thickness": 0}
     model.ahead = 1
-    found = control.style_error(model, test, 100, seed=0)
+    found = control.style_error(model, test, seed=0)
     assert 3 < found["slant"].value < 40
     assert 0.1 < found["thickness"].value < 2
-    assert found["slant"].n == 100
+    assert found["slant"].n == 200

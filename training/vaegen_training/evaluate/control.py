@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import vaegen
+from vaegen.request import SLANTS, THICKNESSES
 from vaegen.spec import DIGITS
 
 from vaegen_training.data.style import measure_style
@@ -15,7 +16,6 @@ from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.models.color_code import to_hsv
 
 NEAR = 15.0  # degrees of the hue circle
-HANDS = 10  # images asked for in each style
 
 Floats = npt.NDArray[np.float32]
 
@@ -67,15 +67,12 @@ def _hues_near(images: Images, turns: npt.NDArray[np.floating], degrees: float) 
     return statistics.share(np.abs((hue - turns + 0.5) % 1 - 0.5) * 360 <= degrees)
 
 
-def style_error(model: vaegen.Model, test: Painted, n: int, seed: int) -> dict[str, Figure]:
+def style_error(model: vaegen.Model, test: Painted, seed: int) -> dict[str, Figure]:
     """Return the median distance of slant and thickness from what was asked for.
-
-    Verified samples of the digits, in the colors and with the slant and thickness of test digits, HANDS of each.
 
     Args:
         model: The model.
-        test: Real digits.
-        n: Samples, or fewer where the test digits do not last.
+        test: Whose digits, colors, slant and thickness verified samples are asked for.
         seed: Of the samples.
 
     Returns:
@@ -83,22 +80,11 @@ def style_error(model: vaegen.Model, test: Painted, n: int, seed: int) -> dict[s
     """
     if model.spec.style is None:
         return {}
-    asked = _styles(test.images[: n // HANDS])
-    drawn = [
-        model.draw(
-            int(test.digits[hand]),
-            tuple(test.colors[hand].tolist()),
-            HANDS,
-            seed=seed,
-            start=hand * HANDS,
-            slant=float(slant),
-            thickness=float(thickness),
-        ).images
-        for hand, (slant, thickness) in enumerate(asked)
-    ]
-    errors = np.abs(_styles(np.concatenate(drawn)) - asked.repeat(HANDS, axis=0))
+    asked = np.clip(_styles(test.images), *zip(SLANTS, THICKNESSES, strict=True)).T
+    drawn = model.draw(test.digits, test.colors, seed=seed, slant=asked[0], thickness=asked[1])
+    errors = np.abs(_styles(drawn.images).T - asked)
     names = ("slant", "thickness")
-    return {name: statistics.quantile(column, 0.5, seed) for name, column in zip(names, errors.T, strict=True)}
+    return {name: statistics.quantile(row, 0.5, seed) for name, row in zip(names, errors, strict=True)}
 
 
 def _styles(images: Images) -> Floats:

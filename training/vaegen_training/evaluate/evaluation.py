@@ -151,7 +151,7 @@ class Evaluator:
         }
         asked_for = {
             "by_one_latent": control.by_one_latent(model, self.judge, test, seed),
-            "style_error": control.style_error(model, test, n, seed),
+            "style_error": control.style_error(model, test, seed),
         }
         self._advance("train on samples")
         columns["verified"] |= self._of_training(learned)
