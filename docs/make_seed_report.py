@@ -342,7 +342,7 @@ def discrete_half(subject: Subject, run: Path | None, seed: int) -> dict[str, Fi
 
     Bundles hold the mean of the two decoders' images; only the run has them apart.
     """
-    vae = run_folder.load_run(run)[1] if run else None
+    vae = run_folder.load_run(run).vae if run else None
     if not isinstance(vae, MlpVae) or vae.spec.kind != "joint":
         return {}
     figures = {}
