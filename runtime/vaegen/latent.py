@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from vaegen.errors import RequestError, quoted
 from vaegen.graphs import Floats, Graphs
 from vaegen.request import MAX_LATENT, check_integer, check_number
-from vaegen.session import Array
 from vaegen.spec import NO_SLANT, NO_THICKNESS, LatentNames, ModelSpec
 
 COLOR = {"hue": 0.0, "saturation": 1.0, "value": 1.0}
@@ -38,7 +38,7 @@ def named_latent(graphs: Graphs, model: ModelSpec, values: Mapping[str, float]) 
         raise RequestError(f"a latent is chosen by a dictionary such as {{'hue': 0.5}}, not by {quoted(values)}")
     numbers = {name: _check(name, value, model) for name, value in values.items()}
     hue, saturation, value = (numbers.get(name, default) for name, default in COLOR.items())
-    request: dict[str, Array] = {
+    request: dict[str, npt.NDArray[Any]] = {
         "digit": np.array([numbers.get("digit", DIGIT)], np.int64),
         "rgb": np.array([colorsys.hsv_to_rgb(hue % 1, saturation, value)], np.float32),
         "style": np.array([[NO_SLANT, NO_THICKNESS]], np.float32),

@@ -51,7 +51,7 @@ class Request:
 
 
 def parse_subjects(
-    digit: Digit, color: Color, count: int | None
+    digit: Digit, color: Color, count: int | None, longest: int = 1
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Turn one or many digits and colors into one of each per image.
 
@@ -59,6 +59,7 @@ def parse_subjects(
         digit: 0 to 9, or a sequence of them.
         color: What `vaegen.color.parse_color` reads, or a sequence of that. Three integers are one color.
         count: Images in all; None for the length of the longest sequence.
+        longest: The length of the longest of other sequences.
 
     Returns:
         Digits (n,) and colors (n, 3).
@@ -68,7 +69,7 @@ def parse_subjects(
     """
     digits = _parse_digits(entries_of(digit))
     colors = _parse_colors(_colors(color))
-    n = max(len(digits), len(colors)) if count is None else check_integer("count", count, 1, MAX_COUNT)
+    n = max(len(digits), len(colors), longest) if count is None else check_integer("count", count, 1, MAX_COUNT)
     for name, entries in (("digits", digits), ("colors", colors)):
         if not entries or len(entries) not in (1, n):
             raise RequestError(f"{len(entries)} {name} for {n} images; give one, or one for each image")
@@ -77,24 +78,24 @@ def parse_subjects(
     return np.broadcast_to(all_digits, n).copy(), np.broadcast_to(all_colors, (n, 3)).copy()
 
 
-def parse_style(slant: Numbers | None, thickness: Numbers | None, n: int) -> npt.NDArray[np.float32]:
+def parse_style(slants: list[Any] | None, thicknesses: list[Any] | None, n: int) -> npt.NDArray[np.float32]:
     """Turn slants in degrees and thicknesses in pixels, one of each or n, into a style for each image, (n, 2).
 
     Raises:
         RequestError: One is out of range, or a sequence has neither one entry nor n.
     """
     style = np.empty((n, 2), np.float32)
-    style[:, 0] = _parse_numbers("slant", slant, n, SLANTS, "degrees", NO_SLANT)
-    style[:, 1] = _parse_numbers("thickness", thickness, n, THICKNESSES, "pixels", NO_THICKNESS)
+    style[:, 0] = _parse_numbers("slant", slants, n, SLANTS, "degrees", NO_SLANT)
+    style[:, 1] = _parse_numbers("thickness", thicknesses, n, THICKNESSES, "pixels", NO_THICKNESS)
     return style
 
 
 def _parse_numbers(
-    name: str, value: Numbers | None, n: int, ends: tuple[float, float], unit: str, nothing: float
+    name: str, entries: list[Any] | None, n: int, ends: tuple[float, float], unit: str, nothing: float
 ) -> list[float]:
-    if value is None:
+    if entries is None:
         return [nothing]
-    numbers = [check_number(name, entry, *ends, unit) for entry in entries_of(value)]
+    numbers = [check_number(name, entry, *ends, unit) for entry in entries]
     if len(numbers) not in (1, n):
         raise RequestError(f"{len(numbers)} numbers of {name} for {n} images; give one, or one for each image")
     return numbers

@@ -19,6 +19,7 @@ from vaegen.request import (
     Request,
     check_integer,
     check_temperature,
+    entries_of,
     parse_style,
     parse_subjects,
 )
@@ -127,7 +128,6 @@ def ask(
     Raises:
         RequestError: Something does not exist, or the model knows no style.
     """
-    digits, colors = parse_subjects(*subjects)
     slant, thickness, hand = style
     if model.style is None and any(part is not None for part in style):
         raise RequestError(f"the model {model.name!r} knows no slant, thickness or hand; leave them out")
@@ -135,11 +135,13 @@ def ask(
         hand = check_integer("hand", hand, 0, MAX_SEED)
         its_slant, its_thickness = style_of_hand(model.style, hand)
         slant, thickness = its_slant if slant is None else slant, its_thickness if thickness is None else thickness
+    slants, thicknesses = (None if part is None else entries_of(part) for part in (slant, thickness))
+    digits, colors = parse_subjects(*subjects, longest=max(len(slants or ()), len(thicknesses or ())))
     temperature = model.prior_temperature if temperature is None else check_temperature(temperature)
     return Request(
         digits,
         colors,
-        style=parse_style(slant, thickness, len(digits)),
+        style=parse_style(slants, thicknesses, len(digits)),
         seed=check_integer("seed", seed, 0, MAX_SEED),
         hand=hand,
         start=check_integer("start", start, 0, MAX_START),

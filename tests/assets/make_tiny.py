@@ -226,7 +226,7 @@ def make_prior() -> Made:
     color = g("Add", g.logit("rgb"), jitter)
     slant, thickness = g.columns("style", 0, 1), g.columns("style", 1, 2)
     lean = g("Where", g("Less", slant, NO_SLANT), slant, 0.0)
-    weight = g("Where", g("Greater", thickness, NO_THICKNESS), g("Sub", thickness, 3.0), 0.0)
+    weight = g("Where", g("Greater", thickness, NO_THICKNESS), g("Mul", g("Sub", thickness, 3.0), 9.0), 0.0)
     wish = g("MatMul", g("Concat", weight, lean, axis=1), np.array(PLACES, np.float32).T)  # (n,10)
     place = g("Add", g.gumbel(g.columns("uniform", 1 + Z, PRIOR_UNIFORMS)), wish)
     place = g("ArgMax", place, axis=-1, keepdims=0)

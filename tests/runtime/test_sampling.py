@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from vaegen import Draw, Model
+from vaegen import Draw, Model, RequestError
 from vaegen.color import DARKEST_DRAWN
-from vaegen.sampling import COLOR_REACH, random_subjects
+from vaegen.sampling import COLOR_REACH, ask, random_subjects, style_of_hand
+from vaegen.spec import STYLE_SHARES
 
 DIGITS = np.arange(1200) % 10
 COLORS = np.random.default_rng(1).integers(60, 256, (1200, 3))
@@ -113,3 +114,54 @@ def test_random_subjects_follow_seed_and_item() -> None:
     assert min(brightest) >= DARKEST_DRAWN
     # Of the cube less its dark corner, 12.3% lies at or below half brightness.
     assert np.mean(np.array(brightest) < 128) == pytest.approx((128**3 - 64**3) / (256**3 - 64**3), abs=0.03)
+
+
+def places(draw: Draw) -> np.ndarray:
+    """Where the committed bundle put each digit, as (down, right) in cells."""
+    place: np.ndarray = draw.latents[:, 13:].argmax(1)
+    return np.where(place == 9, 0, np.stack([place // 3 - 1, place % 3 - 1])).T
+
+
+def test_a_style_that_is_asked_for_is_drawn(model: Model) -> None:
+    free = places(model.draw(3, "teal", 300, tries=1))
+    assert {tuple(place) for place in free.tolist()} == {(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)}
+    thick = places(model.draw(3, "teal", 300, thickness=8, tries=1))
+    assert set(thick[:, 0]) == {1}  # its thick digits are further down, those that lean further to their side
+    assert set(thick[:, 1]) == {-1, 0, 1}
+    slants = np.where(np.arange(300) % 2, -30, 30)
+    lean = places(model.draw(3, "teal", slant=slants, thickness=0.5, tries=1))
+    assert (lean[:, 1] == np.sign(slants)).all()
+    assert (lean[:, 0] == -1).all()
+
+
+def test_a_hand_is_what_images_have_in_common(model: Model) -> None:
+    draw = model.draw(DIGITS[:300], "teal", hand=7, tries=1)
+    assert len(np.unique(draw.latents[:, :3], axis=0)) == 1  # the color's noise is the hand's
+    assert len(np.unique(places(draw), axis=0)) > 1  # a quarter of the noise is the image's own
+    assert (model.draw(0, "teal", hand=8, tries=1).latents[0, :3] != draw.latents[0, :3]).all()
+    assert model.spec.style is not None
+    slant, _ = style_of_hand(model.spec.style, 7)
+    alone = model.draw(DIGITS[:300], "teal", hand=7, slant=slant, thickness=8)
+    np.testing.assert_array_equal(alone.latents, model.draw(DIGITS[:300], "teal", hand=7, thickness=8).latents)
+    late = model.draw(DIGITS[100:300], "teal", start=100, hand=7, slant=slant, thickness=8)
+    np.testing.assert_array_equal(late.images, alone.images[100:])
+
+
+def test_hands_are_as_different_as_the_training_digits(model: Model) -> None:
+    style = model.spec.style
+    assert style is not None
+    hands = np.array([style_of_hand(style, hand) for hand in range(1000)])
+    for values, quantiles in zip(hands.T, style, strict=True):
+        assert (values >= quantiles[0]).all()
+        assert (values <= quantiles[-1]).all()
+        for share, quantile in zip(STYLE_SHARES[1:-1], quantiles[1:-1], strict=True):
+            assert (values < quantile).mean() == pytest.approx(share, abs=0.05)
+    assert abs(np.corrcoef(hands.T)[0, 1]) < 0.1
+
+
+def test_a_model_without_style_says_so(model: Model) -> None:
+    plain = model.spec._replace(style=None)
+    assert ask(plain, (3, "red", 2), (None, None, None), 0, 0, None, 8).style.shape == (2, 2)
+    for style in ((1.0, None, None), (None, np.array([2.0]), None), (None, None, 0)):
+        with pytest.raises(RequestError, match="'tiny' knows no slant, thickness or hand"):
+            ask(plain, (3, "red", 1), style, 0, 0, None, 8)

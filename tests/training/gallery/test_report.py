@@ -14,10 +14,10 @@ import pytest
 import vaegen
 from PIL import Image
 from vaegen_cli import main
-from vaegen_training.evaluate import Figure, evaluate
+from vaegen_training.evaluate import Figure
 from vaegen_training.evaluate.table import Form, to_cell
 from vaegen_training.gallery import drawings
-from vaegen_training.gallery.report import evaluation_tables
+from vaegen_training.gallery.report import Report, evaluation_tables, report
 
 ALL = {
     "wheel",
@@ -50,10 +50,15 @@ def data(digits_dir: Path) -> tuple[object, ...]:
 
 
 @pytest.fixture(scope="module")
-def single(tiny: Path, data: tuple[object, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tiny: Path, digits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Report:
     out = tmp_path_factory.mktemp("single") / "report"
-    assert run(tiny, *data, "-o", out) == 0
-    return out
+    command = f"vaegen report {tiny} --data-dir {digits_dir} --no-verify --n 100 --seed 0 -o {out}"
+    return report([tiny], out, command=command, data_dir=digits_dir, n=100, verify_data=False, progress=False)
+
+
+@pytest.fixture(scope="module")
+def single(made: Report) -> Path:
+    return made.files[0].parent
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,11 @@ def test_pictures_show_what_the_model_makes(single: Path, tiny: Path) -> None:
         assert any(np.array_equal(pixels[y : y + len(large), x : x + len(large)], large) for y, x in places)
 
 
-def test_the_page_has_the_figures_of_evaluate(single: Path, tiny: Path, digits_dir: Path) -> None:
-    text = (single / "report.md").read_text()
-    (figures,) = evaluate([tiny], data_dir=digits_dir, n=100, verify_data=False, progress=False)
-    assert evaluation_tables(figures) in text
-    assert figures.judge[:16] in text
+def test_the_page_has_the_figures_of_evaluate(made: Report) -> None:
+    text = made.files[0].read_text()
+    (entry,) = made.models.values()
+    assert evaluation_tables(entry.evaluation) in text
+    assert entry.evaluation.judge[:16] in text
 
 
 def test_the_command_on_the_page_makes_the_same_page(

@@ -64,7 +64,7 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
 ) -> None:
     folder = trained(preset, kind)
     summary = json.loads((folder / "summary.json").read_text())
-    _, vae, *_ = load_run(folder)
+    vae = load_run(folder).vae
     assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
     assert summary["n"] == 200
     assert set(summary["seconds"]) == {"vae", "flow", "prior"}
@@ -93,21 +93,23 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
 @pytest.mark.parametrize(("preset", "kind"), ALL)
 def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, preset: str, kind: str) -> None:
     folder = trained(preset, kind)
-    config, vae, prior, probe = load_run(folder)
-    assert config == TrainConfig.from_json((folder / "config.json").read_text())
-    assert (config.preset, config.model.latent.kind) == (preset, kind)
-    assert not vae.training
-    assert not prior.training
-    assert torch.equal(probe, paint.to_float(digits.test_images[: len(probe)]))
+    run = load_run(folder)
+    assert run.config == TrainConfig.from_json((folder / "config.json").read_text())
+    assert (run.config.preset, run.config.model.latent.kind) == (preset, kind)
+    assert not run.vae.training
+    assert not run.prior.training
+    assert torch.equal(run.probe, paint.to_float(digits.test_images[: len(run.probe)]))
     tensors, _ = weights.read(folder / "model.safetensors")
-    stored = {name.removeprefix("vae."): tensor for name, tensor in tensors.items() if name.startswith("vae.")}
-    assert stored.keys() == vae.state_dict().keys()
-    assert all(torch.equal(tensor, vae.state_dict()[name]) for name, tensor in stored.items())
+    for part, module in (("vae", run.vae), ("verifier", run.verifier)):
+        stored = weights.under(tensors, f"{part}.")
+        assert stored.keys() == module.state_dict().keys()
+        assert all(torch.equal(tensor, module.state_dict()[name]) for name, tensor in stored.items())
+    assert (run.style is None) == (preset == "seed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_leaves_the_reader_alone(trained: TrainShort, kind: str) -> None:
-    _, vae, *_ = load_run(trained("default", kind))
+    vae = load_run(trained("default", kind)).vae
     assert isinstance(vae, FactoredVae)
     for name, tensor in load_judge().state_dict().items():
         assert torch.equal(tensor, vae.reader.state_dict()[name])
@@ -115,7 +117,7 @@ def test_training_leaves_the_reader_alone(trained: TrainShort, kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_default_model_reconstructs_the_color_of_its_input(trained: TrainShort, digits: Mnist, kind: str) -> None:
-    _, vae, *_ = load_run(trained("default", kind))
+    vae = load_run(trained("default", kind)).vae
     red = torch.tensor([[1.0, 0.0, 0.0]]).expand(50, 3)
     with torch.no_grad():
         image = vae.decode(latents.deterministic(vae.encode(paint.paint(paint.to_float(digits.test_images[:50]), red))))

@@ -141,9 +141,9 @@ def report(
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
         stack.enter_context(own_torch(threads=1))
+        loaded = [stack.enter_context(vaegen.load(name)) for name in names]
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         real = evaluator.real.test
-        loaded = [stack.enter_context(vaegen.load(name)) for name in names]
         for model in loaded:
             bar.set_description(f"{model.spec.name}: pictures")
             taken[model.spec.preset, model.spec.name] += 1

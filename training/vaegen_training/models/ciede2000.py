@@ -13,7 +13,7 @@ from torch import Tensor
 
 def lab(pairs: Tensor) -> Tensor:
     """Turn pairs of sRGB colors in [0, 1] into CIE L*a*b* under D65 (IEC 61966-2-1, CIE 15), float32 (n, 6)."""
-    linear = torch.where(pairs <= 0.04045, pairs / 12.92, ((pairs + 0.055) / 1.055) ** 2.4)
+    linear = torch.where(pairs > 0.04045, ((pairs + 0.055) / 1.055) ** 2.4, pairs / 12.92)
     white = linear @ pairs.new_tensor(_XYZ_OVER_WHITE)  # X, Y, Z
     f = torch.where(white > (6 / 29) ** 3, white.clamp_min(1e-6) ** (1 / 3), white * ((29 / 6) ** 2 / 3) + 4 / 29)
     return torch.addmm(pairs.new_tensor([-16.0, -16, 0, 0, 0, 0]), f, pairs.new_tensor(_LAB))
@@ -27,37 +27,37 @@ def ciede2000(pairs: Tensor) -> Tensor:
     """
     lightness, a, b = pairs.split(2, dim=1)
     b_square = b * b
-    chroma = (a * a + b_square).sqrt().mean(1, keepdim=True)
+    chroma = (a * a + b_square).sqrt().sum(1, keepdim=True) / 2
     a = a * (1.5 - 0.5 * _saturated(chroma))  # (4), (5)
     # A gray's chroma, 1e-4 by rounding, is made 0: its square root would be the difference in hue to a vivid color.
     length = (a * a + b_square).sqrt().clamp_min(_GRAY)
     c = length - _GRAY  # (6)
-    cos, sin = a / length, b / length
-    columns = torch.addmm(
-        pairs.new_tensor(_OFFSETS), torch.cat([lightness, c, cos, sin], dim=1), pairs.new_tensor(_SUMS)
-    )
-    l_mean, delta_l, c_mean, s_c, delta_c, total, across = columns.split([1, 1, 1, 1, 1, 2, 2], dim=1)
+    columns = torch.cat([lightness, c, a / length, b / length], dim=1)
+    columns = torch.addmm(pairs.new_tensor(_OFFSETS), columns, pairs.new_tensor(_SUMS))
+    l_mean, delta_l, c_mean, s_c, delta_c, c_1, c_2, total, across = columns.split([1] * 7 + [2, 2], dim=1)
     # The way from the first hue to the second: its sense, and 2 sin(delta_h / 2), its length.
     sense = (total * across).sum(1, keepdim=True).sign()
-    way = across.norm(dim=1, keepdim=True)
-    delta_h = sense * way * c.prod(1, keepdim=True).sqrt()  # (11)
+    way = (across * across).sum(1, keepdim=True)
+    delta_h = sense * (way * c_1 * c_2).sqrt()  # (11)
     # The mean hue (14): the sum's direction, or, where that is short, square to the way.
-    mean = torch.where(way > math.sqrt(2), sense * across, total)
-    mean = mean / mean.norm(dim=1, keepdim=True).clamp_min(1e-9)
-    x = mean[:, :1]
+    mean = torch.where(way > 2, sense * across, total)
+    mean = mean / (mean * mean).sum(1, keepdim=True).sqrt().clamp_min(1e-9)
+    x, _ = mean.split(1, dim=1)
     powers = torch.cat([mean, mean * x], dim=1)
     powers = torch.cat([powers, powers * (x * x)], dim=1)
     columns = torch.addmm(pairs.new_tensor(_HUE_OFFSETS), powers, pairs.new_tensor(_HUE))
-    t, near, aside = columns.split(1, dim=1)  # 0.015 T, 1 + cos and sin of the angle from 275 degrees
-    # That angle is twice the half one. Where it is not Sharma's, beyond 85 degrees, the exponential is below 1e-5.
-    half = torch.atan(aside / near.clamp_min(1e-6))
-    rotation = _saturated(c_mean) * torch.sin(math.radians(60) * torch.exp(-_ANGLE * (half * half)))
+    t, chord = columns.split(1, dim=1)  # 0.015 T, and the square of the chord from 275 degrees to the mean hue
+    # Where the angle's square, by its series, is off, beyond 75 degrees, the exponential is below 2e-4.
+    angle = chord * (1 + chord * (1 / 12 + chord * (1 / 90 + chord * (1 / 560 + chord / 3150))))
+    turn = math.radians(60) * torch.exp(-angle / math.radians(25) ** 2)  # (16), twice
+    bend = turn * turn
+    rotation = _saturated(c_mean) * turn * (1 - bend * (1 / 6 - bend * (1 / 120 - bend / 5040)))  # its sine
     square = l_mean * l_mean
     l_term = delta_l / (1 + 0.015 * square / (20 + square).sqrt())  # (18)
     c_term = delta_c / s_c  # (19)
     h_term = delta_h / (1 + c_mean * t)  # (20)
     square = l_term * l_term + c_term * c_term + h_term * (h_term - 2 * rotation * c_term)  # (21), (22)
-    return square.clamp_min(0).sqrt()[:, 0]
+    return square.clamp_min(0).sqrt().reshape(-1)
 
 
 def _for_pairs(matrix: list[list[float]]) -> list[list[float]]:
@@ -71,26 +71,25 @@ _XYZ = ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0
 _XYZ_OVER_WHITE = _for_pairs([[row[channel] / sum(row) for row in _XYZ] for channel in range(3)])
 _LAB = _for_pairs([[0.0, 500, 0], [116, -500, 200], [0, 0, -200]])
 _GRAY = 2e-4  # chroma
-_ANGLE = (2 / math.radians(25)) ** 2  # of half an angle, in radians: the square of the angle over 25 degrees
 
-# From L, C, cos h and sin h of both colors to: mean L - 50, delta L, mean C, S_C (19), delta C, the sum of both hues,
-# and the way from one to the other turned by a quarter to the right.
+# From L, C, cos h and sin h of both colors to: mean L - 50, delta L, mean C, S_C (19), delta C, C of the first, of the
+# second, the sum of both hues, and the way from one to the other turned by a quarter to the right.
 _SUMS = [
-    [0.5, -1, 0.0, 0.0000, 0, 0, 0, 0, 0],
-    [0.5, 1, 0.0, 0.0000, 0, 0, 0, 0, 0],
-    [0.0, 0, 0.5, 0.0225, -1, 0, 0, 0, 0],
-    [0.0, 0, 0.5, 0.0225, 1, 0, 0, 0, 0],
-    [0.0, 0, 0.0, 0.0000, 0, 1, 0, 0, 1],
-    [0.0, 0, 0.0, 0.0000, 0, 1, 0, 0, -1],
-    [0.0, 0, 0.0, 0.0000, 0, 0, 1, -1, 0],
-    [0.0, 0, 0.0, 0.0000, 0, 0, 1, 1, 0],
+    [0.5, -1, 0.0, 0.0000, 0, 0, 0, 0, 0, 0, 0],
+    [0.5, 1, 0.0, 0.0000, 0, 0, 0, 0, 0, 0, 0],
+    [0.0, 0, 0.5, 0.0225, -1, 1, 0, 0, 0, 0, 0],
+    [0.0, 0, 0.5, 0.0225, 1, 0, 1, 0, 0, 0, 0],
+    [0.0, 0, 0.0, 0.0000, 0, 0, 0, 1, 0, 0, 1],
+    [0.0, 0, 0.0, 0.0000, 0, 0, 0, 1, 0, 0, -1],
+    [0.0, 0, 0.0, 0.0000, 0, 0, 0, 0, 1, -1, 0],
+    [0.0, 0, 0.0, 0.0000, 0, 0, 0, 0, 1, 1, 0],
 ]
 # Between exactly opposite hues the mean is the one with the lesser cosine, for the angles run from 0 to 360 degrees.
-_OFFSETS = [-50, 0, 0, 1, 0, -1e-9, 0, 0, 0]
+_OFFSETS = [-50, 0, 0, 1, 0, 0, 0, -1e-9, 0, 0, 0]
 
 
 def _hue_columns() -> tuple[list[list[float]], list[float]]:
-    """Return how T (15), and cos and sin of h - 275 degrees, come of c, s, c^2, s c, c^3, s c^2, c^4, s c^3."""
+    """Return how T (15), and 2 - 2 cos(h - 275), come of c, s, c^2, s c, c^3, s c^2, c^4 and s c^3."""
 
     def turned(degrees: float) -> tuple[float, float]:
         return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -106,9 +105,8 @@ def _hue_columns() -> tuple[list[list[float]], list[float]]:
         -0.20 * 8 * c_63,
         -0.20 * 8 * s_63,
     ]
-    rows = [[0.015 * each, 0.0, 0.0] for each in t]
-    rows[0][1:], rows[1][1:] = [c_275, -s_275], [s_275, c_275]
-    return rows, [0.015 * (1 - 0.24 - 0.20 * c_63), 1.0, 0.0]
+    chord = [-2 * c_275, -2 * s_275, 0, 0, 0, 0, 0, 0]
+    return [[0.015 * one, two] for one, two in zip(t, chord, strict=True)], [0.015 * (1 - 0.24 - 0.20 * c_63), 2.0]
 
 
 _HUE, _HUE_OFFSETS = _hue_columns()
@@ -116,4 +114,4 @@ _HUE, _HUE_OFFSETS = _hue_columns()
 
 def _saturated(chroma: Tensor) -> Tensor:
     """Return sqrt(C^7 / (C^7 + 25^7))."""
-    return ((chroma / 25) ** -7 + 1).rsqrt()
+    return ((chroma / 25) ** -7 + 1) ** -0.5

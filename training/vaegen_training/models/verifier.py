@@ -84,7 +84,8 @@ class Verifier(nn.Module):
         color = stroke_color(levels, brightness) / 255
         difference = ciede2000(lab(torch.stack([color, rgb], dim=2).flatten(1)))
         sure = probability >= PROBABILITY
-        accepted = sure & (difference <= COLOR_ERROR) & (realism >= self.least_realism)
+        margins = torch.minimum(probability - PROBABILITY, COLOR_ERROR - difference)
+        accepted = torch.minimum(margins, realism - self.least_realism) >= 0
         merit = realism - (difference - COLOR_ERROR).clamp_min(0)
         tier = torch.where(sure, 6.0, torch.where(read == digit, 3.0, 0.0))
         rank = torch.where(accepted, 10 + tier, tier) + merit / (1 + merit.abs())
@@ -108,4 +109,4 @@ def stroke_color(levels: Tensor, brightness: Tensor) -> Tensor:
         count = (brightness >= higher).float().sum(1, keepdim=True)
         level = torch.where(count >= STROKE_PIXELS, higher, level)
     stroke = (brightness >= level.clamp_min(1)).float()  # (n, 784)
-    return (levels @ stroke[:, :, None])[:, :, 0] / stroke.sum(1, keepdim=True).clamp_min(STROKE_PIXELS)
+    return (levels @ stroke[:, :, None]).flatten(1) / stroke.sum(1, keepdim=True).clamp_min(STROKE_PIXELS)
