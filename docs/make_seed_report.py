@@ -19,17 +19,17 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from vaegen.color import color_error, lab, stroke_color
 from vaegen.errors import RequestError, VaegenError
 from vaegen.spec import CHANNELS, DIGITS, KINDS, SIDE, Kind
 from vaegen_cli.evaluate import as_bundle, is_run
-from vaegen_training.evaluate import Figure, evaluation_judge, information, samples, statistics
+from vaegen_training.evaluate import Figure, evaluation_judge, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, lab, stroke_color
 from vaegen_training.evaluate.samples import Images, Integers
 from vaegen_training.evaluate.statistics import Counts
-from vaegen_training.evaluate.table import Row
-from vaegen_training.gallery import latent_space, report
+from vaegen_training.evaluate.table import Form, to_cell
+from vaegen_training.gallery import information, latent_space, report
 from vaegen_training.gallery.drawings import Subject
-from vaegen_training.gallery.report import IMAGES, Entry, cell, presets, table
+from vaegen_training.gallery.report import IMAGES, Entry, presets, table
 from vaegen_training.models.vae import MlpVae
 from vaegen_training.train import run_folder
 
@@ -214,7 +214,7 @@ class Conclusions:
 def _listed(heading: str, findings: Sequence[Finding]) -> str:
     lines = [heading, ""]
     for claim, figures, outcome in findings:
-        shown = "; ".join(f"{name} {cell(figure, Row('', claim.decimals))}" for name, figure in figures.items())
+        shown = "; ".join(f"{name} {to_cell(figure, Form(claim.decimals))}" for name, figure in figures.items())
         lines.append(f"- {claim.words}: **{outcome}** ({shown})")
     return "\n".join(lines)
 
@@ -229,14 +229,14 @@ def measure(subject: Subject, entry: Entry, seed: int) -> dict[str, Figure]:
     from_prior = subject.model.decode(latent_space.join(coordinates, classes, subject.spec))
     picked = pick(subject, seed)
     figures = {
-        "excess_bce_deterministic": entry.evaluation.figures["excess_bce"]["reconstruction"],
-        "excess_bce_sampled": entry.excess_bce_sampled,
+        "excess_bce_deterministic": entry.information["excess_bce"],
+        "excess_bce_sampled": entry.information["excess_bce_sampled"],
         "spread_prior": color_spread(from_prior, seed),
         "picked_digit": statistics.share(picked[:DIGITS].ravel()),
         "picked_hue": statistics.share(picked[DIGITS:].ravel()),
     }
     colors = subject.real.colors
-    for way, images in (("deterministic", subject.rebuilt.hard.images), ("sampled", subject.sampled.images)):
+    for way, images in (("deterministic", subject.rebuilt.images), ("sampled", subject.sampled.images)):
         figures |= {
             f"color_error_{way}": statistics.quantile(color_error(stroke_color(images), colors), 0.5, seed),
             f"saturation_{way}": statistics.mean(saturation(images), seed),
@@ -342,7 +342,7 @@ def discrete_half(subject: Subject, run: Path | None, seed: int) -> dict[str, Fi
 
     Bundles hold the mean of the two decoders' images; only the run has them apart.
     """
-    vae = run_folder.load_run(run)[1] if run else None
+    vae = run_folder.load_run(run).vae if run else None
     if not isinstance(vae, MlpVae) or vae.spec.kind != "joint":
         return {}
     figures = {}

@@ -12,7 +12,7 @@ import vaegen
 from vaegen.errors import RequestError
 
 from vaegen_cli.console import Console, common_options, pass_console, put, tell
-from vaegen_cli.latent_files import Latents, parse_latent, read_latents
+from vaegen_cli.latent_files import Latents, parse_latent, parse_names, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
 from vaegen_cli.output import MAX_IMAGES, Output
@@ -33,8 +33,8 @@ NAMELESS = "-o FILE.npy or --grid needs no names"
     "--latent",
     "texts",
     multiple=True,
-    metavar="NUMBERS",
-    help='A latent written out, as "0.3,-1.2", "4:1.5,7:-2" or "0.3,-1.2;7,0"; repeatable.',
+    metavar="TEXT",
+    help='A latent, as "digit=3,hue=0.55", "0.3,-1.2", "4:1.5,7:-2" or "0.3,-1.2;7,0"; repeatable.',
 )
 @image_options(grid="One sheet of all images, as nearly square as possible.")
 @model_options
@@ -42,7 +42,7 @@ NAMELESS = "-o FILE.npy or --grid needs no names"
 @json_option
 @common_options(
     "vaegen decode latents.npz --grid -o sheet.png",
-    "vaegen decode --model continuous --latent '0:1.5,7:-2' -o picked.png",
+    "vaegen decode --latent 'digit=3,hue=0.55' -o picked.png",
 )
 @pass_console
 def decode(
@@ -61,9 +61,9 @@ def decode(
     """Turn latents into images.
 
     IN is a .npz, .npy or .jsonl file, such as `vaegen encode` writes, or - for the content of one on stdin. Or latents
-    are picked by hand with --latent: the continuous coordinates, then after a semicolon the class of each categorical.
-    With place:number pairs the other coordinates are 0. `vaegen info` tells how many coordinates and classes a model
-    has.
+    are picked by hand with --latent: by the names that `vaegen info` lists, where the rest is as typical as the prior
+    finds it; or the continuous coordinates, then after a semicolon the class of each categorical. With place:number
+    pairs the other coordinates are 0.
 
     Files are named as the latents are, or latent-000.png, latent-001.png, ...; a .npy file holds all images, uint8
     (n, height, width, 3). Prints the files written; nothing is overwritten without --force.
@@ -97,7 +97,11 @@ def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Laten
     else:
         import numpy as np
 
-        latents = Latents(np.array([parse_latent(text, model.spec.latent) for text in texts], np.float64), ())
+        rows = [
+            model.latent(parse_names(text))[0] if "=" in text else parse_latent(text, model.spec.latent)
+            for text in texts
+        ]
+        latents = Latents(np.array(rows, np.float64), ())
     # Looked at as a whole before the first image is written.
     return Latents(check_latents(latents.values, model.spec.latent.size), latents.names)
 

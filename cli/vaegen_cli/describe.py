@@ -59,6 +59,8 @@ def info(model: str, as_json: bool) -> None:
     All files are read and compared with their checksums; a bundle that was damaged or tampered with is refused.
     --json prints the manifest.
     """
+    from vaegen.latent import short
+
     with vaegen.load(model) as loaded:
         manifest, path = loaded.manifest, loaded.path
     if as_json:
@@ -69,7 +71,16 @@ def info(model: str, as_json: bool) -> None:
     put(f"{spec.name}: {spec.kind} model, preset {spec.preset}")
     echo(f"  folder       {path}")
     put(f"  latent       {_latent(manifest)}")
+    for title, names in zip(("coordinates", "categoricals"), spec.names, strict=True):
+        if names:
+            put(f"  {title:<12} {short(names)}")
     put(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
+    limits = spec.thresholds
+    accepted = f"probability {limits.probability:g}, color error {limits.color_error:g}, realism {limits.realism:g}"
+    put(f"  accepts      {accepted}")
+    if spec.style is not None:
+        slant, thickness = (f"{part[0]:.3g} to {part[-1]:.3g}" for part in spec.style)
+        put(f"  handwriting  slant {slant} degrees, thickness {thickness} pixels")
     put(f"  graphs       {_megabytes(manifest.size)}, opset {manifest.opset}, IR {manifest.ir_version}")
     for graph in manifest.graphs.values():
         put(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")

@@ -69,6 +69,27 @@ def parse_latent(text: str, spec: LatentSpec) -> list[float]:
     return numbers
 
 
+def parse_names(text: str) -> dict[str, float]:
+    """Read parts of a latent chosen by name, as "digit=3,hue=0.55"; whole numbers become integers.
+
+    Raises:
+        RequestError: A part is no name and number, or a name comes twice.
+    """
+    values: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        try:
+            value = int(number) if re.fullmatch(r"[+-]?[0-9]+", number) else float(number)
+        except ValueError:
+            value = math.nan
+        if not name or math.isnan(value):
+            raise RequestError(f"latent {text!r} has the part {part!r}; write name=number, such as hue=0.55")
+        if name in values:
+            raise RequestError(f"latent {text!r} has {name!r} twice")
+        values[name] = value
+    return values
+
+
 def _parse(text: str, spec: LatentSpec) -> list[float]:
     """Read one latent; where the text does not fit, return another number of values than L or raise ValueError."""
     z, (n, k) = spec.continuous, spec.categorical

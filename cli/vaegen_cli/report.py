@@ -56,11 +56,11 @@ def report(
 ) -> None:
     """Show what models make, in pictures and figures.
 
-    Of one model: a wheel of colors, every digit in every color, walks from digit to digit, temperatures,
-    reconstructions, the latent space as points and decoded, and what each latent does. Of several: the latent spaces
-    and reconstructions of each, their figures and their rates and distortions side by side.
+    Of one model: a wheel of colors, every digit in every color, walks from digit to digit, temperatures, the worst
+    samples, reconstructions, the latent space as points and decoded, and what each latent does. Of several: the worst
+    samples, reconstructions and latent spaces of each, their figures and their rates and distortions side by side.
 
-    Prints the files written, the page first; a report that is there is replaced with --force only. Half a minute a
+    Prints the files written, the page first; a report that is there is replaced with --force only. Two minutes a
     model on one CPU core. Needs the training extra: pip install 'vaegen[train]'
     """
     with training_extra("report"):
@@ -80,12 +80,10 @@ def report(
                 force=force,
                 progress=console.live,
             )
-    files = [str(file) for file in done.files]
     if as_json:
-        figures = {label: {"evaluation": evaluation.to_dict()} for label, evaluation in done.evaluations.items()}
-        put(json.dumps({"files": files, "models": figures}))
+        put(json.dumps(done.to_dict()))
     else:
-        for file in files:
+        for file in done.files:
             echo_written(file)
 
 

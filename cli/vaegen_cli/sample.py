@@ -18,7 +18,7 @@ from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.sheets import preview, sheet
 
 if TYPE_CHECKING:
-    from vaegen import Draw
+    from vaegen import Draw, ModelSpec
 
 SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
 
@@ -106,8 +106,11 @@ def read_colors(values: Sequence[str]) -> list[Color]:
     default=8,
     show_default=True,
     metavar="N",
-    help="Draws an image may take until digit and color come out as asked; 1 checks nothing.",
+    help="Draws an image may take until it comes out as asked and looks like handwriting; 1 checks nothing.",
 )
+@click.option("--slant", type=float, metavar="DEGREES", help="Of the digits, to the right.  [default: as people write]")
+@click.option("--thickness", type=float, metavar="PIXELS", help="Of the strokes.  [default: as people write]")
+@click.option("--hand", type=int, metavar="N", help="A handwriting for all images, 0 or more.  [default: many]")
 @model_options
 @image_options(grid="One sheet: a row for each digit, a column for each color.")
 @force_option
@@ -126,6 +129,9 @@ def sample(
     start: int,
     temperature: float | None,
     tries: int,
+    slant: float | None,
+    thickness: float | None,
+    hand: int | None,
     model: str,
     threads: int,
     out: str,
@@ -145,8 +151,9 @@ def sample(
     A color too dark for the black background is refused. One that the model does not reach within 5 CIEDE2000 is
     drawn as near as possible, with a warning; --json has the measured color of each image.
 
-    An image depends on the model, its digit, color, seed, index, --temperature and --tries, and on nothing else;
-    each PNG carries them as text chunks named vaegen:..., so that --seed and --start bring it back.
+    An image depends on the model, its digit, color, seed, index, --temperature, --tries, --slant, --thickness and
+    --hand, and on nothing else; each PNG carries them as text chunks named vaegen:..., so that --seed and --start
+    bring it back.
     """
     output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
@@ -165,14 +172,20 @@ def sample(
             start=start,
             temperature=temperature,
             tries=tries,
+            slant=slant,
+            thickness=thickness,
+            hand=hand,
         )
+    style = {"slant": slant, "thickness": thickness, "hand": hand}
     call = {
         "model": spec.name,
         "seed": seed,
         "temperature": spec.prior_temperature if temperature is None else temperature,
         "tries": tries,
+        **{name: value for name, value in style.items() if value is not None},
         "version": vaegen.__version__,
     }
+    _report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
 
@@ -247,7 +260,9 @@ def _describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:
         "confidence": None if draw.confidence is None else round(float(draw.confidence[row]), 4),
         "measured": None if draw.measured is None else [round(value, 1) for value in draw.measured[row].tolist()],
         "color_error": None if draw.color_error is None else round(float(draw.color_error[row]), 3),
+        "realism": None if draw.realism is None else round(float(draw.realism[row]), 3),
         "accepted": None if draw.accepted is None else bool(draw.accepted[row]),
+        "rank": None if draw.rank is None else round(float(draw.rank[row]), 3),
     }
 
 
@@ -260,10 +275,23 @@ def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: 
         line = f"vaegen: image {start + row}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
         if draw.judged is not None:
             line += f", reads as {facts['judged']}, color off by {facts['color_error']:.1f} (CIEDE2000)"
+            line += f", realism {facts['realism']:.1f}"
         console.say(line)
     if missed:
         advice = "raise --tries or lower --temperature"
         console.say(f"vaegen: {len(missed)} of {len(subjects)} images did not come out as asked; {advice}")
+
+
+def _report_style(console: Console, spec: "ModelSpec", *, slant: float | None, thickness: float | None) -> None:
+    """Warn, in one line, of what is asked for beyond the handwriting that the model has learned from."""
+    far = []
+    for name, value, unit in (("slant", slant, "degrees"), ("thickness", thickness, "pixels")):
+        if value is not None and spec.style is not None:
+            usual = getattr(spec.style, name)
+            if not usual[0] <= value <= usual[-1]:
+                far.append(f"{name} {value:g} is beyond the usual {usual[0]:.3g} to {usual[-1]:.3g} {unit}")
+    if far:
+        console.say(f"vaegen: warning: {' and '.join(far)}; it may not be met, and digits may look odd")
 
 
 def _report_colors(console: Console, draw: "Draw", subjects: Sequence[Subject]) -> None:

@@ -87,7 +87,7 @@ def train(
     pairs: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train a model, or the judge that exports carry.
+    """Train a model, or the judge that models learn from.
 
     Prints the run's folder, for `vaegen export`. Run the same command again to
     resume a run that was stopped; it ends with the same weights. Needs the training extra:
@@ -128,22 +128,14 @@ def train(
     "--out", type=click.Path(path_type=Path), required=True, metavar="BUNDLE", help="Folder of the new bundle."
 )
 @click.option("--name", help="The model's name in its manifest.  [default: the kind of the model]")
-@click.option(
-    "--judge",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    help="Run of `vaegen train judge` to ship along.  [default: the judge of this installation]",
-)
 @force_option
 @json_option
 @common_options(
     "vaegen export runs/joint-default --out my-joint",
-    "vaegen export runs/discrete-seed --out report --name report-discrete --judge runs/judge-default",
+    "vaegen export runs/discrete-seed --out report --name report-discrete",
 )
 @pass_console
-def export(
-    console: Console, run: Path, out: Path, name: str | None, judge: Path | None, force: bool, as_json: bool
-) -> None:
+def export(console: Console, run: Path, out: Path, name: str | None, force: bool, as_json: bool) -> None:
     """Turn a training run into a bundle that runs without torch.
 
     Compares torch with onnxruntime on every graph and writes nothing when they differ. Prints the bundle's
@@ -152,6 +144,6 @@ def export(
     with training_extra("export"):
         import vaegen_export
 
-        manifest = vaegen_export.export(run, out, name=name, judge=judge, force=force)
+        manifest = vaegen_export.export(run, out, name=name, force=force)
     console.say(f"exported {manifest.model.name}: {manifest.size / 1e6:.2f} MB, parity within tolerance")
     put(manifest.to_json(), nl=False) if as_json else echo_written(out)

@@ -8,11 +8,10 @@ from pathlib import Path
 import vaegen
 from vaegen.errors import ConfigError, ExportError, OutputError, VaegenError
 from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest
-from vaegen.spec import NAMES, ModelSpec, is_name
+from vaegen.spec import NAMES, ModelSpec, Style, is_name
 from vaegen.swap import State, check_folder, write_folder
 from vaegen_training.host import own_torch
-from vaegen_training.models.judge import load_judge
-from vaegen_training.train.run_folder import load_run
+from vaegen_training.train.run_folder import Run, load_run
 
 from vaegen_export import graphs, parity, serialise
 
@@ -23,7 +22,6 @@ def export(
     out: str | Path,
     *,
     name: str | None = None,
-    judge: str | Path | None = None,
     force: bool = False,
 ) -> Manifest:
     """Export a finished run; return the manifest of the new bundle.
@@ -34,7 +32,6 @@ def export(
         run: Folder of a finished `vaegen train`.
         out: The bundle's folder; must not exist, or be a bundle that `force` allows to replace.
         name: The model's name in the manifest; None takes its kind, as the shipped bundles do.
-        judge: Folder of a finished `vaegen train judge`; None takes the judge that comes with the package.
         force: Replace an existing bundle.
 
     Raises:
@@ -45,24 +42,16 @@ def export(
     """
     target = Path(out)
     seen = _check_target(target, force=force)
-    config, vae, prior, gray = load_run(Path(run))
-    reader = load_judge(None if judge is None else Path(judge))
-    for module in (prior, reader):  # the prior holds the VAE
+    trained = load_run(Path(run))
+    for module in (trained.prior, trained.verifier):  # the prior holds the VAE
         serialise.round_weights(module)
-    has_codes = vae.spec.categorical[0] > 0
-    spec = ModelSpec(
-        name=vae.spec.kind if name is None else _checked_name(name),
-        preset=config.preset,
-        latent=vae.spec,
-        gumbel_temperature=config.objective.temperature_end if has_codes else None,
-        prior_temperature=config.prior.temperature,
-    )
-    built = graphs.build(vae, prior, reader, config.objective.temperature_end)
+    spec = describe(trained, trained.vae.spec.kind if name is None else _checked_name(name))
+    built = graphs.build(spec, trained.vae, trained.prior, trained.verifier)
     files = {graph.name: serialise.to_onnx(graph, spec) for graph in built}
-    report = parity.check(built, files, vae.spec, gray)
+    report = parity.check(built, files, spec, trained.probe)
     manifest = Manifest(
         model=spec,
-        graphs={graph.name: _describe(graph, files[graph.name]) for graph in built},
+        graphs={graph.name: _file(graph, files[graph.name]) for graph in built},
         opset=serialise.OPSET,
         ir_version=serialise.IR_VERSION,
         parity=report,
@@ -74,6 +63,21 @@ def export(
     return manifest
 
 
+def describe(run: Run, name: str) -> ModelSpec:
+    """Return what the model of a run is, under a name."""
+    config, spec = run.config, run.vae.spec
+    return ModelSpec(
+        name=name,
+        preset=config.preset,
+        latent=spec,
+        names=run.vae.latent_names,
+        gumbel_temperature=config.objective.temperature_end if spec.categorical[0] else None,
+        prior_temperature=config.prior.temperature,
+        thresholds=run.verifier.thresholds,
+        style=None if run.style is None else Style(*(tuple(round(x, 3) for x in row) for row in run.style.tolist())),
+    )
+
+
 def _check_loads(folder: Path) -> None:
     try:
         vaegen.load(folder, warm_up=GRAPHS).close()
@@ -82,7 +86,7 @@ def _check_loads(folder: Path) -> None:
         raise ExportError(f"the runtime refuses the bundle, so it is not kept: {reason}") from error
 
 
-def _describe(graph: graphs.Graph, data: bytes) -> GraphSpec:
+def _file(graph: graphs.Graph, data: bytes) -> GraphSpec:
     digest = hashlib.sha256(data).hexdigest()
     return GraphSpec(f"{graph.name}.onnx", digest, len(data), graph.inputs, graph.outputs)
 

@@ -1,5 +1,6 @@
 """The five graphs of a bundle, as torch modules with named inputs and outputs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,9 @@ from vaegen import golden
 from vaegen.manifest import GRAPHS, TensorSpec, interfaces
 from vaegen.spec import ModelSpec
 from vaegen_training.models import latents
-from vaegen_training.models.judge import Judge
 from vaegen_training.models.latents import Posterior
 from vaegen_training.models.vae import Vae
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import Prior
 
 
@@ -55,15 +56,13 @@ class _Sampler(nn.Module):
         return (latents.sample(posterior, inputs[-1], self.temperature),)
 
 
-class _Single(nn.Module):
-    """Wraps a module's single output in a tuple."""
-
-    def __init__(self, module: nn.Module) -> None:
+class _Prior(nn.Module):
+    def __init__(self, prior: Prior) -> None:
         super().__init__()
-        self.module = module
+        self.prior = prior
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor]:
-        return (self.module(*inputs),)
+        return (self.prior(*inputs),)
 
 
 class _Decoder(nn.Module):
@@ -71,28 +70,46 @@ class _Decoder(nn.Module):
         super().__init__()
         self.vae = vae
 
-    def forward(self, latent: Tensor) -> tuple[Tensor]:
-        return (self.vae.decode(latent),)
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        image = self.vae.decode(latent)
+        return image, (image * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
-def build(vae: Vae, prior: Prior, judge: Judge, gumbel_temperature: float) -> list[Graph]:
+class _Gelu(nn.Module):
+    """The same as nn.GELU, in the order of steps that onnxruntime fuses into one operator."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + torch.erf(x / math.sqrt(2))) * 0.5
+
+
+def build(model: ModelSpec, vae: Vae, prior: Prior, verifier: Verifier) -> list[Graph]:
     """Return the graphs of a model, in the order of `vaegen.manifest.GRAPHS`, with the tensors that a bundle has.
 
     Args:
-        vae: The model.
+        model: What the model is.
+        vae: Its encoder and decoder.
         prior: Its conditional prior.
-        judge: The digit classifier that travels with it.
-        gumbel_temperature: Baked into the sampler; not used by a model without categoricals.
+        verifier: What accepts its images.
     """
-    tensors = interfaces(vae.spec, sampler_uniforms=vae.spec.size, prior_uniforms=prior.noise_size)
+    tensors = interfaces(model, sampler_uniforms=vae.spec.size, prior_uniforms=prior.noise_size)
+    fields = [name for name in tensors["sampler"].inputs if name != "uniform"]
     modules: dict[str, nn.Module] = {
         "encoder": _Encoder(vae),
-        "sampler": _Sampler([name for name in tensors["sampler"].inputs if name != "uniform"], gumbel_temperature),
-        "prior": _Single(prior),
+        "sampler": _Sampler(fields, model.gumbel_temperature or 1.0),  # without categoricals there is none
+        "prior": _Prior(prior),
         "decoder": _Decoder(vae),
-        "judge": _Single(judge),
+        "judge": verifier,
     }
+    for module in modules.values():
+        _fuse_gelu(module)
     return [Graph(name, modules[name], tensors[name].inputs, tensors[name].outputs) for name in GRAPHS]
+
+
+def _fuse_gelu(module: nn.Module) -> None:
+    for parent in list(module.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, nn.GELU):
+                setattr(parent, name, _Gelu())
 
 
 def golden_outputs(graphs: list[Graph], model: ModelSpec) -> dict[str, list[float]]:

@@ -29,6 +29,7 @@ HALF_FROM = 4096
 RANDOM_OPS = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
+_TURNED = {"Less": "Greater", "LessOrEqual": "GreaterOrEqual"}
 EXAMPLE_BATCH = 3  # torch.export takes a size of 0 or 1 for a constant
 
 
@@ -58,6 +59,7 @@ def to_onnx(graph: Graph, model: ModelSpec) -> bytes:
     """
     proto = _export(graph)
     _strip(proto)
+    _compare_one_way(proto)
     _store_half(proto)
     proto.ir_version = IR_VERSION
     proto.producer_name, proto.producer_version = "vaegen", ""
@@ -141,6 +143,14 @@ def _strip(proto: onnx.ModelProto) -> None:
         for index, name in enumerate(node.input):
             if name:
                 node.input[index] = names[name]
+
+
+def _compare_one_way(proto: onnx.ModelProto) -> None:
+    """Write a < b as b > a, for runtimes that are built with no more operators than they need."""
+    for node in proto.graph.node:
+        if node.op_type in _TURNED:
+            node.op_type = _TURNED[node.op_type]
+            node.input[:] = reversed(node.input)
 
 
 def _store_half(proto: onnx.ModelProto) -> None:

@@ -1,19 +1,19 @@
 """Each graph of a bundle as a function on arrays of any length: batches, layout and number types end here.
 
-Outside, images are uint8 (n, 28, 28, 3); inside the graphs they are float32 (n, 3, 28, 28) in [0, 1].
+Outside, images are uint8 (n, 28, 28, 3); between the graphs they are float32 (n, 3, 28, 28) in [0, 1].
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vaegen.errors import BundleError
-from vaegen.manifest import Manifest, uniforms
+from vaegen.manifest import Manifest, TensorSpec, uniforms
 from vaegen.noise import Indices, uniform
-from vaegen.session import Sessions
-from vaegen.spec import CHANNELS, DIGITS, SIDE
+from vaegen.session import Array, Sessions, filled
+from vaegen.spec import CHANNELS, SIDE
 
 # Images a graph sees at a time. It bounds the memory, whatever a call asks for, and what one graph writes is still in
 # the processor's cache when the next step reads it: verified samples come 1.4 times as fast as in batches of 512.
@@ -22,6 +22,9 @@ BATCH = 128
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
+VERDICT = ("read", "probability", "color", "color_error", "realism", "accepted", "rank")
+"""What the judge says of an image as the answer to a request."""
+
 
 class Graphs:
     """The five graphs of one bundle; safe to share between threads."""
@@ -29,89 +32,115 @@ class Graphs:
     def __init__(self, sessions: Sessions, manifest: Manifest) -> None:
         self._sessions = sessions
         self.latent = manifest.model.latent
+        self.styled = manifest.model.style is not None
+        self.outputs: dict[str, Mapping[str, TensorSpec]] = {
+            name: graph.outputs for name, graph in manifest.graphs.items()
+        }
         self._noise = {graph: uniforms(manifest, graph) for graph in ("sampler", "prior")}
 
-    def encode(self, images: Images, *outputs: str) -> list[Floats]:
+    def encode(self, images: Images, *outputs: str) -> list[Array]:
         """Return outputs of the encoder, of "latent", "mean", "log_variance" and "logits", (n, ...) each."""
-        sizes = {
-            "latent": (self.latent.size,),
-            "mean": (self.latent.continuous,),
-            "log_variance": (self.latent.continuous,),
-            "logits": self.latent.categorical,
-        }
-        shapes = [sizes[name] for name in outputs]
+        return self._batches("encoder", len(images), outputs, lambda batch: {"image": to_float(images[batch])})
 
-        def run(batch: slice) -> list[Floats]:
-            return self._sessions.run("encoder", {"image": to_float(images[batch])}, outputs)
-
-        return _batches(len(images), shapes, run)
-
-    def sampler(self, posterior: dict[str, Floats], seed: int, items: Indices) -> Floats:
+    def sampler(self, posterior: Mapping[str, Floats], seed: int, items: Indices) -> Floats:
         """Draw one latent (n, L) for each row of the posterior, with the noise of the given items."""
 
-        def run(batch: slice) -> list[Floats]:
-            inputs = {name: value[batch] for name, value in posterior.items()}
-            inputs["uniform"] = uniform(seed, 0, items[batch], self._noise["sampler"])
-            return self._sessions.run("sampler", inputs, ["latent"])
+        def inputs(batch: slice) -> dict[str, Array]:
+            noise = self.noise("sampler", seed, 0, items[batch])
+            return {**{name: value[batch] for name, value in posterior.items()}, "uniform": noise}
 
         n = len(next(iter(posterior.values())))
-        return _batches(n, [(self.latent.size,)], run)[0]
+        return self._batches("sampler", n, ("latent",), inputs)[0]
 
-    def prior(
-        self,
-        digits: npt.NDArray[np.int64],
-        colors: npt.NDArray[np.uint8],
-        temperature: float,
-        seed: int,
-        attempt: int,
-        items: Indices,
-    ) -> Floats:
-        """Draw latents (n, L) for digits (n,) in colors (n, 3), 0 to 255, with the noise of the given items."""
+    def noise(self, graph: str, seed: int, attempt: int, items: Indices) -> Floats:
+        """Return the uniforms (n, S) that "sampler" or "prior" takes for some items of a seed."""
+        return uniform(seed, attempt, items, self._noise[graph])
 
-        def run(batch: slice) -> list[Floats]:
-            inputs: dict[str, npt.NDArray[Any]] = {
-                "digit": digits[batch],
-                "rgb": colors[batch] / np.float32(255),
-                "uniform": uniform(seed, attempt, items[batch], self._noise["prior"]),
-                "temperature": np.array(temperature, np.float32),
-            }
-            return self._sessions.run("prior", inputs, ["latent"])
+    def prior(self, request: Mapping[str, Array]) -> Floats:
+        """Draw latents (n, L).
 
-        return _batches(len(digits), [(self.latent.size,)], run)[0]
-
-    def decode(self, latents: npt.NDArray[np.floating[Any]]) -> Images:
-        """Turn latents (n, L) into images.
+        Args:
+            request: The graph's inputs, of one batch; one of a model without style does not take `style`.
 
         Raises:
-            BundleError: The decoder gives no numbers.
+            BundleError: The prior gives no numbers.
         """
-        images = np.empty((len(latents), SIDE, SIDE, CHANNELS), np.uint8)
-        for batch in slices(len(latents)):
-            (floats,) = self._sessions.run("decoder", {"latent": _single(latents[batch])}, ["image"])
-            if np.isnan(floats.max()):  # the maximum hands on any NaN
-                raise BundleError("the decoder gave pixels that are no numbers; try a temperature nearer to 1")
-            to_uint8(floats, images[batch])
-        return images
+        if not self.styled:
+            request = {name: value for name, value in request.items() if name != "style"}
+        (latents,) = self._sessions.run("prior", request, ("latent",))
+        if not np.isfinite(latents).all():
+            raise BundleError("the prior gave latents that are no numbers; try a temperature nearer to 1")
+        return latents
+
+    def answer(self, request: Mapping[str, Array], verdict: Sequence[str]) -> tuple[Images, Floats, list[Array]]:
+        """Answer one batch of requests: draw latents, decode them and have the images judged.
+
+        Args:
+            request: What `prior` takes.
+            verdict: Outputs of the judge that are wanted; where there are none, it is not asked.
+
+        Returns:
+            Images, latents and verdict, (n, ...) each.
+        """
+        n = len(request["digit"])
+        request, missing = filled(request, n)  # once for all three graphs
+        latents = self.prior(request)
+        said: list[Array] = []
+        if verdict:
+            image, pixels = self._sessions.run("decoder", {"latent": latents}, ("image", "pixels"))
+            asked = {"image": image, "digit": request["digit"], "rgb": request["rgb"]}
+            said = self._sessions.run("judge", asked, verdict)
+        else:
+            (pixels,) = self._sessions.run("decoder", {"latent": latents}, ("pixels",))
+        if missing:
+            pixels, latents, said = pixels[:n], latents[:n], [each[:n] for each in said]
+        return pixels, latents, said
+
+    def decode(self, latents: npt.NDArray[np.floating[Any]]) -> Images:
+        """Turn latents (n, L) into images."""
+        return self._decoded("pixels", latents)
 
     def decode_unrounded(self, latents: npt.NDArray[np.floating[Any]]) -> Floats:
         """Turn latents (n, L) into the decoder's own output, (n, 28, 28, 3)."""
-
-        def run(batch: slice) -> list[Floats]:
-            return self._sessions.run("decoder", {"latent": _single(latents[batch])}, ["image"])
-
-        return _batches(len(latents), [(CHANNELS, SIDE, SIDE)], run)[0].transpose(0, 2, 3, 1)
+        return self._decoded("image", latents).transpose(0, 2, 3, 1)
 
     def judge(self, images: Images) -> Floats:
         """Return the judge's probability of each digit, (n, 10), for images."""
 
-        def run(batch: slice) -> list[Floats]:
-            return self._sessions.run("judge", {"image": to_float(images[batch])}, ["logits"])
+        def inputs(batch: slice) -> dict[str, Array]:
+            floats = to_float(images[batch])
+            n = len(floats)
+            # Whatever digit and color are asked for, the probabilities are the same.
+            return {"image": floats, "digit": np.zeros(n, np.int64), "rgb": np.zeros((n, CHANNELS), np.float32)}
 
-        odds = _batches(len(images), [(DIGITS,)], run)[0]  # logits, turned into probabilities in their place
-        odds -= odds.max(1, keepdims=True)
-        np.exp(odds, out=odds)
-        odds /= odds.sum(1, keepdims=True)
-        return odds
+        return self._batches("judge", len(images), ("probabilities",), inputs)[0]
+
+    def places(self, graph: str, outputs: Sequence[str], n: int) -> list[Array]:
+        """Return empty arrays for outputs of a graph, (n, ...) each."""
+        specs = [self.outputs[graph][name] for name in outputs]
+        return [np.empty((n, *map(int, spec.shape[1:])), spec.dtype) for spec in specs]
+
+    def _decoded(self, output: str, latents: npt.NDArray[np.floating[Any]]) -> Array:
+        # Floats of any size and layout come in; the graph takes one.
+        return self._batches(
+            "decoder",
+            len(latents),
+            (output,),
+            lambda batch: {"latent": np.ascontiguousarray(latents[batch], np.float32)},
+        )[0]
+
+    def _batches(
+        self, graph: str, n: int, outputs: Sequence[str], inputs: Callable[[slice], dict[str, Array]]
+    ) -> list[Array]:
+        """Run a graph batch by batch and lay its outputs end to end, (n, ...) each."""
+        parts = slices(n)
+        if len(parts) == 1:
+            return self._sessions.run(graph, inputs(parts[0]), outputs)
+        results = self.places(graph, outputs, n)
+        for batch in parts:
+            for result, part in zip(results, self._sessions.run(graph, inputs(batch), outputs), strict=True):
+                result[batch] = part
+        return results
 
 
 def to_float(images: Images) -> Floats:
@@ -128,40 +157,6 @@ def to_float(images: Images) -> Floats:
     return floats
 
 
-def to_uint8(floats: Floats, images: Images) -> None:
-    """Turn what the graphs give into images: times 255, rounded to the nearest, halves to even.
-
-    Args:
-        floats: float32 (n, 3, 28, 28) in [0, 1], cut off there if a sum of roundings led outside; used up, so that
-            no second array of its size is needed.
-        images: uint8 (n, 28, 28, 3), overwritten.
-    """
-    np.clip(floats, np.float32(0), np.float32(1), out=floats)
-    np.multiply(floats, np.float32(255), out=floats)
-    np.rint(floats, out=floats)
-    whole = floats.astype(np.uint8)
-    # Channel by channel: three strided copies take a third of the time of one general transposition.
-    for channel in range(CHANNELS):
-        images[..., channel] = whole[:, channel]
-
-
-def _single(latents: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Return floats of any size and layout as the graphs take them."""
-    return np.ascontiguousarray(latents, np.float32)
-
-
 def slices(n: int) -> list[slice]:
     """Return the batches of n rows."""
     return [slice(at, min(at + BATCH, n)) for at in range(0, n, BATCH)]
-
-
-def _batches(n: int, shapes: Sequence[tuple[int, ...]], run: Callable[[slice], list[Floats]]) -> list[Floats]:
-    """Run batch by batch and lay the outputs end to end, (n, *shape) each."""
-    parts = slices(n)
-    if len(parts) == 1:
-        return run(parts[0])
-    results = [np.empty((n, *shape), np.float32) for shape in shapes]
-    for batch in parts:
-        for result, part in zip(results, run(batch), strict=True):
-            result[batch] = part
-    return results

@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,21 +15,21 @@ from vaegen import bundle as bundles
 from vaegen.bundle import SHIPPED
 from vaegen.errors import RequestError
 from vaegen.graphs import Graphs, slices
+from vaegen.latent import named_latent
 from vaegen.manifest import Manifest
 from vaegen.noise import MAX_SEED
 from vaegen.request import (
+    MAX_START,
     Color,
     Digit,
-    Request,
+    Numbers,
     check_finite,
     check_images,
     check_integer,
     check_latents,
-    check_temperature,
     entries_of,
-    parse_subjects,
 )
-from vaegen.sampling import Draw, draw, sample
+from vaegen.sampling import Draw, ask, draw, sample
 from vaegen.session import Sessions
 from vaegen.spec import ModelSpec
 
@@ -39,8 +39,6 @@ __all__ = ["Draw", "Model", "Posterior", "load"]
 # `load` partially unknown to a program checked in strict mode.
 SessionOptions = Any
 
-MAX_START = 2**62  # item numbers stay below 2**63
-MAX_TRIES = 1000
 TRIES = 8  # default; of a model that is right in 9 of 10 draws, one image in a hundred million stays wrong
 
 
@@ -98,6 +96,9 @@ class Model:
         start: int = 0,
         temperature: float | None = None,
         tries: int = TRIES,
+        slant: Numbers | None = None,
+        thickness: Numbers | None = None,
+        hand: int | None = None,
     ) -> npt.NDArray[np.uint8]:
         """Make images of digits in colors.
 
@@ -109,17 +110,23 @@ class Model:
             seed: 0 to 2**64 - 1.
             start: Image i is item start + i of the seed, whatever the count.
             temperature: Of the prior, above 0: lower is surer, higher more varied. None for the model's default.
-            tries: Draws an image may take until the judge sees the digit and the color is right. 1 takes the
-                first and opens no judge.
+            tries: Draws an image may take until the judge accepts it: the digit reads well, the color is right and
+                the stroke looks like handwriting. 1 takes the first and opens no judge.
+            slant: Degrees to the right, -60 to 60: one number, or one for each image. None for what handwriting has.
+            thickness: Of the stroke, in pixels, 0.5 to 8: one number, or one for each image. None for what handwriting
+                has.
+            hand: 0 to 2**64 - 1, a number for a handwriting: all images have it in common. It gives the slant and the
+                thickness that are not given. None for another hand each time.
 
         Returns:
             uint8 (count, 28, 28, 3), RGB.
 
         Raises:
-            RequestError: A digit, a color or a number that does not exist.
+            RequestError: A digit, a color or a number that does not exist, or a style of a model that knows none.
             BundleError: A graph cannot be used.
         """
-        return sample(self._graphs, self._request(digit, color, count, seed, start, temperature, tries))
+        style = slant, thickness, hand
+        return sample(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries))
 
     def draw(
         self,
@@ -131,12 +138,33 @@ class Model:
         start: int = 0,
         temperature: float | None = None,
         tries: int = TRIES,
+        slant: Numbers | None = None,
+        thickness: Numbers | None = None,
+        hand: int | None = None,
     ) -> Draw:
         """Make the images of `sample`, and tell what is known of each.
 
         Takes and raises what `sample` does.
         """
-        return draw(self._graphs, self._request(digit, color, count, seed, start, temperature, tries))
+        style = slant, thickness, hand
+        return draw(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries))
+
+    def latent(self, values: Mapping[str, float]) -> npt.NDArray[np.float32]:
+        """Return a latent in which some parts are chosen by name, and the others are as the prior finds them typical.
+
+        Args:
+            values: By the names in `spec.names`: a number for a coordinate, a class from 0 on for a categorical. "hue"
+                in turns, "saturation" and "value", 0 to 1, in any model that codes colors apart. A digit or color that
+                is not chosen is a red 3.
+
+        Returns:
+            float32 (1, L), for `decode`.
+
+        Raises:
+            RequestError: A name or a value that does not exist.
+            BundleError: A graph cannot be used.
+        """
+        return named_latent(self._graphs, self.spec, values)
 
     def encode(self, images: npt.ArrayLike) -> npt.NDArray[np.float32]:
         """Return the latent of each image by the deterministic path: means, and one-hots of the largest logits.
@@ -262,26 +290,6 @@ class Model:
     def close(self) -> None:
         """Free the graphs; later calls that need one raise RequestError."""
         self._sessions.close()
-
-    def _request(
-        self,
-        digit: Digit,
-        color: Color,
-        count: int | None,
-        seed: int,
-        start: int,
-        temperature: float | None,
-        tries: int,
-    ) -> Request:
-        digits, colors = parse_subjects(digit, color, count)
-        return Request(
-            digits,
-            colors,
-            seed=check_integer("seed", seed, 0, MAX_SEED),
-            start=check_integer("start", start, 0, MAX_START),
-            temperature=self.spec.prior_temperature if temperature is None else check_temperature(temperature),
-            tries=check_integer("tries", tries, 1, MAX_TRIES),
-        )
 
     def _parameters(self, posterior: Posterior) -> dict[str, npt.NDArray[np.float32]]:
         """Return what the sampler takes of a posterior."""

@@ -25,7 +25,7 @@ PER_WORD = 2  # uniforms taken from one word
 BITS = 24  # of each uniform, as many as a float32 holds exactly
 BELOW_ONE = np.float32(1 - 2**-BITS)  # the largest float32 below 1
 CHUNK = 2**15  # words drawn at a time, 256 KiB, so that the arithmetic stays in the cache
-SKIP = 2**12  # words; drawing this many for nothing is cheaper than setting up another generator
+SKIP = 2**11  # words; drawing this many for nothing is cheaper than another turn of the loop
 
 Uniforms = npt.NDArray[np.float32]
 Indices = range | Sequence[int] | npt.NDArray[np.int64]
@@ -64,22 +64,19 @@ def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
     seed = check_integer("seed", seed, 0, MAX_SEED)
     width = words_per_item(size)
     result = np.empty((len(indices), size), np.float32)
-    done = 0
+    stream = np.random.Philox(key=np.array([seed, attempt], np.uint64))
+    done = place = 0  # rows, and words of the stream
     for run in _runs(indices, width):
         start, stop = int(run[0]), int(run[-1]) + 1
-        words = _raw(seed, attempt, start * width, (stop - start) * width).reshape(-1, width)
+        if start * width != place:
+            stream.advance((start * width - place) // BLOCK % 2**256)  # modulo the counter's range it goes back too
+        place = stop * width
+        words = stream.random_raw((stop - start) * width).reshape(-1, width)
         if len(run) < len(words):
             words = words[np.asarray(run) - start]
         result[done : done + len(run)] = _to_uniform(words)[:, :size]
         done += len(run)
     return result
-
-
-def _raw(seed: int, attempt: int, start: int, count: int) -> npt.NDArray[np.uint64]:
-    """Draw the words [start, start + count) of a stream; both are multiples of BLOCK."""
-    stream = np.random.Philox(key=np.array([seed, attempt], np.uint64))
-    stream.advance(start // BLOCK)
-    return stream.random_raw(count)
 
 
 def _runs(indices: Indices, width: int) -> Iterator[range | npt.NDArray[np.int64]]:

@@ -10,16 +10,22 @@ import numpy.typing as npt
 
 from vaegen.color import NO_SEQUENCE, RGB, parse_color
 from vaegen.errors import RequestError, first_line, quoted
-from vaegen.spec import CHANNELS, DIGITS, SIDE
+from vaegen.spec import CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS, SIDE
 
 MAX_COUNT = 10**9  # images in one call
+MAX_START = 2**62  # item numbers stay below 2**63
+MAX_TRIES = 1000
 MAX_TEMPERATURE = 10.0  # far above 1, where a prior gives what it was fitted to
 MAX_LATENT = 1e6  # far outside any latent space, and far from where float32 arithmetic overflows
+
+SLANTS = (-60.0, 60.0)  # degrees; hardly any digit leans further than 35
+THICKNESSES = (0.5, 8.0)  # pixels; hardly any stroke is thinner than 1 or thicker than 5
 
 Integers = npt.NDArray[np.integer[Any]]
 Digit = int | Sequence[int] | Integers
 # One sequence instead of two: type checkers infer a list of names and triples only where they have no choice.
 Color = str | Sequence[int | str | Sequence[int]] | Integers
+Numbers = float | Sequence[float] | npt.NDArray[np.integer[Any] | np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +36,22 @@ class Request:
     """(n,), 0 to 9."""
     colors: npt.NDArray[np.uint8]
     """(n, 3)."""
+    style: npt.NDArray[np.float32]
+    """(n, 2), slant in degrees and thickness in pixels; NO_SLANT and NO_THICKNESS where none is asked for."""
     seed: int
     """0 to 2**64 - 1."""
+    hand: int | None
+    """The seed of what all images have in common; None for nothing."""
     start: int
     """Image i is item start + i of the seed."""
-    temperature: float
-    """Of the prior, above 0."""
+    temperature: npt.NDArray[np.float32]
+    """(), of the prior, above 0."""
     tries: int
     """Draws an image may take, 1 or more."""
 
 
 def parse_subjects(
-    digit: Digit, color: Color, count: int | None
+    digit: Digit, color: Color, count: int | None, longest: int = 1
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Turn one or many digits and colors into one of each per image.
 
@@ -49,6 +59,7 @@ def parse_subjects(
         digit: 0 to 9, or a sequence of them.
         color: What `vaegen.color.parse_color` reads, or a sequence of that. Three integers are one color.
         count: Images in all; None for the length of the longest sequence.
+        longest: The length of the longest of other sequences.
 
     Returns:
         Digits (n,) and colors (n, 3).
@@ -58,13 +69,36 @@ def parse_subjects(
     """
     digits = _parse_digits(entries_of(digit))
     colors = _parse_colors(_colors(color))
-    n = max(len(digits), len(colors)) if count is None else check_integer("count", count, 1, MAX_COUNT)
+    n = max(len(digits), len(colors), longest) if count is None else check_integer("count", count, 1, MAX_COUNT)
     for name, entries in (("digits", digits), ("colors", colors)):
         if not entries or len(entries) not in (1, n):
             raise RequestError(f"{len(entries)} {name} for {n} images; give one, or one for each image")
     all_digits = np.array(digits, np.int64)
     all_colors = np.array(colors, np.uint8)
     return np.broadcast_to(all_digits, n).copy(), np.broadcast_to(all_colors, (n, 3)).copy()
+
+
+def parse_style(slants: list[Any] | None, thicknesses: list[Any] | None, n: int) -> npt.NDArray[np.float32]:
+    """Turn slants in degrees and thicknesses in pixels, one of each or n, into a style for each image, (n, 2).
+
+    Raises:
+        RequestError: One is out of range, or a sequence has neither one entry nor n.
+    """
+    style = np.empty((n, 2), np.float32)
+    style[:, 0] = _parse_numbers("slant", slants, n, SLANTS, "degrees", NO_SLANT)
+    style[:, 1] = _parse_numbers("thickness", thicknesses, n, THICKNESSES, "pixels", NO_THICKNESS)
+    return style
+
+
+def _parse_numbers(
+    name: str, entries: list[Any] | None, n: int, ends: tuple[float, float], unit: str, nothing: float
+) -> list[float]:
+    if entries is None:
+        return [nothing]
+    numbers = [check_number(name, entry, *ends, unit) for entry in entries]
+    if len(numbers) not in (1, n):
+        raise RequestError(f"{len(numbers)} numbers of {name} for {n} images; give one, or one for each image")
+    return numbers
 
 
 def _parse_digits(entries: list[Any]) -> list[int]:
@@ -121,18 +155,33 @@ def check_integer(name: str, value: Any, least: int, most: int) -> int:
     return number
 
 
+def check_number(name: str, value: Any, least: float, most: float, unit: str = "") -> float:
+    """Return a plain number from `least` to `most`.
+
+    Raises:
+        RequestError: It is something else.
+    """
+    if not _is_number(value) or not least <= value <= most:
+        choices = f"a number from {least:g} to {most:g} {unit}".rstrip()
+        raise RequestError(f"{name} {quoted(value)} is not usable; choose {choices}")
+    return float(value)
+
+
 def check_temperature(value: Any) -> float:
     """Return a temperature as a plain number.
 
     Raises:
         RequestError: It is not above 0 and at most MAX_TEMPERATURE.
     """
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not 0 < value <= MAX_TEMPERATURE:
+    if not _is_number(value) or not 0 < value <= MAX_TEMPERATURE:
         raise RequestError(
             f"temperature {quoted(value)} is not usable; choose a number above 0, at most {MAX_TEMPERATURE:g}"
         )
     return float(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
 def check_images(images: npt.ArrayLike) -> npt.NDArray[np.uint8]:

@@ -1,36 +1,47 @@
-"""Answering "a red 3": draw, look at what came out, and redraw what is not what was asked for."""
+"""Answering "a red 3": draw, have the judge look at what came out, and redraw what is not what was asked for."""
 
 import logging
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from vaegen.color import DARKEST_DRAWN, RGB, color_error, stroke_color
-from vaegen.graphs import Graphs, slices
-from vaegen.noise import Indices, uniform
-from vaegen.request import Request
-from vaegen.spec import CHANNELS, DIGITS, SIDE
+from vaegen.color import DARKEST_DRAWN, RGB
+from vaegen.errors import RequestError
+from vaegen.graphs import VERDICT, Graphs, slices
+from vaegen.noise import MAX_SEED, Indices, uniform
+from vaegen.request import (
+    MAX_START,
+    MAX_TRIES,
+    Color,
+    Digit,
+    Numbers,
+    Request,
+    check_integer,
+    check_temperature,
+    entries_of,
+    parse_style,
+    parse_subjects,
+)
+from vaegen.session import Array
+from vaegen.spec import CHANNELS, DIGITS, SIDE, STYLE_SHARES, ModelSpec, Style
 
 _log = logging.getLogger("vaegen")
 
-# What verification accepts. A judge that is less sure looks at a digit that other readers take for another: below this
-# probability, one sample in seven; above it, one in a thousand (docs/trials.md).
-JUDGE_CONFIDENCE = 0.8
-# CIEDE2000 between the measured and the requested color; 1 to 2 is just noticeable. Real digits in their very paint
-# measure up to 3: a thin stroke has fewer than 40 bright pixels.
-COLOR_TOLERANCE = 3.0
 COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows another color than the one asked for
 
-_SUBJECT_STREAM = 2**64 - 1  # the last attempt number there is; redraws count from 0 and never get there
+# The last attempt numbers there are; redraws count from 0 and never get there.
+_SUBJECT_STREAM = 2**64 - 1
+_HAND_STREAM = 2**64 - 2
+# Of four uniforms of the prior's noise three are the hand's, where there is one; the others let images differ.
+_OWN = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Draw:
     """Sampled images and what is known of them. Row i of every array belongs to image i.
 
-    The last five are None where nothing was checked, that is with tries=1.
+    The last seven are None where nothing was checked, that is with tries=1.
     """
 
     images: npt.NDArray[np.uint8]
@@ -44,15 +55,19 @@ class Draw:
     tries_used: npt.NDArray[np.int64]
     """(n,), draws made for each image, from 1 on."""
     judged: npt.NDArray[np.int64] | None = None
-    """(n,), the digit that the judge sees."""
+    """(n,), the digit that the judge reads."""
     confidence: npt.NDArray[np.float32] | None = None
     """(n,), the judge's probability of the digit that was asked for."""
-    measured: npt.NDArray[np.float64] | None = None
-    """(n, 3), the color of the stroke, 0 to 255 (see `vaegen.color.stroke_color`)."""
-    color_error: npt.NDArray[np.float64] | None = None
+    measured: npt.NDArray[np.float32] | None = None
+    """(n, 3), the color of the stroke, 0 to 255: the mean of its 40 brightest pixels."""
+    color_error: npt.NDArray[np.float32] | None = None
     """(n,), CIEDE2000 between the measured and the requested color."""
+    realism: npt.NDArray[np.float32] | None = None
+    """(n,), the critic's score, a logit: higher is more like real handwriting of that digit."""
     accepted: npt.NDArray[np.bool_] | None = None
-    """(n,), whether the confidence is at least JUDGE_CONFIDENCE and the color within COLOR_TOLERANCE."""
+    """(n,), whether confidence, color and realism reach the thresholds of `ModelSpec.thresholds`."""
+    rank: npt.NDArray[np.float32] | None = None
+    """(n,), by which the best of several draws is kept: higher is better, and above 10 accepted."""
 
     @property
     def reached(self) -> npt.NDArray[np.bool_] | None:
@@ -90,33 +105,102 @@ def _color(which: float, height: float, first: float, second: float) -> RGB:
     return red, green, blue
 
 
+def ask(
+    model: ModelSpec,
+    subjects: tuple[Digit, Color, int | None],
+    style: tuple[Numbers | None, Numbers | None, int | None],
+    seed: int,
+    start: int,
+    temperature: float | None,
+    tries: int,
+) -> Request:
+    """Return the request that a call of `Model.sample` makes.
+
+    Args:
+        model: Which gives what is left open.
+        subjects: Digit, color and count.
+        style: Slant, thickness and hand.
+        seed: 0 to 2**64 - 1.
+        start: The first item.
+        temperature: Of the prior; None for the model's.
+        tries: Draws an image may take.
+
+    Raises:
+        RequestError: Something does not exist, or the model knows no style.
+    """
+    slant, thickness, hand = style
+    if model.style is None and any(part is not None for part in style):
+        raise RequestError(f"the model {model.name!r} knows no slant, thickness or hand; leave them out")
+    if model.style is not None and hand is not None:
+        hand = check_integer("hand", hand, 0, MAX_SEED)
+        its_slant, its_thickness = style_of_hand(model.style, hand)
+        slant, thickness = its_slant if slant is None else slant, its_thickness if thickness is None else thickness
+    slants, thicknesses = (None if part is None else entries_of(part) for part in (slant, thickness))
+    digits, colors = parse_subjects(*subjects, longest=max(len(slants or ()), len(thicknesses or ())))
+    temperature = model.prior_temperature if temperature is None else check_temperature(temperature)
+    return Request(
+        digits,
+        colors,
+        style=parse_style(slants, thicknesses, len(digits)),
+        seed=check_integer("seed", seed, 0, MAX_SEED),
+        hand=hand,
+        start=check_integer("start", start, 0, MAX_START),
+        temperature=np.array(temperature, np.float32),
+        tries=check_integer("tries", tries, 1, MAX_TRIES),
+    )
+
+
 def sample(graphs: Graphs, request: Request) -> npt.NDArray[np.uint8]:
     """Return the images of `draw` alone; nothing else of its result takes memory."""
-    images = np.empty((len(request.digits), SIDE, SIDE, CHANNELS), np.uint8)
-    _answer(graphs, request, images, None)
+    n = len(request.digits)
+    images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
+    needed = ("accepted", "rank") if request.tries > 1 else ()
+    _answer(graphs, request, images, None, dict(zip(needed, graphs.places("judge", needed, n), strict=True)))
     return images
 
 
 def draw(graphs: Graphs, request: Request) -> Draw:
     """Answer a request.
 
-    Attempt t draws with the noise of (seed, t, item). An image is accepted when the judge gives the digit a
-    probability of at least JUDGE_CONFIDENCE and the stroke's color is within COLOR_TOLERANCE; only what is not accepted
-    is drawn again. What never is keeps its best candidate: the surest reading first (sure, right, wrong), then the
-    smallest color error, then the earliest.
+    Attempt t draws with the noise of (seed, t, item). The judge's graph says whether an image is accepted; only what is
+    not is drawn again. What never is keeps the candidate of the highest rank, and of these the earliest.
     """
     n = len(request.digits)
     images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
     latents = np.empty((n, graphs.latent.size), np.float32)
-    tries_used, found = _answer(graphs, request, images, latents)
+    if request.tries == 1:
+        return Draw(images, request.digits, request.colors, latents, _answer(graphs, request, images, latents, {}))
+    found = dict(zip(VERDICT, graphs.places("judge", VERDICT, n), strict=True))
+    tries_used = _answer(graphs, request, images, latents, found)
     return Draw(
         images,
         request.digits,
         request.colors,
         latents,
         tries_used,
-        *((found.judged, found.confidence, found.measured, found.color_error, found.accepted) if found else ()),
+        judged=found["read"],
+        confidence=found["probability"],
+        measured=found["color"] * np.float32(255),
+        color_error=found["color_error"],
+        realism=found["realism"],
+        accepted=found["accepted"],
+        rank=found["rank"],
     )
+
+
+def style_of_hand(style: Style, hand: int) -> tuple[float, float]:
+    """Return slant and thickness of a hand: drawn from those of the training digits.
+
+    Uniforms 0 and 4 of item 0 of the hand's seed, which no image takes, go through the quantiles, joined by straight
+    lines.
+
+    Args:
+        style: The quantiles.
+        hand: 0 to 2**64 - 1.
+    """
+    noise = uniform(hand, _HAND_STREAM, range(1), _OWN + 1)[0]
+    slant, thickness = np.interp(noise[0], STYLE_SHARES, style.slant), np.interp(noise[_OWN], STYLE_SHARES, style[1])
+    return float(slant), float(thickness)
 
 
 def _answer(
@@ -124,77 +208,56 @@ def _answer(
     request: Request,
     images: npt.NDArray[np.uint8],
     latents: npt.NDArray[np.float32] | None,
-) -> tuple[npt.NDArray[np.int64], "_Look | None"]:
-    """Write the image of each item in its place, and its latent where wanted; return the draws made and what was seen.
+    found: dict[str, Array],
+) -> npt.NDArray[np.int64]:
+    """Write each image in its place, its latent where wanted, and what the judge says; return the draws made, (n,).
 
-    Nothing is seen with tries=1. Beside all these no more than a batch of candidates is in memory.
+    Beside all these no more than a batch of candidates is in memory.
+
+    Args:
+        graphs: Of the model.
+        request: What is asked for.
+        images: uint8 (n, 28, 28, 3), overwritten.
+        latents: float32 (n, L), overwritten.
+        found: Places for outputs of the judge, (n, ...) each, among them "accepted" and "rank"; overwritten. Empty
+            where nothing is to be checked.
     """
-    n = len(images)
-    found = _nothing(n)
-    tries_used = np.zeros(n, np.int64)
+    n, wanted = len(images), tuple(found)
+    tries_used = np.ones(n, np.int64)
+    hand = None if request.hand is None else graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
+    pending = np.arange(n)
     for attempt in range(request.tries):
-        pending = np.flatnonzero(~found.accepted)
-        if not len(pending):
-            break
-        if attempt:
-            _log.debug("attempt %d: redraw %d of %d images", attempt, len(pending), n)
         for batch in slices(len(pending)):
             rows: slice | npt.NDArray[np.int64] = batch  # all, in the first attempt
             items: Indices = range(request.start, request.start + n)[batch]
             if attempt:
                 rows = pending[batch]
                 items = rows + request.start
-            digits, colors = request.digits[rows], request.colors[rows]
-            new_latents = graphs.prior(digits, colors, request.temperature, request.seed, attempt, items)
-            new_images = graphs.decode(new_latents)
-            if request.tries > 1:
-                new = _look(graphs, new_images, digits, colors)
-                if attempt:
-                    reading, was = new.reading, found.reading[rows]
-                    better = (reading > was) | ((reading == was) & (new.color_error < found.color_error[rows]))
-                    rows, new = pending[batch][better], _Look(*(values[better] for values in new))
-                    new_latents, new_images = new_latents[better], new_images[better]
-                for name in _Look._fields:
-                    getattr(found, name)[rows] = getattr(new, name)
-            images[rows] = new_images
+            noise = graphs.noise("prior", request.seed, attempt, items)
+            if hand is not None:
+                noise = np.where(np.arange(noise.shape[1]) % _OWN, hand, noise)
+            asked: dict[str, Array] = {
+                "digit": request.digits[rows],
+                "rgb": request.colors[rows] / np.float32(255),
+                "style": request.style[rows],
+                "uniform": noise,
+                "temperature": request.temperature,
+            }
+            pixels, codes, said = graphs.answer(asked, wanted)
+            if attempt:
+                better = said[wanted.index("rank")] > found["rank"][rows]
+                rows = pending[batch][better]
+                pixels, codes, said = pixels[better], codes[better], [each[better] for each in said]
+            images[rows] = pixels
             if latents is not None:
-                latents[rows] = new_latents
+                latents[rows] = codes
+            for place, values in zip(found.values(), said, strict=True):
+                place[rows] = values
+        if attempt + 1 == request.tries:
+            break
+        pending = pending[~found["accepted"][pending]]
+        if not len(pending):
+            break
+        _log.debug("attempt %d: redraw %d of %d images", attempt + 1, len(pending), n)
         tries_used[pending] += 1
-    return tries_used, found if request.tries > 1 else None
-
-
-class _Look(NamedTuple):
-    """What a viewer of n images sees."""
-
-    judged: npt.NDArray[np.int64]
-    confidence: npt.NDArray[np.float32]
-    reading: npt.NDArray[np.int64]
-    """(n,), 2 where the judge is sure of the digit asked for, 1 where it sees it, 0 where it sees another."""
-    measured: npt.NDArray[np.float64]
-    color_error: npt.NDArray[np.float64]
-    accepted: npt.NDArray[np.bool_]
-
-
-def _nothing(n: int) -> _Look:
-    """Return places for what is seen of n images, none of which is accepted."""
-    return _Look(
-        judged=np.empty(n, np.int64),
-        confidence=np.empty(n, np.float32),
-        reading=np.empty(n, np.int64),
-        measured=np.empty((n, 3)),
-        color_error=np.empty(n),
-        accepted=np.zeros(n, np.bool_),
-    )
-
-
-def _look(
-    graphs: Graphs, images: npt.NDArray[np.uint8], digits: npt.NDArray[np.int64], colors: npt.NDArray[np.uint8]
-) -> _Look:
-    measured = stroke_color(images)
-    error = color_error(measured, colors)
-    probabilities = graphs.judge(images)
-    judged = probabilities.argmax(1)
-    confidence = probabilities[np.arange(len(digits)), digits]
-    sure = confidence >= JUDGE_CONFIDENCE
-    reading = np.where(sure, 2, judged == digits)
-    return _Look(judged, confidence, reading, measured, error, sure & (error <= COLOR_TOLERANCE))
+    return tries_used

@@ -79,11 +79,9 @@ class Sessions:
         """
         session = self._session(graph)
         n = next(len(value) for value in inputs.values() if value.ndim)
-        missing = -n % ROWS
-        if missing:
-            inputs = {name: _fill(value, missing) for name, value in inputs.items()}
+        inputs, missing = filled(inputs, n)
         try:
-            results: list[Array] = session.run(list(outputs), dict(inputs))
+            results: list[Array] = session.run(list(outputs), inputs)
         except _backend_errors() as error:
             raise BundleError(f"{self._where(graph)}: onnxruntime failed: {first_line(error)}") from error
         for name, result in zip(outputs, results, strict=True):
@@ -224,6 +222,15 @@ def _tensors(arguments: Sequence[Any]) -> dict[str, TensorSpec]:
     }
 
 
-def _fill(value: Array, missing: int) -> Array:
-    """Repeat the last row; a scalar stays as it is."""
-    return value if value.ndim == 0 else np.concatenate([value, np.repeat(value[-1:], missing, axis=0)])
+def filled(inputs: Mapping[str, Array], n: int) -> tuple[dict[str, Array], int]:
+    """Return inputs of n rows with the last one repeated up to a multiple of ROWS, and how often; scalars stay."""
+    missing = -n % ROWS
+    if not missing:
+        return dict(inputs), 0
+    full: dict[str, Array] = {}
+    for name, value in inputs.items():
+        full[name] = value
+        if value.ndim:
+            rows = full[name] = np.empty((n + missing, *value.shape[1:]), value.dtype)
+            rows[:n], rows[n:] = value, value[-1]
+    return full, missing

@@ -92,8 +92,8 @@ def verify(name_or_path: str | os.PathLike[str], *, key: str | os.PathLike[str] 
     - operators: only those of OPERATORS;
     - tensors: onnxruntime opens it and finds the inputs and outputs of the manifest;
     - batch: a row gives the same in batches of 1, 2, 7 and 64, within the tolerances of the export gate;
-    - values: what comes out is finite, images lie in [0, 1], the encoder's latent is its mean and the one-hots of its
-      largest logits, codes sum to 1;
+    - values: what comes out is finite and what a bundle's graphs promise (see `vaegen.contract`), from images in [0, 1]
+      to a verdict that follows from the thresholds;
     - golden: on fixed inputs each output comes to the numbers that the manifest records (see `vaegen.golden`).
 
     Args:

@@ -6,12 +6,14 @@ It is a joint model made by hand, so that every test sees meaningful pictures wi
 
 - latent, L = 23: Z = 3 color logits, then N = 2 one-hots of K = 10 classes, the digit and the place;
 - decoder: a 3x5 digit font on a 7x7 grid, moved by the place, 4x4 pixels a cell, times the color;
-- judge: minus four times the Hamming distance to the nearest moved digit;
+- judge: minus four times the Hamming distance to the nearest moved digit; the stroke's color, as every judge measures
+  it; digits in the upper left corner are not accepted as real;
 - encoder: the same matching for both one-hots, and the logit of the brightest value of each channel;
-- prior: at temperature 1 it draws another digit in 15% of all cases and jitters the color, so that
-  verification has real work to do.
+- prior: at temperature 1 it draws another digit in 15% of all cases and jitters the color, so that verification has
+  real work to do. A slant moves a digit to its side, a thickness above 3 moves it down, one below up.
 
-Unit-variance logistic noise stands in for normal noise: it needs no polynomial, and no test minds.
+Unit-variance logistic noise stands in for normal noise, and a root mean square for CIEDE2000: they need no polynomial,
+and no test minds.
 """
 
 import argparse
@@ -27,7 +29,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 from vaegen import golden
 from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest, TensorSpec
-from vaegen.spec import LatentSpec, ModelSpec
+from vaegen.spec import NO_SLANT, NO_THICKNESS, LatentNames, LatentSpec, ModelSpec, Style, Thresholds
 
 OPSET = 18
 IR_VERSION = 8  # the IR that came with opset 18
@@ -36,8 +38,14 @@ MODEL = ModelSpec(
     name="tiny",
     preset="handmade",
     latent=LatentSpec(Z, (N, K)),
+    names=LatentNames(("red", "green", "blue"), ("digit", "place")),
     gumbel_temperature=1.0,
     prior_temperature=1.0,
+    thresholds=Thresholds(probability=0.8, color_error=3.0, realism=0.0),
+    style=Style(
+        slant=(-25.0, -15.0, -10.0, -6.0, -3.0, 0.0, 3.0, 6.0, 10.0, 15.0, 25.0),
+        thickness=(1.5, 2.0, 2.2, 2.5, 2.7, 3.0, 3.3, 3.5, 3.8, 4.0, 4.5),
+    ),
 )
 L = MODEL.latent.size  # 23
 WRONG_DIGIT = 0.15  # share of prior draws at temperature 1 that show another digit
@@ -45,6 +53,7 @@ COLOR_JITTER = 0.1  # standard deviation of the prior's color logits at temperat
 LOGISTIC = 3**0.5 / np.pi  # scales the standard logistic distribution to variance 1
 PRIOR_UNIFORMS = 1 + Z + K  # digit, color, place
 GRID = 7  # cells a side, of 4x4 pixels
+STROKE_PIXELS = 40  # brightest pixels that give the color of a stroke
 
 # Rows of three cells, digits 0 to 9.
 FONT = (
@@ -64,7 +73,7 @@ PLACES = [(place // 3 - 1, place % 3 - 1) for place in range(9)] + [(0, 0)]  # (
 
 Shape = tuple[int | str, ...]
 IMAGE: Shape = ("n", 3, 28, 28)
-FLOAT, INT64 = "float32", "int64"
+FLOAT, INT64, BOOL, UINT8 = "float32", "int64", "bool", "uint8"
 
 
 class Graph:
@@ -117,6 +126,12 @@ class Graph:
         """Turn class numbers into one-hots of K."""
         return self("OneHot", index, K, [0.0, 1.0], axis=-1)
 
+    def top(self, tensor: str, count: int) -> str:
+        """Return the largest values of each row (n, columns), (n, count)."""
+        values, places = f"t{len(self.nodes)}", f"t{len(self.nodes)}_places"
+        self.nodes.append(helper.make_node("TopK", [tensor, self.constant([count])], [values, places]))
+        return values
+
     def model(self, name: str, outputs: dict[str, TensorSpec]) -> bytes:
         """Return the file's bytes."""
         graph = helper.make_graph(
@@ -139,7 +154,7 @@ class Graph:
 
 
 def _value(name: str, spec: TensorSpec) -> onnx.ValueInfoProto:
-    element = {FLOAT: TensorProto.FLOAT, INT64: TensorProto.INT64}[spec.dtype]
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
     return helper.make_tensor_value_info(name, element, list(spec.shape))
 
 
@@ -147,11 +162,14 @@ def _tensors(**shapes: Shape) -> dict[str, TensorSpec]:
     return {name: TensorSpec(FLOAT, shape) for name, shape in shapes.items()}
 
 
-def hamming(g: Graph) -> str:
+def light(g: Graph, bright: str) -> str:
+    """Return how much light there is in each cell of pixels (n,1,28,28), over the brightest cell's, (n,1,7,7)."""
+    cells = g("AveragePool", bright, kernel_shape=[4, 4], strides=[4, 4])
+    return g("Div", cells, g("Max", g("ReduceMax", cells, [2, 3]), 0.001))
+
+
+def hamming(g: Graph, cells: str) -> str:
     """Score every digit at every place: minus the cells in which image and moved glyph differ, (n,10,3,3)."""
-    bright = g("ReduceMax", "image", [1])  # (n,1,28,28)
-    cells = g("AveragePool", bright, kernel_shape=[4, 4], strides=[4, 4])  # (n,1,7,7)
-    cells = g("Div", cells, g("Max", g("ReduceMax", cells, [2, 3]), 0.001))
     total = g("ReduceSum", cells, [2, 3])  # (n,1,1,1)
     reach = g("Slice", cells, [1], [6], [3])  # no glyph ever reaches the outer columns
     both = g("Conv", reach, g.bits(GLYPHS[:, None]))  # (n,10,3,3), cells lit in both
@@ -167,7 +185,7 @@ def make_encoder() -> Made:
     mean = g("ReduceMax", "image", [2, 3], keepdims=0)
     mean = g("Identity", g.logit(mean), name="mean")
     g("Add", g("Mul", "mean", 0.0), -6.0, name="log_variance")
-    score = g("Mul", hamming(g), 2.0)
+    score = g("Mul", hamming(g, light(g, g("ReduceMax", "image", [1]))), 2.0)
     digit = g("ReduceMax", score, [2, 3], keepdims=0)  # (n,10)
     place = g("Reshape", g("ReduceMax", score, [1], keepdims=0), [0, 9])
     place = g("Pad", place, [0, 0, 0, 1], -100.0)  # the tenth place equals the fifth and is never chosen
@@ -195,6 +213,7 @@ def make_prior() -> Made:
             "rgb": TensorSpec(FLOAT, ("n", 3)),
             "uniform": TensorSpec(FLOAT, ("n", PRIOR_UNIFORMS)),
             "temperature": TensorSpec(FLOAT, ()),
+            "style": TensorSpec(FLOAT, ("n", 2)),
         }
     )
     first = g("Squeeze", g.columns("uniform", 0, 1), [1])  # (n,)
@@ -205,7 +224,12 @@ def make_prior() -> Made:
     digit = g("Where", g("Less", first, share), other, "digit")
     jitter = g("Mul", g.logistic(g.columns("uniform", 1, 1 + Z)), g("Mul", "temperature", COLOR_JITTER))
     color = g("Add", g.logit("rgb"), jitter)
-    place = g("ArgMax", g.gumbel(g.columns("uniform", 1 + Z, PRIOR_UNIFORMS)), axis=-1, keepdims=0)
+    slant, thickness = g.columns("style", 0, 1), g.columns("style", 1, 2)
+    lean = g("Where", g("Less", slant, NO_SLANT), slant, 0.0)
+    weight = g("Where", g("Greater", thickness, NO_THICKNESS), g("Mul", g("Sub", thickness, 3.0), 9.0), 0.0)
+    wish = g("MatMul", g("Concat", weight, lean, axis=1), np.array(PLACES, np.float32).T)  # (n,10)
+    place = g("Add", g.gumbel(g.columns("uniform", 1 + Z, PRIOR_UNIFORMS)), wish)
+    place = g("ArgMax", place, axis=-1, keepdims=0)
     g("Concat", color, g.one_hot(digit), g.one_hot(place), axis=1, name="latent")
     return g, _tensors(latent=("n", L))
 
@@ -226,13 +250,47 @@ def make_decoder() -> Made:
     stroke = g("MatMul", g("MatMul", enlarge, cells), g("Transpose", enlarge, perm=[1, 0]))  # (n,28,28)
     color = g("Reshape", g("Sigmoid", g.columns("latent", 0, Z)), [0, 3, 1, 1])
     g("Clip", g("Mul", g("Unsqueeze", stroke, [1]), color), 0.0, 1.0, name="image")
-    return g, _tensors(image=IMAGE)
+    eight_bits = g("Cast", g("Round", g("Mul", "image", 255.0)), to=TensorProto.UINT8)
+    g("Transpose", eight_bits, perm=[0, 2, 3, 1], name="pixels")
+    return g, _tensors(image=IMAGE) | {"pixels": TensorSpec(UINT8, ("n", 28, 28, 3))}
 
 
 def make_judge() -> Made:
-    g = Graph(_tensors(image=IMAGE))
-    g("Mul", g("ReduceMax", hamming(g), [2, 3], keepdims=0), 4.0, name="logits")
-    return g, _tensors(logits=("n", 10))
+    g = Graph(_tensors(image=IMAGE) | {"digit": TensorSpec(INT64, ("n",))} | _tensors(rgb=("n", 3)))
+    limits = MODEL.thresholds
+    image = g("Div", g("Round", g("Mul", g("Clip", "image", 0.0, 1.0), 255.0)), 255.0)
+    bright = g("ReduceMax", image, [1])  # (n,1,28,28)
+    cells = light(g, bright)
+    scores = g("Mul", g("ReduceMax", hamming(g, cells), [2, 3], keepdims=0), 4.0)
+    g("Softmax", scores, axis=-1, name="probabilities")
+    g("ReduceSum", g("Mul", "probabilities", g.one_hot("digit")), [1], keepdims=0, name="probability")
+    g("ArgMax", "probabilities", axis=-1, keepdims=0, name="read")
+
+    flat = g("Reshape", bright, [0, 784])
+    least = g("ReduceMin", g.top(flat, STROKE_PIXELS), [1])  # (n,1)
+    counted = g("And", g("GreaterOrEqual", flat, least), g("Greater", flat, 0.0))
+    counted = g("Unsqueeze", g("Cast", counted, to=TensorProto.FLOAT), [1])  # (n,1,784)
+    total = g("ReduceSum", g("Mul", g("Reshape", image, [0, 3, 784]), counted), [2], keepdims=0)
+    number = g("Max", g("ReduceSum", counted, [2], keepdims=0), float(STROKE_PIXELS))
+    g("Div", total, number, name="color")
+    apart = g("Sub", "color", "rgb")
+    apart = g("Sqrt", g("ReduceMean", g("Mul", apart, apart), [1], keepdims=0))
+    g("Mul", apart, 100.0, name="color_error")
+
+    corner = g("Reshape", g("Slice", cells, [0, 1], [1, 2], [2, 3]), [-1])  # lit only by digits moved up and left
+    g("Sub", 2.0, g("Mul", corner, 4.0), name="realism")
+
+    sure = g("GreaterOrEqual", "probability", limits.probability)
+    near = g("LessOrEqual", "color_error", limits.color_error)
+    real = g("GreaterOrEqual", "realism", limits.realism)
+    g("And", g("And", sure, near), real, name="accepted")
+    tier = g("Where", sure, 2.0, g("Cast", g("Equal", "read", "digit"), to=TensorProto.FLOAT))
+    over = g("Max", g("Sub", "color_error", limits.color_error), 0.0)
+    rank = g("Add", g("Mul", tier, 3.0), g("Softsign", g("Sub", "realism", over)))
+    g("Add", g("Mul", g("Cast", "accepted", to=TensorProto.FLOAT), 10.0), rank, name="rank")
+    outputs = _tensors(probabilities=("n", 10), probability=("n",), color=("n", 3), color_error=("n",))
+    outputs |= _tensors(realism=("n",), rank=("n",))
+    return g, outputs | {"read": TensorSpec(INT64, ("n",)), "accepted": TensorSpec(BOOL, ("n",))}
 
 
 def record(

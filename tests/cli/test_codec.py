@@ -102,6 +102,11 @@ def test_files_and_folders_may_be_mixed_and_bad_ones_are_named(run: Run, tiny: P
         (("decode",), "--latent"),
         (("decode", "in/a/red-3.png"), ".npz, .npy, .jsonl"),
         (("decode", "--latent", "1,2"), "3 numbers"),
+        (("decode", "--latent", "hue=0.5"), "choose from red, green, blue, digit, place"),
+        (("decode", "--latent", "digit=3,red"), "write name=number"),
+        (("decode", "--latent", "red=nan"), "write name=number"),
+        (("decode", "--latent", "red=1,red=2"), "'red' twice"),
+        (("decode", "--latent", "digit=3.5"), "digit 3.5"),
         (("decode", "--latent", "1,2,nan;0,0"), "finite"),
         (("decode", "--latent", "0,0,0;0,10"), "classes from 0 to 9"),
         (("decode", "--latent", "0,0,0;0,0", "--latent", "0,0,0;1,1", "-o", "x.png"), "--grid"),
@@ -133,6 +138,8 @@ def test_picking_a_latent_by_hand(run: Run, tiny: Path, here: Path) -> None:
     assert picture.reshape(-1, 3).max(0).tolist() == [0, 255, 0]
     with Image.open(here / "latent.png") as image:
         assert image.info["vaegen:latent"] == "-9,9,-9;7,4"
+    run("decode", "--model", tiny, "--latent", "red=-9, green=9,blue=-9e0,digit=7,place=4", "-o", "named.png")
+    assert (pixels(here / "named.png") == picture).all()
 
     result = run("decode", "--model", tiny, "--latent", "0:9;1,4", "--latent", "1:9;2,4", "--json")
     files = [entry["file"] for entry in json.loads(result.out)["images"]]

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import vaegen
+from vaegen.latent import short
 from vaegen.manifest import Manifest
 
 Run = Callable[..., Any]
@@ -29,11 +31,26 @@ def test_info_for_people(run: Run, tiny: Path) -> None:
     manifest = Manifest.from_json((tiny / "manifest.json").read_text())
     assert text.startswith("tiny: joint model, preset handmade\n")
     assert "Z=3, N=2 of K=10, L=23" in text
+    assert "  coordinates  red, green, blue\n  categoricals digit, place\n" in text
     assert "prior 1, Gumbel 1" in text
+    assert "probability 0.8, color error 3, realism 0\n" in text
+    assert "slant -25 to 25 degrees, thickness 1.5 to 4.5 pixels\n" in text
     for graph in manifest.graphs.values():
         assert graph.file in text
         assert f"{graph.bytes:,} bytes" in text
         assert graph.sha256 in text
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (["shape 0", "shape 1", "shape 2", "hue", "saturation"], "shape 0-2, hue, saturation"),
+        (["digit", "code 0", "hue 0", "value 0", "hue 1", "value 1"], "digit, code 0, hue 0-1, value 0-1"),
+        (["code 1", "code 0", "code 3", "7"], "code 1, code 0, code 3, 7"),
+    ],
+)
+def test_names_that_are_numbered_stand_together(names: list[str], text: str) -> None:
+    assert short(names) == text
 
 
 def test_info_shows_parity_quality_and_versions(run: Run, bundle: Path) -> None:

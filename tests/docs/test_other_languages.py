@@ -89,9 +89,16 @@ def test_uniforms_are_the_same_to_the_last_bit(run: Node) -> None:
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
 def test_pixels_are_within_one(run: Node, bundle: Path) -> None:
     model = vaegen.load(bundle)
-    asked = [(digit, color, digit % 3, 5 * digit) for digit in range(10) for color in ((255, 0, 0), (20, 90, 130))]
-    expected = np.concatenate([model.sample(d, c, seed=s, start=i, tries=1) for d, c, s, i in asked])
-    samples = [[d, c, {"seed": s, "item": i}] for d, c, s, i in asked]
+    calls: list[dict[str, Any]] = [
+        {"seed": digit % 3, "tries": tries, **style}
+        for digit in range(10)
+        for tries, style in ((1, {}), (8, {}), (8, {"slant": 12, "thickness": 2.5}))
+    ]
+    asked = [(row % 10, ((255, 0, 0), (20, 90, 130))[row % 2], 5 * row, call) for row, call in enumerate(calls)]
+    draws = [model.draw(digit, color, start=item, **call) for digit, color, item, call in asked]
+    assert bundle != BUNDLES[0] or max(draw.tries_used[0] for draw in draws) > 1
+    expected = np.concatenate([draw.images for draw in draws])
+    samples = [[digit, color, {"item": item, **call}] for digit, color, item, call in asked]
     images = [
         [image.reshape(-1).tolist(), {"stochastic": stochastic, "seed": 4, "item": 9}]
         for image in expected[:4]

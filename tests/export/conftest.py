@@ -1,14 +1,17 @@
-"""Small models of every kind, trained for a moment on real digits: what exports need, in seconds."""
+"""Small models of every kind, trained for a moment on real digits and exported: what these tests need, in seconds."""
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
-from vaegen.spec import LatentSpec, ModelSpec
+from vaegen.manifest import GRAPHS, MANIFEST, Manifest
+from vaegen_export import export, graphs, serialise
 from vaegen_training import train
 from vaegen_training.train import loop
+from vaegen_training.train.run_folder import Run, load_run
 
 # One thread waits for nobody: these tensors are small, and the cores may be busy.
 torch.set_flush_denormal(True)
@@ -35,10 +38,21 @@ QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": 
 GetRun = Callable[..., Path]
 
 
-@pytest.fixture(scope="session")
-def joint_spec() -> ModelSpec:
-    """What the small joint model is."""
-    return ModelSpec("joint", "default", LatentSpec(35, (32, 8)), 0.5, 1.0)
+@dataclass(frozen=True)
+class Exported:
+    """A run and the bundle made of it."""
+
+    run: Run
+    """Its weights rounded as the bundle has them."""
+    folder: Path
+    manifest: Manifest
+    graphs: list[graphs.Graph]
+    """The torch side."""
+    files: dict[str, bytes]
+    """The ONNX bytes by graph name."""
+
+
+GetExported = Callable[..., Exported]
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +78,22 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> GetRun:
         return out
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported(finished_run: GetRun, tmp_path_factory: pytest.TempPathFactory) -> GetExported:
+    """Return the bundle of a small run of (kind, preset), made when first asked for: an export takes seconds."""
+
+    @functools.cache
+    def bundle(kind: str, preset: str = "default") -> Exported:
+        folder = tmp_path_factory.mktemp("bundles") / f"{preset}-{kind}"
+        manifest = export(finished_run(kind, preset), folder)
+        run = load_run(finished_run(kind, preset))
+        for module in (run.prior, run.verifier):
+            serialise.round_weights(module)
+        built = graphs.build(manifest.model, run.vae, run.prior, run.verifier)
+        files = {name: (folder / f"{name}.onnx").read_bytes() for name in GRAPHS}
+        assert {path.name for path in folder.iterdir()} == {MANIFEST, *(f"{name}.onnx" for name in files)}
+        return Exported(run, folder, manifest, built, files)
+
+    return bundle

@@ -10,9 +10,9 @@ import click
 import numpy as np
 import numpy.typing as npt
 import vaegen
-from vaegen.color import stroke_color
 from vaegen.images import look_at
 from vaegen_training.evaluate import evaluation_judge
+from vaegen_training.evaluate.color_difference import stroke_color
 
 from tests.photographs.render import COLORED, DIGITS, PENS, Simulated, simulate
 

@@ -170,24 +170,31 @@ def test_a_named_pipe_does_not_block(bundle: Path) -> None:
         vaegen.load(bundle)
 
 
+def resize(manifest: dict[str, Any], z: int, categorical: tuple[int, int]) -> None:
+    """Claim another latent space, with a name for each part of it."""
+    names = {"continuous": [f"z{i}" for i in range(z)], "categorical": [f"c{i}" for i in range(categorical[0])]}
+    manifest["model"]["latent"] = {"continuous": z, "categorical": list(categorical), "names": names}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(schema=2), "schema 2"),
+        (lambda m: m.update(schema=3), "schema 3"),
+        (lambda m: m.update(schema=1), "exported by vaegen 0.1; export the run again"),
         (lambda m: m["graphs"].pop("judge"), "graphs are"),
         (lambda m: m["graphs"]["judge"].update(file="../judge.onnx"), r"judge\.file"),
-        (lambda m: m["model"]["latent"].update(continuous=4), r"encoder\.outputs latent is float32 \(n, 23\)"),
-        (lambda m: m["model"]["latent"].update(categorical=[1, 20]), r"encoder\.outputs logits"),
-        (lambda m: m["model"]["latent"].update(continuous=0), "encoder"),
+        (lambda m: resize(m, 4, (2, 10)), r"encoder\.outputs latent is float32 \(n, 23\)"),
+        (lambda m: resize(m, 3, (1, 20)), r"encoder\.outputs logits"),
+        (lambda m: resize(m, 0, (2, 10)), "encoder"),
         (lambda m: m["graphs"]["sampler"]["inputs"].pop("mean"), "sampler.inputs mean is absent"),
         (lambda m: m["graphs"]["prior"]["inputs"].pop("uniform"), r"prior\.inputs\.uniform"),
         (lambda m: m["graphs"]["prior"]["inputs"]["uniform"].update(shape=["n", 10**9]), r"prior\.inputs\.uniform"),
         (lambda m: m["graphs"]["prior"]["inputs"]["digit"].update(dtype="int32"), "prior.inputs digit is int32"),
         (lambda m: m["graphs"]["decoder"]["outputs"]["image"].update(shape=["n", 28, 28, 3]), "decoder"),
         (lambda m: m["graphs"]["judge"]["outputs"].update(extra={"dtype": "float32", "shape": ["n"]}), "extra"),
-        (lambda m: m["graphs"]["judge"]["outputs"]["logits"].update(shape=["n", -1]), "shape"),
+        (lambda m: m["graphs"]["judge"]["outputs"]["rank"].update(shape=["n", -1]), "shape"),
         (lambda m: m["model"].update(prior_temperature="hot"), "prior_temperature"),
-        (lambda m: m["model"]["latent"].update(continuous=10**9), "coordinates"),
+        (lambda m: m["model"]["latent"].update(categorical=[2, 10**9]), "coordinates"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(
@@ -210,9 +217,7 @@ def test_what_is_no_manifest_is_refused(bundle: Path, text: bytes) -> None:
 def test_a_graph_that_is_another_than_the_manifest_says_is_refused(bundle: Path, vouch: Vouch) -> None:
     vouch(bundle, "decoder", (bundle / "judge.onnx").read_bytes())
     model = vaegen.load(bundle)
-    with pytest.raises(
-        BundleError, match=r"decoder\.onnx': input image is float32 \(n, 3, 28, 28\); it must be absent"
-    ):
+    with pytest.raises(BundleError, match=r"decoder\.onnx': input digit is int64 \(n\); it must be absent"):
         model.sample(3, "red")
 
 

@@ -119,6 +119,33 @@ def test_the_stochastic_path_follows_its_seed(model: Model) -> None:
     assert (model.reconstruct(images, stochastic=False, seed=1) == model.reconstruct(images)).all()
 
 
+def test_a_prior_that_gives_no_numbers_is_named(bundle: Path, vouch: Callable[[Path, str, bytes], None]) -> None:
+    onnx = pytest.importorskip("onnx", reason="only used to make the graph")
+    data = (bundle / "prior.onnx").read_bytes()
+    for value in (np.nan, -np.inf):
+        prior = onnx.load_from_string(data)
+        (last,) = [node for node in prior.graph.node if "latent" in node.output]
+        last.output[0] = "inner"
+        prior.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(value), "factor"))
+        prior.graph.node.append(onnx.helper.make_node("Mul", ["inner", "factor"], ["latent"]))
+        vouch(bundle, "prior", prior.SerializeToString())
+        with pytest.raises(vaegen.BundleError, match="latents that are no numbers; try a temperature nearer to 1"):
+            vaegen.load(bundle).sample(3, "red")
+
+
+def test_a_latent_is_chosen_by_names(model: Model) -> None:
+    latent = model.latent({})
+    assert (latent.shape, latent.dtype) == ((1, 23), np.float32)
+    image = model.decode(latent)
+    assert model.judge(image).argmax() == 3
+    assert image.max((0, 1, 2)).tolist() == pytest.approx([255, 0, 0], abs=3)
+    chosen = model.latent({"digit": 7, "place": 8, "green": 1.5})
+    assert (model.judge(model.decode(chosen)).argmax(), chosen[0, 1]) == (7, 1.5)
+    assert chosen[0, 3:].nonzero()[0].tolist() == [7, 10 + 8]
+    assert (chosen[0, [0, 2]] == latent[0, [0, 2]]).all()
+    assert (model.latent({"digit": np.int64(7)}) == model.latent({"digit": 7})).all()
+
+
 def test_judge_gives_probabilities(model: Model) -> None:
     probabilities = model.judge(model.sample(range(10), "gold"))
     assert probabilities.dtype == np.float32
@@ -205,6 +232,18 @@ def test_arguments_are_left_as_they_were(model: Model) -> None:
         (lambda m: m.sample(3, "red", temperature=float("nan")), "temperature nan"),
         (lambda m: m.sample(3, "red", temperature="1"), "temperature '1'"),
         (lambda m: m.sample(3, "red", tries=0), "tries 0"),
+        (lambda m: m.sample(3, "red", slant=61), "slant 61 .* from -60 to 60 degrees"),
+        (lambda m: m.sample(3, "red", slant=True), "slant True"),
+        (lambda m: m.sample(3, "red", thickness=float("nan")), "thickness nan .* from 0.5 to 8 pixels"),
+        (lambda m: m.sample(3, "red", 1, thickness=[2, 3]), "2 numbers of thickness for 1 images"),
+        (lambda m: m.sample(3, "red", slant=[]), "0 numbers of slant for 1 images"),
+        (lambda m: m.sample(3, "red", hand=-1), "hand -1"),
+        (lambda m: m.sample(3, "red", hand=1.0), "hand 1.0"),
+        (lambda m: m.latent({"hue": 0.5}), "unknown latent 'hue'; choose from red, green, blue, digit, place"),
+        (lambda m: m.latent({"digit": 10}), "digit 10 .* from 0 to 9"),
+        (lambda m: m.latent({"place": 1.0}), "place 1.0"),
+        (lambda m: m.latent({"red": float("inf")}), "red inf"),
+        (lambda m: m.latent([("red", 1)]), "dictionary"),
         (lambda m: m.encode(BLACK / 255), "float64; they must be uint8"),
         (lambda m: m.encode(BLACK[0]), r"\(28, 28, 3\).*use images\[None\]"),
         (lambda m: m.encode(BLACK[..., 0]), r"shape \(2, 28, 28\)"),

@@ -228,6 +228,9 @@ def test_what_onnxruntime_raises_while_running_is_translated(bundle: Path, vouch
     del model.graph.node[:], model.graph.initializer[:]
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([-1, 3, 28, 28]), "shape"))
     model.graph.node.append(onnx.helper.make_node("Reshape", ["latent", "shape"], ["image"]))
+    bytes_of = {"to": onnx.TensorProto.UINT8}
+    model.graph.node.append(onnx.helper.make_node("Cast", ["image"], ["bytes"], **bytes_of))
+    model.graph.node.append(onnx.helper.make_node("Transpose", ["bytes"], ["pixels"], perm=[0, 2, 3, 1]))
     vouch(bundle, "decoder", model.SerializeToString())
     with pytest.raises(BundleError, match=r"decoder\.onnx': onnxruntime failed") as failure:
         vaegen.load(bundle).sample(3, "red")
@@ -264,7 +267,7 @@ def test_results_of_another_shape_are_refused(
 ) -> None:
     onnx = pytest.importorskip("onnx", reason="only used to make the graph")
     model = onnx.load(bundle / f"{graph}.onnx")
-    name = {"decoder": "image", "judge": "logits"}.get(graph, "latent")
+    name = {"decoder": "image", "judge": "rank"}.get(graph, "latent")
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = ["inner" if value == name else value for value in names]

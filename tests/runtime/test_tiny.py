@@ -18,7 +18,7 @@ def test_the_generator_gives_the_committed_bytes(tiny: Path, tmp_path: Path) -> 
 
 def test_the_manifest_lists_what_the_latent_spec_asks_for(tiny: Path) -> None:
     manifest = vaegen.load(tiny).manifest
-    wanted = interfaces(manifest.model.latent, uniforms(manifest, "sampler"), uniforms(manifest, "prior"))
+    wanted = interfaces(manifest.model, uniforms(manifest, "sampler"), uniforms(manifest, "prior"))
     for name, graph in manifest.graphs.items():
         assert graph.inputs == wanted[name].inputs
         assert graph.outputs == wanted[name].outputs
@@ -33,8 +33,10 @@ def test_the_manifest_lists_what_the_latent_spec_asks_for(tiny: Path) -> None:
         (vaegen.LatentSpec(5, (3, 4)), {"latent", "mean", "log_variance", "logits"}),
     ],
 )
-def test_each_kind_of_model_has_the_posterior_it_has(latent: vaegen.LatentSpec, outputs: set[str]) -> None:
-    graphs = interfaces(latent, latent.size, 7)
+def test_each_kind_of_model_has_the_posterior_it_has(
+    model: vaegen.Model, latent: vaegen.LatentSpec, outputs: set[str]
+) -> None:
+    graphs = interfaces(model.spec._replace(latent=latent), latent.size, 7)
     assert set(graphs["encoder"].outputs) == outputs
     assert set(graphs["sampler"].inputs) == outputs - {"latent"} | {"uniform"}
     assert graphs["decoder"].inputs["latent"].shape == ("n", latent.size)

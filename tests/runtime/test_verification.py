@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import vaegen
 from vaegen import BundleError
@@ -93,13 +94,15 @@ def test_a_manifest_that_names_another_opset_is_found(bundle: Path) -> None:
 def test_a_graph_that_computes_something_else_is_found(bundle: Path, vouch: Vouch) -> None:
     onnx = pytest.importorskip("onnx", reason="only used to make the graphs")
 
-    def change(graph: str, value: float, problem: str) -> None:
+    def change(graph: str, name: str, value: float, problem: str, *, kind: str = "float32") -> None:
+        """Multiply an output, but not what else comes of it."""
         model = onnx.load(bundle / f"{graph}.onnx")
         before = (bundle / f"{graph}.onnx").read_bytes()
-        (output,) = [node for node in model.graph.node if problem.split()[0] in node.output]
-        name = output.output[0]
-        output.output[0] = "inner"
-        model.graph.initializer.append(onnx.helper.make_tensor("factor", onnx.TensorProto.FLOAT, [], [value]))
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = ["inner" if each == name else each for each in names]
+        number = onnx.numpy_helper.from_array(np.array(value).astype(kind), "factor")
+        model.graph.initializer.append(number)
         model.graph.node.append(onnx.helper.make_node("Mul", ["inner", "factor"], [name]))
         vouch(bundle, graph, model.SerializeToString())
         (check,) = verify(bundle).problems
@@ -107,18 +110,23 @@ def test_a_graph_that_computes_something_else_is_found(bundle: Path, vouch: Vouc
         assert problem in (check.problem or "")
         vouch(bundle, graph, before)
 
-    change("decoder", 2.0, "image runs from 0 to 1.9")
-    change("encoder", 2.0, "latent are not")
-    change("judge", float("nan"), "logits holds values")
+    change("decoder", "image", 2.0, "image runs from 0 to 1.9")
+    change("encoder", "latent", 2.0, "first Z columns of latent are not mean")
+    change("judge", "realism", float("nan"), "realism holds values")
+    change("judge", "realism", -1.0, "accepted does not follow from the thresholds")
+    change("judge", "probability", 0.99, "probability is not that of the digit asked for")
+    change("judge", "color", 0.99, "color is not the mean of the brightest pixels")
+    change("judge", "rank", 1.01, "rank does not follow")
+    change("judge", "read", 0, "read is not the most probable", kind="int64")
 
 
 def test_results_that_depend_on_the_batch_are_found(bundle: Path, vouch: Vouch) -> None:
     onnx = pytest.importorskip("onnx", reason="only used to make the graph")
     model = onnx.load(bundle / "judge.onnx")
-    (output,) = [node for node in model.graph.node if "logits" in node.output]
+    (output,) = [node for node in model.graph.node if "rank" in node.output]
     output.output[0] = "inner"
     model.graph.node.append(onnx.helper.make_node("ReduceSum", ["inner"], ["total"], keepdims=1))
-    model.graph.node.append(onnx.helper.make_node("Add", ["inner", "total"], ["logits"]))
+    model.graph.node.append(onnx.helper.make_node("Add", ["inner", "total"], ["rank"]))
     vouch(bundle, "judge", model.SerializeToString())
     assert problems(verify(bundle)) == [("judge.onnx", "batch")]
 

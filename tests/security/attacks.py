@@ -94,10 +94,10 @@ def unused(kind: str, inputs: dict[str, tuple[Any, str]], **attributes: Any) -> 
 
 
 def before_output(*nodes: onnx.NodeProto, **constants: tuple[Any, str]) -> Change:
-    """Put nodes between the graph's result, then called "inner", and its one output, which they must make."""
+    """Put nodes between a result of the graph, then called "inner", and the output that the last of them makes."""
 
     def edit(model: onnx.ModelProto) -> None:
-        name = model.graph.output[0].name
+        name = nodes[-1].output[0]
         for one in model.graph.node:
             for names in (one.output, one.input):
                 names[:] = ["inner" if value == name else value for value in names]
@@ -423,7 +423,7 @@ def attacks() -> Iterator[Attack]:
             helper.make_node("Cast", ["inner"], ["whole"], to=TensorProto.INT32),
             helper.make_node("Mul", ["whole", "nothing"], ["zero"]),
             helper.make_node("Div", ["whole", "zero"], ["trap"]),
-            helper.make_node("Cast", ["trap"], ["logits"], to=TensorProto.FLOAT),
+            helper.make_node("Cast", ["trap"], ["rank"], to=TensorProto.FLOAT),
             nothing=([0], INT32),
         ),
         divides,
@@ -459,18 +459,18 @@ def attacks() -> Iterator[Attack]:
         "a row missing",
         "judge",
         before_output(
-            helper.make_node("Slice", ["inner", "from", "to"], ["logits"]),
+            helper.make_node("Slice", ["inner", "from", "to"], ["rank"]),
             **{"from": ([1], INT64), "to": ([2**31], INT64)},
         ),
-        "output logits is",
+        "output rank is",
         "tensors",
     )
     yield Attack(
         "results",
         "every row twice",
         "judge",
-        before_output(helper.make_node("Concat", ["inner", "inner"], ["logits"], axis=0)),
-        "output logits is",
+        before_output(helper.make_node("Concat", ["inner", "inner"], ["rank"], axis=0)),
+        "output rank is",
         "tensors",
     )
     yield Attack(
@@ -490,7 +490,7 @@ def attacks() -> Iterator[Attack]:
         before_output(
             helper.make_node("Expand", ["one", "size"], ["large"]),
             helper.make_node("ReduceMax", ["large"], ["top"], keepdims=0),
-            helper.make_node("Add", ["inner", "top"], ["logits"]),
+            helper.make_node("Add", ["inner", "top"], ["rank"]),
             one=([0.0], FLOAT),
             size=([2**40], INT64),
         ),
@@ -505,7 +505,7 @@ def attacks() -> Iterator[Attack]:
             *(helper.make_node("Expand", ["one", "size"], [f"large{i}"]) for i in range(32)),
             helper.make_node("Concat", [f"large{i}" for i in range(32)], ["all"], axis=0),
             helper.make_node("ReduceMax", ["all"], ["top"], keepdims=0),
-            helper.make_node("Add", ["inner", "top"], ["logits"]),
+            helper.make_node("Add", ["inner", "top"], ["rank"]),
             one=([0.0], FLOAT),
             size=([2**28], INT64),
         ),
@@ -520,7 +520,7 @@ def attacks() -> Iterator[Attack]:
             helper.make_node("Expand", ["one", "size"], ["m0"]),
             *(helper.make_node("MatMul", [f"m{i}", f"m{i}"], [f"m{i + 1}"]) for i in range(400)),
             helper.make_node("ReduceMax", ["m400"], ["top"], keepdims=0),
-            helper.make_node("Add", ["inner", "top"], ["logits"]),
+            helper.make_node("Add", ["inner", "top"], ["rank"]),
             one=([0.0], FLOAT),
             size=([4096, 4096], INT64),
         ),
@@ -554,7 +554,7 @@ def attacks() -> Iterator[Attack]:
             ("the preset's", lambda facts, text=text: facts["model"].update(preset=text)),
             ("a producer's in the manifest", lambda facts, text=text: facts["producer"].update({text: "1"})),
             ("a producer's version", lambda facts, text=text: facts["producer"].update(torch=text)),
-            ("an output's in the manifest", renamed("logits", text)),
+            ("an output's in the manifest", renamed("rank", text)),
             ("a figure's", lambda facts, text=text: facts["quality"].update({text: {text: [text]}})),
         ):
             yield Attack("names", f"{name} is {text!a}", "manifest", manifest(change), printed, "schema")

@@ -379,26 +379,6 @@ def test_nor_measured_nor_shown(
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("change", ["shape", "dtype", "NaN", "missing", "other"])
-def test_a_damaged_judge_is_not_exported(
-    run: Path, tmp_path: Path, change: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    judge = tmp_path / "judge"
-    judge.mkdir()
-    from vaegen_training.models.judge import load_judge
-
-    found = {name: tensor.half() for name, tensor in load_judge().state_dict().items()}
-    name = "classify.weight"
-    found[name] = {"shape": found[name][:3], "dtype": found[name].long(), "NaN": bad(NAN)(found[name])}.get(
-        change, found[name]
-    )
-    if change in ("missing", "other"):
-        found["else"] = found.pop(name)
-    weights.write(judge / "judge.safetensors", found if change != "other" else {"x": torch.ones(1)}, {})
-    line = refused(["export", str(run), "--out", str(tmp_path / "bundle"), "--judge", str(judge)], capsys, 4)
-    assert "judge.safetensors" in line
-
-
 def test_a_run_of_another_kind_is_none_of_this_one(
     run: Path, finished: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -294,7 +294,8 @@ def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
         patch.setattr(loop, "LOGS", 1)  # each line of metrics and picture is synced to the disk, which takes its time
         patch.setattr(loop, "PREVIEWS", 1)
         train_model(folder, config, few, torch.device("cpu"), progress=False)
-    _, vae, prior, _ = load_run(folder)
+    loaded = load_run(folder)
+    vae, prior = loaded.vae, loaded.prior
     noise = torch.linspace(0.1, 0.9, prior.noise_size)[None]
     with torch.no_grad():
         drawn = prior(torch.tensor([3]), torch.tensor([[1.0, 0.5, 0]]), noise, torch.tensor(config.prior.temperature))

@@ -15,6 +15,8 @@ def sample(names: Sequence[str]) -> list[npt.NDArray[np.uint8]]:
         with vaegen.load(name, threads=2) as model:
             images.append(model.sample(3, "red"))
             images.append(model.sample([1, 2], ["red", (0, 128, 255)], 2, seed=1, start=4, temperature=0.5, tries=1))
+            images.append(model.sample([1, 2], "red", slant=[-10, 5.5], thickness=np.array([2.0, 3.0]), hand=7))
+            images.append(model.decode(model.latent({"digit": 3, "hue": 0.55})))
             images.append(model.sample(np.array([1, 2]), (255, 0, 0)))
     return images
 

@@ -69,10 +69,7 @@ def test_training_teaches(digits: Mnist) -> None:
 
 def test_training_is_repeatable_and_leaves_torch_s_random_state_alone(digits: Mnist) -> None:
     before = torch.get_rng_state()
-    first, second = (
-        MAKE.train(sample(digits, 128), epochs=2),
-        MAKE.train(sample(digits, 128), epochs=2),
-    )
+    first, second = (MAKE.train(sample(digits, 128), epochs=2) for _ in range(2))
     assert torch.equal(before, torch.get_rng_state())
     for left, right in zip(first.state_dict().values(), second.state_dict().values(), strict=True):
         assert torch.equal(left, right)

@@ -3,7 +3,6 @@
 import torch
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models.judge import load_judge
-from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.acceptance import VerifierObjective, fit_threshold
@@ -12,8 +11,8 @@ from vaegen_training.train.run_folder import build_networks
 
 def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrained_model(digits: Mnist) -> None:
     config = preset("default", "joint").override({"model.hidden": "32", "prior.hidden": "16"})
-    vae, _, network = build_networks(config)
-    verifier, random = Verifier(), torch.Generator().manual_seed(0)
+    vae, _, network, verifier = build_networks(config)
+    random = torch.Generator().manual_seed(0)
     objective = VerifierObjective(verifier, Prior(vae, network), load_judge(), digits, config)
     optimizer = torch.optim.Adam(verifier.parameters(), lr=3e-3)
     for _ in range(40):

@@ -14,7 +14,6 @@ from vaegen_training.data import Mnist
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
-from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective
@@ -38,8 +37,8 @@ def settings() -> TrainConfig:
 def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Objective, nn.Module]:
     """Return a stage's objective and its module, always with the same starting weights."""
     config, data = settings(), digits.to(device)
-    vae, field, network = build_networks(config)
-    for module in (vae, field, network):
+    vae, field, network, verifier = build_networks(config)
+    for module in (vae, field, network, verifier):
         module.to(device)
     if stage == "vae":
         return VaeObjective(vae, data, config, load_judge().to(device)), vae
@@ -56,7 +55,6 @@ def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Obje
         return GeneratorObjective(vae, network, load_judge().to(device), pairs, config), network
     torch.manual_seed(0)
     if stage == "verifier":
-        verifier = Verifier().to(device)
         return VerifierObjective(verifier, Prior(vae, network), load_judge().to(device), data, config), verifier
     judge = Judge().to(device)
     return JudgeObjective(judge, data, CONFIG), judge

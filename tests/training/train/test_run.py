@@ -68,7 +68,7 @@ def test_the_summary_holds_the_final_figures_of_the_stored_model(
 ) -> None:
     folder = trained(preset, kind)
     summary = json.loads((folder / "summary.json").read_text())
-    _, vae, *_ = load_run(folder)
+    vae = load_run(folder).vae
     assert {name: summary[name] for name in ("excess_bce", "kl", "n")} == losses_on_test(vae, digits)
     assert summary["n"] == 200
     assert set(summary["seconds"]) == stages(preset)
@@ -95,21 +95,23 @@ def test_a_run_leaves_whole_files_and_nothing_else(trained: TrainShort, preset: 
 @pytest.mark.parametrize(("preset", "kind"), ALL)
 def test_a_run_loads_as_it_was_trained(trained: TrainShort, digits: Mnist, preset: str, kind: str) -> None:
     folder = trained(preset, kind)
-    config, vae, prior, probe = load_run(folder)
-    assert config == TrainConfig.from_json((folder / "config.json").read_text())
-    assert (config.preset, config.model.latent.kind) == (preset, kind)
-    assert not vae.training
-    assert not prior.training
-    assert torch.equal(probe, paint.to_float(digits.test_images[: len(probe)]))
+    run = load_run(folder)
+    assert run.config == TrainConfig.from_json((folder / "config.json").read_text())
+    assert (run.config.preset, run.config.model.latent.kind) == (preset, kind)
+    assert not run.vae.training
+    assert not run.prior.training
+    assert torch.equal(run.probe, paint.to_float(digits.test_images[: len(run.probe)]))
     tensors, _ = weights.read(folder / "model.safetensors")
-    stored = {name.removeprefix("vae."): tensor for name, tensor in tensors.items() if name.startswith("vae.")}
-    assert stored.keys() == vae.state_dict().keys()
-    assert all(torch.equal(tensor, vae.state_dict()[name]) for name, tensor in stored.items())
+    for part, module in (("vae", run.vae), ("verifier", run.verifier)):
+        stored = weights.under(tensors, f"{part}.")
+        assert stored.keys() == module.state_dict().keys()
+        assert all(torch.equal(tensor, module.state_dict()[name]) for name, tensor in stored.items())
+    assert (run.style is None) == (preset == "seed")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_leaves_the_reader_alone(trained: TrainShort, kind: str) -> None:
-    _, vae, *_ = load_run(trained("default", kind))
+    vae = load_run(trained("default", kind)).vae
     assert isinstance(vae, FactoredVae)
     for name, tensor in load_judge().state_dict().items():
         assert torch.equal(tensor, vae.reader.state_dict()[name])
@@ -117,7 +119,7 @@ def test_training_leaves_the_reader_alone(trained: TrainShort, kind: str) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_default_model_reconstructs_the_color_of_its_input(trained: TrainShort, digits: Mnist, kind: str) -> None:
-    _, vae, *_ = load_run(trained("default", kind))
+    vae = load_run(trained("default", kind)).vae
     red = torch.tensor([[1.0, 0.0, 0.0]]).expand(50, 3)
     with torch.no_grad():
         image = vae.decode(latents.deterministic(vae.encode(paint.paint(paint.to_float(digits.test_images[:50]), red))))
@@ -403,7 +405,7 @@ def test_a_damaged_model_cannot_be_loaded(trained: TrainShort, tmp_path: Path) -
 
 
 def test_losses_are_means_over_every_test_digit_whatever_the_batch(digits: Mnist) -> None:
-    vae, _, _ = build_networks(presets.preset("seed", "joint"))
+    vae, *_ = build_networks(presets.preset("seed", "joint"))
     found = losses_on_test(vae, digits)
     assert found == pytest.approx(losses_on_test(vae, digits, batch=7), rel=1e-4)
     with torch.no_grad():
@@ -431,5 +433,5 @@ def test_a_perfect_model_has_no_excess(digits: Mnist) -> None:
 
 
 def test_an_untrained_model_has_much(digits: Mnist) -> None:
-    vae, _, _ = build_networks(presets.preset("seed", "continuous"))
+    vae, *_ = build_networks(presets.preset("seed", "continuous"))
     assert losses_on_test(vae, digits)["excess_bce"] > 1000

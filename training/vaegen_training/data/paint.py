@@ -48,7 +48,7 @@ def paint(gray: Tensor, rgb: Tensor) -> Tensor:
     Returns:
         float32 (n, 3, 28, 28) in [0, 1]: gray times color, black where gray is 0.
     """
-    return (rgb[:, :, None] * gray[:, None, :]).reshape(-1, CHANNELS, SIDE, SIDE)
+    return rgb[:, :, None, None] * gray.reshape(-1, 1, SIDE, SIDE)
 
 
 def to_float(images: Tensor) -> Tensor:

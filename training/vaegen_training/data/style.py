@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from vaegen.spec import SIDE, STYLE_SHARES
 
-from vaegen_training.data import paint
+from vaegen_training.data.mnist import Mnist
+from vaegen_training.data.paint import to_float
 
 # Least squares against the reference's thickness on 2,500 test digits; the median difference is then 0.05 pixels.
 _FACTOR, _OFFSET = 1.117, -0.100
@@ -40,15 +41,11 @@ def measure_style(gray: Tensor) -> Tensor:
     return torch.stack([slant, _FACTOR * 2 * area / outline + _OFFSET], dim=1)
 
 
-def usual_style(images: Tensor) -> Tensor:
-    """Return quantiles of the slant and the thickness of digits, float32 (2, 11), at `vaegen.spec.STYLE_SHARES`.
-
-    Args:
-        images: uint8 (n, 28, 28) or (n, 784), none black.
-    """
-    styles = []
-    for part in images.split(10_000):
-        gray = paint.to_float(part)
-        styles.append(measure_style(gray / gray.amax(dim=1, keepdim=True)))
-    shares = torch.tensor(STYLE_SHARES, device=images.device)
-    return torch.cat(styles).quantile(shares, dim=0).T.contiguous()
+def style_quantiles(data: Mnist) -> Tensor:
+    """Return the quantiles of the training digits' slant and thickness at STYLE_SHARES, float32 (2, 11)."""
+    parts = []
+    for images in data.train_images.split(2000):
+        gray = to_float(images)
+        parts.append(measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255)))
+    shares = torch.tensor(STYLE_SHARES, device=data.train_images.device)
+    return torch.cat(parts).quantile(shares, dim=0).t().contiguous()

@@ -10,22 +10,20 @@ from typing import Any
 import numpy as np
 import vaegen
 from tqdm import tqdm
-from vaegen.color import color_error, stroke_color
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
 
 from vaegen_training import data
-from vaegen_training.evaluate import evaluation_judge, fidelity, information, samples, statistics
-from vaegen_training.evaluate.samples import Painted, Reconstructions
+from vaegen_training.evaluate import control, evaluation_judge, fidelity, samples, statistics
+from vaegen_training.evaluate.color_difference import color_error, stroke_color
+from vaegen_training.evaluate.samples import Images, Painted
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.host import own_torch
 
 IMAGES = 10_000  # of each kind, by default
 LEAST_IMAGES, MOST_IMAGES = 100, 1_000_000
-REFERENCE = 3000  # digits on each side where distributions are compared
-NEIGHBORS = 1000  # images whose nearest training digit is looked for
-NEAR = 0.01  # quantile of the test digits' distances below which an image counts as a near copy
+REFERENCE = 3000  # digits on each side of density and coverage
 STAGES = 4  # steps of a bar for each model
 
 Column = dict[str, Figure]
@@ -44,15 +42,14 @@ class Evaluation:
     n: int
     """Images sampled."""
     seed: int
-    """Of the sampling, the paint, the choice of digits and the resampling."""
+    """Of the sampling, the paint, the choice of digits, the classifiers trained afresh and the resampling."""
     figures: Mapping[str, Column]
-    """Row of `table.ROWS`, then column of `table.COLUMNS`; a row has the columns that make sense for it."""
-    rate_per_latent: tuple[float, ...]
-    """Mean KL divergence of each continuous coordinate, then of each categorical, nats."""
+    """By metric, then by the images measured: "raw" and "verified" samples, "reconstruction", "real"; of what was asked
+    for, by "digit", "hue", "slant" and "thickness", those that the model lets one ask for."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form."""
-        return dataclasses.asdict(self) | {"model": self.model.to_dict(), "rate_per_latent": list(self.rate_per_latent)}
+        return dataclasses.asdict(self) | {"model": self.model.to_dict()}
 
 
 def evaluate(
@@ -118,21 +115,18 @@ class Evaluator:
         self.judge, self.digest = evaluation_judge.load()
         mnist = data.load(None if data_dir is None else Path(data_dir), verify=verify_data)
         self.real = samples.real_digits(mnist, n, REFERENCE, seed)
-        test = self.real.test
-        seen, _ = self.judge.read(test.images)
-        self._reference = self.judge.read(self.real.reference.images)[1]
-        distances = self._distances(test)
-        self._near = np.quantile(distances, NEAR)
-        # The floor of the excess BCE: real digits under themselves, 0 but for rounding.
-        excess = information.excess_bce(test.images.astype(np.float32) / np.float32(255), test.images)
-        self._column = self._of_images(test, seen) | {
-            "excess_bce": statistics.mean(excess, seed),
-            **self._of_distribution(self.judge.read(self.real.training.images)[1]),
-            **self._of_copies(distances),
-        }
+        self._reference = self.judge.read(self.real.reference)[1]
+        # Real digits against other real digits: a classifier finds nothing to tell them by.
+        learned, asked = (np.array_split(part.images, 2) for part in (self.real.training, self.real.test))
+        self._column = (
+            self._of_images(self.real.test)
+            | self._of_neighbors(self.real.training.images)
+            | self._of_training(self.real.training)
+            | self._told_from_real((learned[0], learned[1]), (asked[0], asked[1]))
+        )
         bar.update()
 
-    def measure(self, model: vaegen.Model, rebuilt: Reconstructions | None = None) -> Evaluation:
+    def measure(self, model: vaegen.Model, rebuilt: Images | None = None) -> Evaluation:
         """Measure one model.
 
         Args:
@@ -142,35 +136,39 @@ class Evaluator:
         Raises:
             BundleError: The bundle cannot be used.
         """
-        test = self.real.test
-        self._bar.set_description("samples, raw")
-        raw, _ = samples.samples(model, self.n, self.seed, tries=1)
-        self._advance("samples, verified")
-        verified, tries = samples.samples(model, self.n, self.seed, tries=None)
+        test, training, n, seed = self.real.test, self.real.training, self.n, self.seed
+        half = len(training.digits) // 2  # as many images of two kinds as of digits to learn from
+        self._bar.set_description("samples")
+        raw = samples.samples(model, test, n, seed, tries=1)
+        verified = samples.samples(model, test, n, seed)
+        learned = samples.samples(model, training, len(training.digits), seed, start=n)
         self._advance("reconstructions")
-        rebuilt = rebuilt or samples.reconstructions(model, test.images)
-        self._advance("figures")
-        columns: dict[str, Column] = {}
-        after = Painted(rebuilt.hard.images, test.digits, test.colors)
-        for name, painted in (("raw", raw), ("verified", verified), ("reconstruction", after)):
-            seen, features = self.judge.read(painted.images)
-            columns[name] = {
-                **self._of_images(painted, seen),
-                **self._of_distribution(features[: len(self._reference)]),
-                **self._of_copies(self._distances(painted)),
-            }
-        columns["verified"]["tries"] = statistics.mean(tries, self.seed)
-        columns["reconstruction"] |= self._of_information(rebuilt, seen)
+        rebuilt = model.reconstruct(test.images) if rebuilt is None else rebuilt
+        columns = {
+            "raw": self._of_images(raw) | self._of_neighbors(raw.images),
+            "verified": self._of_images(verified) | self._of_neighbors(verified.images),
+            "reconstruction": self._of_images(Painted(rebuilt, test.digits, test.colors)),
+        }
+        asked_for = {
+            "by_one_latent": control.by_one_latent(model, self.judge, test, seed),
+            "style_error": control.style_error(model, test, seed),
+        }
+        self._advance("train on samples")
+        columns["verified"] |= self._of_training(learned)
+        self._advance("tell apart")
+        seen, unseen = learned.images[:half], verified.images[: len(test.digits)]
+        columns["verified"] |= self._told_from_real((seen, training.images[:half]), (unseen, test.images))
+        columns["verified"]["told_from_reconstructions"] = fidelity.told_apart(
+            (seen, model.reconstruct(training.images[:half])), (unseen, rebuilt), seed
+        )
         self._bar.update()
-        rates = information.rates(rebuilt.posterior).mean(0, dtype=np.float64)
         return Evaluation(
             model=model.spec,
             graphs={name: graph.sha256 for name, graph in model.manifest.graphs.items()},
             judge=self.digest,
-            n=self.n,
-            seed=self.seed,
-            figures=_by_row(columns | {"real": self._column}),
-            rate_per_latent=tuple(map(float, rates)),
+            n=n,
+            seed=seed,
+            figures=_by_row(columns | {"real": self._column}) | asked_for,
         )
 
     def _advance(self, stage: str) -> None:
@@ -178,55 +176,33 @@ class Evaluator:
         self._bar.update()
         self._bar.set_description(stage)
 
-    def _of_images(self, painted: Painted, seen: samples.Integers) -> Column:
-        """Measure images one by one: digit, color, hue, bleeding."""
+    def _accuracy(self, painted: Painted) -> Figure:
+        return statistics.share(self.judge.read(painted.images)[0] == painted.digits)
+
+    def _of_images(self, painted: Painted) -> Column:
+        """Measure images one by one: digit and color."""
         errors = color_error(stroke_color(painted.images), painted.colors)
-        hues = fidelity.hue_errors(painted.images, painted.colors)
         return {
-            "digit_accuracy": statistics.share(seen == painted.digits),
+            "digit_accuracy": self._accuracy(painted),
             "color_error_median": statistics.quantile(errors, 0.5, self.seed),
             "color_error_p95": statistics.quantile(errors, 0.95, self.seed),
-            "hue_error_median": statistics.quantile(hues, 0.5, self.seed),
-            "bleeding_median": statistics.quantile(fidelity.bleeding(painted.images), 0.5, self.seed),
         }
 
-    def _of_information(self, rebuilt: Reconstructions, seen: samples.Integers) -> Column:
-        """Measure losses and latents on the reconstructed test digits, of which `seen` is how they read."""
-        posterior, test, seed = rebuilt.posterior, self.real.test, self.seed
-        excess = information.excess_bce(rebuilt.hard.unrounded, test.images)
-        rates = information.rates(posterior)
-        column = {
-            "excess_bce": statistics.mean(excess, seed),
-            "kl": statistics.mean(rates.sum(1), seed),
-            "rate_per_latent": statistics.mean(rates.mean(1), seed),
-        }
-        if posterior.mean is not None:
-            column["active_units"] = information.active_units(posterior.mean, seed)
-        if posterior.logits is not None and rebuilt.soft is not None:
-            codes, classes = posterior.logits.argmax(-1), posterior.logits.shape[2]
-            column["codes_in_use"], column["perplexity"] = information.codes_in_use(codes, classes, seed)
-            soft_excess = information.excess_bce(rebuilt.soft.unrounded, test.images)
-            soft_right = self.judge.read(rebuilt.soft.images)[0] == test.digits
-            hard_right = seen == test.digits
-            column["hard_soft_excess_bce"] = statistics.mean(excess - soft_excess, seed)
-            column["hard_soft_accuracy"] = statistics.mean(hard_right.astype(np.float64) - soft_right, seed)
-        return column
-
-    def _of_distribution(self, features: samples.Floats) -> Column:
-        """Compare features of images with those of the reference digits."""
+    def _of_neighbors(self, images: Images) -> Column:
+        """Compare as many images as there are reference digits with those, real or asked for like `real.test`."""
+        features = self.judge.read(images[: len(self._reference)])[1]
         density, coverage = fidelity.density_and_coverage(features, self._reference, self.seed)
-        frechet = fidelity.frechet(features, self._reference, self.seed)
-        return {"density": density, "coverage": coverage, "frechet": frechet}
+        return {"density": density, "coverage": coverage}
 
-    def _distances(self, painted: Painted) -> samples.Floats:
-        """Return how far the nearest training digit is from each of the first NEIGHBORS images."""
-        return fidelity.nearest(painted.images[:NEIGHBORS], self.real.gray_training)
+    def _of_training(self, training: Painted) -> Column:
+        """Train on images, test on real digits."""
+        return {"classification_accuracy_score": fidelity.accuracy_after(training, self.real.test, self.seed)}
 
-    def _of_copies(self, distances: samples.Floats) -> Column:
-        """Look for copies of training digits: images nearer to one than test digits ever are."""
+    def _told_from_real(self, learned: fidelity.Sides, asked: fidelity.Sides) -> Column:
+        """Try to tell images from real digits."""
         return {
-            "neighbor_distance_median": statistics.quantile(distances, 0.5, self.seed),
-            "near_copies": statistics.share(distances < self._near),
+            "told_from_real": fidelity.told_apart(learned, asked, self.seed),
+            "told_from_real_shape": fidelity.told_apart(learned, asked, self.seed, shape_only=True),
         }
 
 

@@ -1,4 +1,4 @@
-"""The images that are measured: real digits in real paint, and what a model makes of requests and of real digits."""
+"""The images that are measured: real digits in real paint, and what a model answers when asked for the same."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy.typing as npt
 import torch
 import vaegen
 from vaegen.color import DARKEST_DRAWN
-from vaegen.spec import CHANNELS, DIGITS
+from vaegen.spec import CHANNELS
 
 from vaegen_training.data import Mnist
-from vaegen_training.evaluate import information
+
+TRAINING = 6  # training digits for each test digit, as MNIST has them
 
 Images = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 
@@ -51,16 +51,14 @@ class Real:
 
     test: Painted
     """Up to n test digits: those that are reconstructed, and the real figure of most rows."""
-    reference: Painted
+    reference: Images
     """The first r test digits of the file, with which distributions are compared; the first r of `test` are others.
 
     In the file's own order, so that everybody who compares with 3,000 test digits has the same ones. It begins with
     the tidier writers: training digits cover 0.92 to 0.94 of the first 3,000, 0.95 to 0.96 of 3,000 drawn at random.
     """
     training: Painted
-    """r training digits: the real figure where distributions are compared."""
-    gray_training: Images
-    """(m, 28, 28), all training digits."""
+    """Up to 6 n training digits, from which classifiers learn."""
 
 
 def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
@@ -74,7 +72,7 @@ def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
     """
     random = np.random.default_rng([seed, 0])
     order = random.permutation(len(mnist.test_images))
-    size = min(reference, n, len(order) // 2, len(mnist.train_images))
+    size = min(reference, n, len(order) // 2)
     # Those outside the reference come first.
     order = np.concatenate([order[order >= size], order[order < size]])
 
@@ -82,67 +80,28 @@ def real_digits(mnist: Mnist, n: int, reference: int, seed: int) -> Real:
         colors = random_colors(len(index), random)
         return Painted(paint(images.numpy()[index], colors), labels.numpy()[index], colors)
 
+    training = random.permutation(len(mnist.train_images))[: TRAINING * n]
     return Real(
         test=painted(mnist.test_images, mnist.test_labels, order[:n]),
-        reference=painted(mnist.test_images, mnist.test_labels, np.arange(size)),
-        training=painted(mnist.train_images, mnist.train_labels, random.permutation(len(mnist.train_images))[:size]),
-        gray_training=mnist.train_images.numpy(),
+        reference=painted(mnist.test_images, mnist.test_labels, np.arange(size)).images,
+        training=painted(mnist.train_images, mnist.train_labels, training),
     )
 
 
-def samples(model: vaegen.Model, n: int, seed: int, tries: int | None) -> tuple[Painted, Integers]:
-    """Sample n images, digits in turn, each in a random color.
+def samples(
+    model: vaegen.Model, like: Painted, n: int, seed: int, *, start: int = 0, tries: int | None = None
+) -> Painted:
+    """Sample n images.
 
     Args:
         model: The model.
+        like: Whose digits and colors are asked for, again from the first if there are fewer than n.
         n: Images.
-        seed: Of the colors and the noise; raw and verified samples of a seed have the same requests.
+        seed: Of the noise; raw and verified samples of a seed have the same.
+        start: The noise's first item. Images that a classifier learns from must not share items with those it is asked
+            about, for the same noise makes the same hand.
         tries: Draws an image may take; None for the model's default.
-
-    Returns:
-        The images, and the draws that each took, int64 (n,).
     """
-    digits = np.arange(n, dtype=np.int64) % DIGITS
-    colors = random_colors(n, np.random.default_rng([seed, 1]))
+    digits, colors = np.resize(like.digits, n), np.resize(like.colors, (n, CHANNELS))
     options = {} if tries is None else {"tries": tries}
-    drawn = model.draw(digits, colors, n, seed=seed, **options)
-    return Painted(drawn.images, digits, colors), drawn.tries_used
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """Images that a model decoded from latents, before and after rounding."""
-
-    unrounded: Floats
-    """(n, 28, 28, 3) in [0, 1]: 8 bits are too coarse for nats."""
-    images: Images
-    """(n, 28, 28, 3)."""
-
-
-def decoded(model: vaegen.Model, latents: Floats) -> Decoded:
-    """Decode latents (n, L) once, and round as `Model.decode` does."""
-    unrounded = model.decode_unrounded(latents)
-    return Decoded(unrounded, np.rint(unrounded * np.float32(255)).astype(np.uint8))
-
-
-@dataclass(frozen=True, eq=False)
-class Reconstructions:
-    """Real digits after a model."""
-
-    posterior: vaegen.Posterior
-    """Of each digit, with the latent of the deterministic path."""
-    hard: Decoded
-    """By the deterministic path."""
-    soft: Decoded | None
-    """From soft codes; None without categoricals."""
-
-
-def reconstructions(model: vaegen.Model, images: Images) -> Reconstructions:
-    """Send real digits, uint8 (n, 28, 28, 3), through a model by the deterministic path."""
-    posterior = model.posterior(images)
-    temperature = model.spec.gumbel_temperature
-    return Reconstructions(
-        posterior=posterior,
-        hard=decoded(model, posterior.latent),
-        soft=None if temperature is None else decoded(model, information.soft_codes(posterior, temperature)),
-    )
+    return Painted(model.draw(digits, colors, n, seed=seed, start=start, **options).images, digits, colors)

@@ -1,9 +1,10 @@
 """The figures as plain text, and as a bundle's manifest holds them."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vaegen.bundle import read_manifest
 from vaegen.errors import BundleError
@@ -13,63 +14,80 @@ from vaegen.manifest import MANIFEST
 from vaegen_training.evaluate.evaluation import Evaluation
 from vaegen_training.evaluate.statistics import CONFIDENCE, Figure
 
-COLUMNS = {
-    "raw": "samples, raw",
-    "verified": "samples, verified",
-    "reconstruction": "reconstructions",
-    "real": "real digits",
-}
 NONE = "-"
 
 
-@dataclass(frozen=True)
-class Row:
-    """How one row is shown."""
+class Form(NamedTuple):
+    """How a figure is shown."""
 
-    title: str
     decimals: int = 2
     percent: bool = False
 
 
-ROWS = {
-    "digit_accuracy": Row("digit accuracy, %", percent=True),
-    "color_error_median": Row("color error, CIEDE2000, median"),
-    "color_error_p95": Row("color error, CIEDE2000, 95th percentile"),
-    "hue_error_median": Row("hue error, degrees, median"),
-    "bleeding_median": Row("color bleeding, CIEDE2000, median"),
-    "tries": Row("draws an image took, mean", 3),
-    "density": Row("density, k=5", 3),
-    "coverage": Row("coverage, k=5", 3),
-    "frechet": Row("Frechet distance, judge features"),
-    "neighbor_distance_median": Row("nearest training digit, median distance"),
-    "near_copies": Row("nearer to one than 99% of test digits, %", percent=True),
-    "excess_bce": Row("excess BCE, nats"),
-    "kl": Row("KL divergence, nats"),
-    "rate_per_latent": Row("rate per latent, nats, mean", 3),
-    "active_units": Row("active units", 0),
-    "codes_in_use": Row("codes in use", 0),
-    "perplexity": Row("perplexity of a categorical, mean"),
-    "hard_soft_excess_bce": Row("hard less soft codes: excess BCE, nats", 3),
-    "hard_soft_accuracy": Row("hard less soft codes: digit accuracy, %", percent=True),
+FORMS: Mapping[str, Form] = {
+    "digit_accuracy": Form(percent=True),
+    "color_error_median": Form(),
+    "color_error_p95": Form(),
+    "density": Form(3),
+    "coverage": Form(3),
+    "classification_accuracy_score": Form(percent=True),
+    "told_from_real": Form(3),
+    "told_from_real_shape": Form(3),
+    "told_from_reconstructions": Form(3),
+    "by_one_latent": Form(percent=True),
+    "style_error": Form(),
 }
+"""By metric."""
 
 
-HEADLINE = (
-    ("digit_accuracy", "raw"),
-    ("digit_accuracy", "verified"),
-    ("color_error_median", "verified"),
-    ("color_error_p95", "verified"),
-    ("coverage", "raw"),
-    ("coverage", "verified"),
-    ("digit_accuracy", "reconstruction"),
-    ("excess_bce", "reconstruction"),
-    ("kl", "reconstruction"),
+class Block(NamedTuple):
+    """Some rows under one head."""
+
+    head: Sequence[str]
+    rows: Mapping[str, Sequence[tuple[str, str] | None]]
+    """By title, the metric and the images of each cell."""
+
+
+_IMAGES = ("raw", "verified", "reconstruction", "real")
+BLOCKS = (
+    Block(
+        ("images", "first draws", "verified", "reconstructed", "real digits"),
+        {
+            title: [(metric, images) for images in _IMAGES]
+            for title, metric in {
+                "digits read right, %": "digit_accuracy",
+                "color error, median": "color_error_median",
+                "color error, 95th percentile": "color_error_p95",
+                "density": "density",
+                "coverage": "coverage",
+                "train on them, test on real, %": "classification_accuracy_score",
+            }.items()
+        },
+    ),
+    Block(
+        ("told apart by a classifier", "samples, real", "samples, reconstructed", "real, other real"),
+        {
+            "in full": [
+                ("told_from_real", "verified"),
+                ("told_from_reconstructions", "verified"),
+                ("told_from_real", "real"),
+            ],
+            "at half brightness": [("told_from_real_shape", "verified"), None, ("told_from_real_shape", "real")],
+        },
+    ),
+    Block(
+        ("asked for", "digit", "hue", "slant, degrees", "thickness, pixels"),
+        {
+            "right by one latent, %": [("by_one_latent", "digit"), ("by_one_latent", "hue"), None, None],
+            "off by, median": [None, None, ("style_error", "slant"), ("style_error", "thickness")],
+        },
+    ),
 )
-"""What models are compared by and manifests record: rows, and the column that each is taken from."""
+"""Ten rows; no line is longer than 100 characters."""
 
 
 def record(folder: Path, evaluation: Evaluation) -> Path:
-    """Write the headline figures into the manifest of the bundle that was measured; its graphs stay as they are.
+    """Write a model's figures into the manifest of the bundle that was measured; its graphs stay as they are.
 
     Args:
         folder: The bundle's folder.
@@ -91,12 +109,16 @@ def record(folder: Path, evaluation: Evaluation) -> Path:
 
 
 def to_quality(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the headline figures as a manifest holds them under "quality"; docs/bundle.md describes the form."""
-    figures: dict[str, dict[str, Mapping[str, float]]] = {}
-    for key, column in HEADLINE:
-        figure, digits = evaluation.figures[key][column], ROWS[key].decimals + 2 * ROWS[key].percent
-        rounded_figure = {part: round(getattr(figure, part), digits) for part in ("value", "low", "high")}
-        figures.setdefault(key, {})[column] = {**rounded_figure, "n": figure.n}
+    """Return the figures as a manifest holds them under "quality"; docs/bundle.md describes the form."""
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    for metric, form in FORMS.items():
+        decimals = form.decimals + 2 * form.percent
+        figures[metric] = {
+            images: {part: round(getattr(figure, part), decimals) for part in ("value", "low", "high")}
+            | {"n": figure.n}
+            for images, figure in evaluation.figures[metric].items()
+            if images != "real"  # of the digits, not of the bundle
+        }
     return {
         "n": evaluation.n,
         "seed": evaluation.seed,
@@ -106,56 +128,45 @@ def to_quality(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def to_comparison(evaluations: Sequence[Evaluation]) -> str:
-    """Return the headline figures of several models side by side, and those of real digits."""
-    first = evaluations[0]
-    lines = [["", *(evaluation.model.name for evaluation in evaluations), COLUMNS["real"]]]
-    for key, column in HEADLINE:
-        row = ROWS[key]
-        figures = [evaluation.figures[key].get(column) for evaluation in evaluations]
-        real = first.figures[key].get("real")
-        lines.append([f"{row.title}: {COLUMNS[column]}", *(_cell(figure, row) for figure in (*figures, real))])
-    title = f"{first.n} samples a model, seed {first.seed}; value [95% confidence interval] number of items"
-    return "\n".join([title, f"judge sha256 {first.judge}", "", *_aligned(lines)])
-
-
 def to_text(evaluation: Evaluation) -> str:
-    """Return the figures as a table, each with its 95% confidence interval and its number of items."""
+    """Return the figures as a table that fits a screen."""
     model = evaluation.model
+    kind = f"{model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}"
     lines = [
-        f"{model.name}: {model.kind} model, preset {model.preset}, prior temperature {model.prior_temperature:g}",
-        f"{evaluation.n} samples, seed {evaluation.seed}; value [95% confidence interval] number of items",
+        f"{model.name}: {kind}",
+        f"{evaluation.n} samples, seed {evaluation.seed}; value ± longer side of its 95% confidence interval",
         f"judge sha256 {evaluation.judge}",
-        "",
     ]
-    return "\n".join(lines + _aligned([["", *COLUMNS.values()], *rows(evaluation, _cell)]))
+    parts = ["\n".join(lines)]
+    for block in blocks(evaluation):
+        widths = [max(map(len, column)) for column in zip(*block, strict=True)]
+        parts += ["\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in block)]
+    return "\n\n".join(parts)
 
 
-def rows(evaluation: Evaluation, cell: Callable[[Figure | None, Row], str]) -> list[list[str]]:
-    """Return the title and the cells of each row that an evaluation has figures of."""
+def blocks(evaluation: Evaluation) -> list[list[list[str]]]:
+    """Return the cells of each block, its head first."""
     return [
-        [row.title, *(cell(evaluation.figures[key].get(column), row) for column in COLUMNS)]
-        for key, row in ROWS.items()
-        if key in evaluation.figures
+        [
+            list(block.head),
+            *(
+                [title, *(_cell(evaluation, *place) if place else NONE for place in places)]
+                for title, places in block.rows.items()
+            ),
+        ]
+        for block in BLOCKS
     ]
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+def _cell(evaluation: Evaluation, metric: str, images: str) -> str:
+    figure = evaluation.figures[metric].get(images)
+    return NONE if figure is None else to_cell(figure, FORMS[metric])
 
 
-def _cell(figure: Figure | None, row: Row) -> str:
-    if figure is None:
-        return NONE
-    value, low, high = rounded(figure, row)
-    return f"{value} [{low}, {high}] {figure.n}"
-
-
-def rounded(figure: Figure, row: Row) -> tuple[str, str, str]:
-    """Return the value and the ends of the interval as a row shows them."""
-    factor = 100 if row.percent else 1
-    value, low, high = (
-        f"{number * factor + 0.0:.{row.decimals}f}" for number in (figure.value, figure.low, figure.high)
-    )
-    return value, low, high
+def to_cell(figure: Figure, form: Form) -> str:
+    """Return a figure as text, "99.95 ±0.07": its interval reaches no further than that, rounded up, on either side."""
+    scale = 10**form.decimals * (100 if form.percent else 1)
+    value = round(figure.value * scale)
+    half = max(value - math.floor(figure.low * scale + 1e-6), math.ceil(figure.high * scale - 1e-6) - value)
+    unit = 10**form.decimals
+    return f"{value / unit:.{form.decimals}f}" + (f" ±{half / unit:.{form.decimals}f}" if half else "")

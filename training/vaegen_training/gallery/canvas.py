@@ -20,6 +20,7 @@ FAINT = (139, 147, 158)
 TEXT = 13  # pixels, height of labels
 TITLE = 16
 MARGIN = 16
+GAP = 3  # between images
 RING_FILL = 0.72  # of its side, the room of an image on its ring: digits fill only the middle of their squares
 RING_GAP = 0.88  # of that side, the distance between rings
 LARGE = 64_000  # bytes
@@ -44,7 +45,7 @@ def sheet(
     rows: Sequence[str] = (),
     columns: Sequence[str | RGB] = (),
     scale: int = 2,
-    gap: int = 3,
+    gap: int = GAP,
 ) -> Image.Image:
     """Lay images out in rows and columns.
 

@@ -4,6 +4,7 @@ Each function draws one picture; `everything` and `essentials` are those that re
 """
 
 import colorsys
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,9 +14,9 @@ import vaegen
 from vaegen.color import parse_color
 from vaegen.spec import DIGITS, SIDE, LatentSpec
 
-from vaegen_training.evaluate import information, samples
-from vaegen_training.evaluate.samples import Decoded, Floats, Integers, Painted, Reconstructions
-from vaegen_training.gallery import canvas, latent_space
+from vaegen_training.evaluate.samples import Images, Integers, Painted
+from vaegen_training.gallery import canvas, information, latent_space
+from vaegen_training.gallery.information import Floats
 
 SHEET = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "magenta", "pink", "white")
 WHEEL = ((1, 0.0), (6, 0.33), (12, 0.67), (18, 1.0))  # images on each ring, and the saturation of their colors
@@ -23,11 +24,28 @@ WHEEL_DIGIT = 3
 WALKS = ((0, 6), (1, 7), (2, 3), (3, 8), (4, 9))
 STEPS = 13
 TEMPERATURES = (0.25, 0.5, 0.7, 0.85, 1.0, 1.25)
+DRAWN, WORST = 6000, (6, 10)  # samples that the critic looks at, and the rows and columns of those it likes least
 MOST_ROWS = 12  # latents that a traversal shows
 GRID = 16  # decoded latents a side
 SPREAD = 2.33  # standard deviations that the grid reaches, 1% to 99% of a Gaussian
 PAIRS = 16  # test digits beside their reconstructions
 ANCHOR_DIGIT, ANCHOR_COLOR = 3, "#ff9f1c"
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """Images that a model decoded from latents, before and after rounding."""
+
+    unrounded: Floats
+    """(n, 28, 28, 3) in [0, 1]: 8 bits are too coarse for nats."""
+    images: Images
+    """(n, 28, 28, 3)."""
+
+
+def decoded(model: vaegen.Model, latents: Floats) -> Decoded:
+    """Decode latents (n, L) once, and round as `Model.decode` does."""
+    unrounded = model.decode_unrounded(latents)
+    return Decoded(unrounded, np.rint(unrounded * np.float32(255)).astype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +57,10 @@ class Subject:
     model: vaegen.Model
     real: Painted
     """The digits, n of them."""
-    rebuilt: Reconstructions
-    """After the model, by the deterministic path, which the product takes."""
+    posterior: vaegen.Posterior
+    """Of each digit, with the latent of the deterministic path, which the product takes."""
+    rebuilt: Decoded
+    """The images of those latents."""
     drawn: Floats
     """(n, L), latents drawn from the posterior, codes soft at the temperature that the model was trained with."""
     sampled: Decoded
@@ -62,7 +82,7 @@ class Subject:
     @property
     def latents(self) -> Floats:
         """Of the digits, by the deterministic path: means and one-hots, (n, L)."""
-        return self.rebuilt.posterior.latent
+        return self.posterior.latent
 
     @property
     def coordinates(self) -> Integers:
@@ -81,22 +101,23 @@ def look(model: vaegen.Model, real: Painted, seed: int, number: int = 1) -> Subj
     Raises:
         BundleError: The bundle cannot be used.
     """
-    rebuilt = samples.reconstructions(model, real.images)
-    means = rebuilt.posterior.mean
-    points = information.soft_codes(rebuilt.posterior, 1.0) if means is None else means
+    posterior = model.posterior(real.images)
+    means = posterior.mean
+    points = information.soft_codes(posterior, 1.0) if means is None else means
     plane = latent_space.plane(points, "class" if means is None else "coordinate")
-    drawn = model.sample_posterior(rebuilt.posterior, seed)
+    drawn = model.sample_posterior(posterior, seed)
     return Subject(
         label=f"{model.spec.preset} {model.spec.name}" + (f" {number}" if number > 1 else ""),
         model=model,
         real=real,
-        rebuilt=rebuilt,
+        posterior=posterior,
+        rebuilt=decoded(model, posterior.latent),
         drawn=drawn,
-        sampled=samples.decoded(model, drawn),
+        sampled=decoded(model, drawn),
         plane=plane,
         places=plane.project(points),
         anchor=model.draw(ANCHOR_DIGIT, ANCHOR_COLOR, seed=seed).latents[0],
-        rates=information.rates(rebuilt.posterior).mean(0, dtype=np.float64),
+        rates=information.rates(posterior).mean(0, dtype=np.float64),
     )
 
 
@@ -119,15 +140,16 @@ def everything(subject: Subject, seed: int) -> Iterator[Picture]:
     yield digits_by_color(subject, seed)
     yield walks(subject, seed)
     yield temperatures(subject, seed)
-    yield from essentials(subject)
+    yield from essentials(subject, seed)
     if subject.spec.continuous:
         yield traversals(subject)
     if subject.spec.categorical[0]:
         yield switches(subject)
 
 
-def essentials(subject: Subject) -> Iterator[Picture]:
-    """Draw the report's own pictures: latents by digit, decoded latents, reconstructions, codes."""
+def essentials(subject: Subject, seed: int) -> Iterator[Picture]:
+    """Draw what a page of several models shows: the worst samples, reconstructions, latents and what they decode to."""
+    yield worst(subject, seed)
     yield reconstructions(subject)
     yield latents(subject)
     if subject.spec.continuous:
@@ -199,9 +221,24 @@ def temperatures(subject: Subject, seed: int) -> Picture:
     return Picture("temperatures", "Surer or more varied", caption, canvas.png(picture))
 
 
+def worst(subject: Subject, seed: int) -> Picture:
+    """Draw the samples that look the least real to the critic, of many."""
+    colors = hues(DIGITS - 1)  # with each digit each color once in 90 samples
+    item = np.arange(DRAWN)
+    drawn = subject.model.draw(item % DIGITS, np.array(colors)[item % len(colors)], seed=seed)
+    # Verified, so there are scores; those that look equally real stay in the order in which they were drawn.
+    order = np.argsort(np.asarray(drawn.realism), kind="stable")[: math.prod(WORST)]
+    picture = canvas.sheet(
+        drawn.images[order].reshape(*WORST, SIDE, SIDE, 3),
+        title=f"{subject.label}: the worst {len(order)} of {DRAWN} samples",
+    )
+    caption = f"Of {DRAWN} verified samples those that the critic finds the least like real handwriting, worst first."
+    return Picture("worst", "The worst samples", caption, canvas.png(picture))
+
+
 def reconstructions(subject: Subject) -> Picture:
     """Draw a test batch beside its reconstruction."""
-    rows = [subject.real.images, subject.rebuilt.hard.images, subject.sampled.images]
+    rows = [subject.real.images, subject.rebuilt.images, subject.sampled.images]
     picture = canvas.sheet(
         np.stack([images[:PAIRS] for images in rows]),
         title=f"{subject.label}: test digits and their reconstructions",
@@ -220,7 +257,7 @@ def latents(subject: Subject) -> Picture:
     """Draw the test digits' latents in a plane, by digit and by paint."""
     places, names = subject.places, subject.plane.names
     data = canvas.scatter(places, subject.real.digits, subject.real.colors, names, subject.label)
-    what = "Means of the posterior" if subject.rebuilt.posterior.mean is not None else "Probabilities of all classes"
+    what = "Means of the posterior" if subject.posterior.mean is not None else "Probabilities of all classes"
     caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(names)}."
     return Picture("latents", "Where the digits lie", caption, data)
 

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import vaegen
 from tqdm import tqdm
@@ -15,18 +15,20 @@ from vaegen.files import check_free, check_writable, read_file, write_file
 from vaegen.spec import ModelSpec
 from vaegen.swap import State, check_folder, state, write_folder
 
-from vaegen_training.evaluate import information, statistics
+from vaegen_training.evaluate import statistics
 from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers
 from vaegen_training.evaluate.statistics import Figure
-from vaegen_training.evaluate.table import COLUMNS, NONE, ROWS, Row, rounded, rows
-from vaegen_training.gallery import drawings
+from vaegen_training.evaluate.table import FORMS, Form, blocks, to_cell
+from vaegen_training.gallery import drawings, information
 from vaegen_training.gallery.drawings import Picture, Subject
 from vaegen_training.host import own_torch
 
 IMAGES = 3000  # of each kind, by default
 PAGE = "report.md"
 MAX_PAGE = 2**24  # bytes; what a report that is replaced may have
-FIGURES = "Each with its 95% confidence interval; docs/evaluation.md of vaegen's repository explains every row."
+FIGURES = (
+    "± is the longer side of the 95% confidence interval; docs/evaluation.md of vaegen's repository explains each."
+)
 RATE_DISTORTION = (
     "The rate is the KL divergence, what a latent costs; excess BCE is the distortion, deterministic and with sampled "
     "latents. Their sum with sampled latents is the negative ELBO less the entropy of the images. Lower is better in "
@@ -42,8 +44,9 @@ class Entry:
     size: int
     """Bytes of the graphs."""
     evaluation: Evaluation
-    excess_bce_sampled: Figure
-    """Of reconstructions whose latents are drawn from the posterior, nats."""
+    information: Mapping[str, Figure]
+    """Nats: the KL divergence, "kl"; the excess BCE of reconstructions by the deterministic path, "excess_bce", and
+    with latents drawn from the posterior, "excess_bce_sampled"."""
     pictures: Mapping[str, Picture]
     """By their link on the page."""
 
@@ -74,8 +77,19 @@ class Report:
 
     files: Sequence[Path]
     """The page, then its pictures."""
-    evaluations: Mapping[str, Evaluation]
-    """By the label of the model."""
+    models: Mapping[str, Entry]
+    """By their labels."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the files and all figures in their JSON form."""
+        figures = {
+            label: {
+                "evaluation": entry.evaluation.to_dict(),
+                "information": {name: asdict(figure) for name, figure in entry.information.items()},
+            }
+            for label, entry in self.models.items()
+        }
+        return {"files": list(map(str, self.files)), "models": figures}
 
 
 def report(
@@ -127,23 +141,27 @@ def report(
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
         stack.enter_context(own_torch(threads=1))
+        loaded = [stack.enter_context(vaegen.load(name)) for name in names]
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         real = evaluator.real.test
-        loaded = [stack.enter_context(vaegen.load(name)) for name in names]
         for model in loaded:
             bar.set_description(f"{model.spec.name}: pictures")
             taken[model.spec.preset, model.spec.name] += 1
             subject = drawings.look(model, real, seed, taken[model.spec.preset, model.spec.name])
             prefix = f"{_slug(subject.label)}-" if several else ""
-            drawn = drawings.essentials(subject) if several else drawings.everything(subject, seed)
+            drawn = drawings.essentials(subject, seed) if several else drawings.everything(subject, seed)
             pictures = {target.link(f"{prefix}{picture.name}.png"): picture for picture in drawn}
             bar.update()
-            excess = information.excess_bce(subject.sampled.unrounded, real.images)
+            nats = {
+                "kl": information.rates(subject.posterior).sum(1),
+                "excess_bce": information.excess_bce(subject.rebuilt.unrounded, real.images),
+                "excess_bce_sampled": information.excess_bce(subject.sampled.unrounded, real.images),
+            }
             entry = Entry(
                 label=subject.label,
                 size=model.manifest.size,
-                evaluation=evaluator.measure(model, subject.rebuilt),
-                excess_bce_sampled=statistics.mean(excess, seed),
+                evaluation=evaluator.measure(model, subject.rebuilt.images),
+                information={name: statistics.mean(values, seed) for name, values in nats.items()},
                 pictures=pictures,
             )
             entries.append(entry)
@@ -155,7 +173,7 @@ def report(
         parts = _single(entries[0], command)
     written = {Path(link).name: picture.data for entry in entries for link, picture in entry.pictures.items()}
     files = target.write("\n\n".join(parts) + "\n", written, force=force, seen=seen)
-    return Report(files, {entry.label: entry.evaluation for entry in entries})
+    return Report(files, {entry.label: entry for entry in entries})
 
 
 def _slug(label: str) -> str:
@@ -171,7 +189,7 @@ def _single(entry: Entry, command: str) -> list[str]:
     ]
     for link, picture in entry.pictures.items():
         parts += [f"## {picture.title}", picture.caption, _image(entry, link)]
-    return [*parts, "## Figures", FIGURES, evaluation_table(entry.evaluation)]
+    return [*parts, "## Figures", FIGURES, evaluation_tables(entry.evaluation)]
 
 
 def _several(models: Sequence[Entry], references: Sequence[Entry], section: Section | None, command: str) -> list[str]:
@@ -193,30 +211,32 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
                     parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
-        parts += [f"### {entry.title}", evaluation_table(entry.evaluation)]
+        parts += [f"### {entry.title}", evaluation_tables(entry.evaluation)]
     return parts
 
 
-def evaluation_table(evaluation: Evaluation) -> str:
-    """Return the figures of `vaegen evaluate` as a table."""
-    return table(["", *COLUMNS.values()], rows(evaluation, cell))
+def evaluation_tables(evaluation: Evaluation) -> str:
+    """Return the figures of `vaegen evaluate` as tables."""
+    return "\n\n".join(table(head, lines) for head, *lines in blocks(evaluation))
 
 
 def _rate_distortion(entries: Sequence[Entry]) -> str:
-    nats = Row("", 1)
+    nats = Form(1)
     lines: dict[str, list[str]] = {}
     for entry in entries:
-        figures, sampled = entry.evaluation.figures, entry.excess_bce_sampled
-        rate = figures["kl"]["reconstruction"]
+        figures = entry.evaluation.figures
+        rate, sampled = entry.information["kl"], entry.information["excess_bce_sampled"]
         cells = {
             "latents": _latent(entry.spec),
             "size of the graphs, MB": f"{entry.size / 1e6:.2f}",
-            "rate, nats": cell(rate, nats),
-            "excess BCE, nats": cell(figures["excess_bce"]["reconstruction"], nats),
-            "excess BCE, nats, sampled": cell(sampled, nats),
+            "rate, nats": to_cell(rate, nats),
+            "excess BCE, nats": to_cell(entry.information["excess_bce"], nats),
+            "excess BCE, nats, sampled": to_cell(sampled, nats),
             "rate + excess BCE, sampled": f"{sampled.value + rate.value:.1f}",
-            "accuracy of reconstructions, %": cell(figures["digit_accuracy"]["reconstruction"], ROWS["digit_accuracy"]),
-            "coverage, verified samples": cell(figures["coverage"]["verified"], ROWS["coverage"]),
+            "accuracy of reconstructions, %": to_cell(
+                figures["digit_accuracy"]["reconstruction"], FORMS["digit_accuracy"]
+            ),
+            "coverage, verified samples": to_cell(figures["coverage"]["verified"], FORMS["coverage"]),
         }
         for title, text in cells.items():
             lines.setdefault(title, [title]).append(text)
@@ -243,14 +263,6 @@ def _image(entry: Entry, link: str) -> str:
 def presets(entries: Sequence[Entry]) -> str:
     """Return the presets of some models."""
     return " and ".join(dict.fromkeys(entry.spec.preset for entry in entries))
-
-
-def cell(figure: Figure | None, row: Row) -> str:
-    """Return a figure as a row's cell shows it, with its interval if that is wider than a digit."""
-    if figure is None:
-        return NONE
-    value, low, high = rounded(figure, row)
-    return value if low == high == value else f"{value} [{low}, {high}]"
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:

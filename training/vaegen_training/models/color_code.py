@@ -64,7 +64,7 @@ def to_hsv(rgb: Tensor) -> Tensor:
     """Return hue in turns, [0, 1), saturation and value of colors (n, 3) in [0, 1]; a gray has the hue of red, 0."""
     red, green, blue = rgb.split(1, dim=1)
     value = rgb.amax(dim=1, keepdim=True)
-    chroma = value - rgb.amin(dim=1, keepdim=True)
+    chroma = value + (-rgb).amax(dim=1, keepdim=True)
     at_green, at_blue = 2 * chroma + blue - red, 4 * chroma + red - green  # times the chroma, like the next line
     sixths = torch.where(red == value, green - blue, torch.where(green == value, at_green, at_blue))
     hue = sixths / (6 * chroma).clamp_min(1e-12)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vaegen.spec import CHANNELS, DIGITS, SIDE, LatentSpec
+from vaegen.spec import CHANNELS, DIGITS, SIDE, LatentNames, LatentSpec
 
 from vaegen_training.config import ModelConfig, ObjectiveConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
@@ -64,6 +64,14 @@ class Vae(nn.Module, abc.ABC):
     """Margin of `paint.random_colors` for the digits that it is trained on."""
     codes_digit = False
     """Whether the first categorical is the digit."""
+
+    @property
+    def latent_names(self) -> LatentNames:
+        """What each Gaussian coordinate and each categorical is called."""
+        return LatentNames(
+            tuple(f"shape {i}" for i in range(self.spec.continuous)),
+            tuple(f"code {i}" for i in range(self.spec.categorical[0])),
+        )
 
     @abc.abstractmethod
     def analyse(self, image: Tensor) -> Analysis:
@@ -225,6 +233,21 @@ class FactoredVae(Vae):
         with torch.no_grad():
             self.shape_head.weight[2 * self.shape_spec.continuous :] *= config.logit_gain
         self.color = ColorCode(self.color_spec)
+
+    @property
+    def latent_names(self) -> LatentNames:
+        """Shapes, codes, and the parts of the color; of its categoricals 0 is the most significant digit."""
+        color = ("hue", "saturation", "value")
+        z = self.shape_spec.continuous
+        n, colored = self.spec.categorical[0], self.color_spec.categorical[0]
+        return LatentNames(
+            (*(f"shape {i}" for i in range(z)), *color[: self.spec.continuous - z]),
+            (
+                *(("digit",) if self.codes_digit else ()),
+                *(f"code {i}" for i in range(n - colored - self.codes_digit)),
+                *(f"{color[i % CHANNELS]} {i // CHANNELS}" for i in range(colored)),
+            ),
+        )
 
     def analyse(self, image: Tensor) -> Analysis:
         """Measure the color, encode the shape and read the digit."""

@@ -16,12 +16,11 @@ from vaegen.files import failure, write_file
 from vaegen_training import data, presets
 from vaegen_training.config import TrainConfig, check_seed
 from vaegen_training.data import Mnist, paint
-from vaegen_training.data.style import usual_style
+from vaegen_training.data.style import style_quantiles
 from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
-from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior, acceptance
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
@@ -242,8 +241,7 @@ def train_model(
     progress: bool,
 ) -> dict[str, Any]:
     """Train the VAE, its prior's two networks and the verifier, into an open run's folder; return the final figures."""
-    vae, field, network = build_networks(config)
-    verifier = Verifier()
+    vae, field, network, verifier = build_networks(config)
     for module in (vae, field, network, verifier):
         module.to(device)
     reader = judge.load_judge().to(device)
@@ -311,8 +309,8 @@ def train_model(
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
         tensors |= {f"verifier.{name}": tensor for name, tensor in verifier.state_dict().items()}
-        if config.prior.style_given:
-            tensors["style"] = usual_style(mnist.train_images)
+        if space.use_style:
+            tensors["style"] = style_quantiles(mnist)
         # An export has no data folder; its gate needs real digits.
         tensors["probe"] = mnist.test_images[:PROBE]
         # The words in which settings were given make no other model.

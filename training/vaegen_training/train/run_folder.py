@@ -8,7 +8,7 @@
     RUN/samples/*.png                   reconstructions and samples as they went
     RUN/*.checkpoint.safetensors        weights, averages and optimizer state of each stage
     RUN/prior.examples.safetensors      solutions of the prior's velocity field that its generator learns from
-    RUN/model.safetensors               final weights of the VAE and its prior
+    RUN/model.safetensors               final weights of the VAE, its prior and its verifier
     RUN/summary.json                    final figures on the 10,000 test digits
 
 All weights and the summary say which file they are of which run (`origin`), so that no two runs are ever mixed.
@@ -20,21 +20,24 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from vaegen.errors import ConfigError, DataError, OutputError, shown
 from vaegen.files import check_writable, locked_folder, read_file, write_file
-from vaegen.spec import SIDE
+from vaegen.spec import SIDE, STYLE_SHARES
 
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import paint
 from vaegen_training.models import weights
 from vaegen_training.models.judge import JUDGE, load_judge
 from vaegen_training.models.vae import FactoredVae, Vae, build
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import FeatureGenerator, FeatureSpace, Prior, VelocityField
+from vaegen_training.prior.flow import STYLES
 
 CONFIG, DATA, MODEL, SUMMARY = "config.json", "data.json", "model.safetensors", "summary.json"
 EXAMPLES, CHECKPOINT = "prior.examples.safetensors", "checkpoint.safetensors"
@@ -281,21 +284,32 @@ class MetricsLog:
             file.write(json.dumps({"stage": self.stage, "step": step, "images": images, **means}) + "\n")
 
 
-def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator]:
-    """Build the VAE and the two networks of its prior with the starting weights of a run."""
+@dataclass(frozen=True)
+class Run:
+    """A finished run's model, on the CPU, in evaluation mode, and what an export of it needs besides."""
+
+    config: TrainConfig
+    vae: Vae
+    prior: Prior
+    verifier: Verifier
+    style: Tensor | None
+    """float32 (2, 11), quantiles of slant and thickness (see `vaegen.spec.Style`); None where the prior takes none."""
+    probe: Tensor
+    """float32 (m, 784) in [0, 1], gray test digits for the gate of an export."""
+
+
+def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator, Verifier]:
+    """Build the VAE, the two networks of its prior and the verifier with the starting weights of a run."""
     torch.default_generator.manual_seed(config.seed)
     vae = build(config.model)
     if isinstance(vae, FactoredVae):
         vae.reader.load_state_dict(load_judge().state_dict())
     space = _space(vae, config)
-    return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
+    return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior), Verifier()
 
 
-def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
-    """Load a finished run's model, on the CPU, in evaluation mode, and the real digits it keeps for an export's gate.
-
-    Returns:
-        The configuration, the VAE, its prior and float32 (m, 784) gray test digits in [0, 1].
+def load_run(folder: Path) -> Run:
+    """Load a finished run's model.
 
     Raises:
         DataError: The folder holds no finished run, or a damaged one.
@@ -316,7 +330,7 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
             raise DataError(f"{path} was trained with other settings than {CONFIG} beside it has")
         # Without memory for weights first: settings that are far too large for the file would take all there is.
         with torch.device("meta"):
-            vae, network = _networks(config)
+            vae, network, verifier = _networks(config)
     except OSError as error:
         raise DataError(f"{settings} cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, KeyError, RuntimeError, OverflowError) as error:
@@ -324,21 +338,25 @@ def load_run(folder: Path) -> tuple[TrainConfig, Vae, Prior, Tensor]:
     probe = tensors.pop("probe", torch.empty(0))
     if probe.dtype != torch.uint8 or probe.shape[1:] != (SIDE, SIDE) or not 0 < len(probe) <= PROBE:
         raise DataError(f"{path} holds no real digits for an export's gate")
-    like = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
-    weights.check(path, tensors, like | {f"generator.{name}": each for name, each in network.state_dict().items()})
-    vae, network = _networks(config)
+    parts: dict[str, nn.Module] = {"vae": vae, "generator": network, "verifier": verifier}
+    like = {f"{part}.{name}": each for part, module in parts.items() for name, each in module.state_dict().items()}
+    if network.space.use_style:
+        like["style"] = torch.empty(STYLES, len(STYLE_SHARES))
+    weights.check(path, tensors, like)
+    vae, network, verifier = _networks(config)
     vae.load_state_dict(weights.under(tensors, "vae."))
     network.load_state_dict(weights.under(tensors, "generator."))
+    verifier.load_state_dict(weights.under(tensors, "verifier."))
     prior = Prior(vae, network).eval()  # and with it the VAE
-    return config, vae, prior, paint.to_float(probe)
+    return Run(config, vae, prior, verifier.eval(), tensors.get("style"), paint.to_float(probe))
 
 
-def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator]:
-    """Build the two networks of a finished model; their weights are to be loaded."""
+def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator, Verifier]:
+    """Build the networks of a finished model; their weights are to be loaded."""
     if config.prior.layers > MAX_LAYERS:
         raise ValueError(f"{config.prior.layers} layers")
     vae = build(config.model)
-    return vae, FeatureGenerator(_space(vae, config), config.prior)
+    return vae, FeatureGenerator(_space(vae, config), config.prior), Verifier()
 
 
 def _space(vae: Vae, config: TrainConfig) -> FeatureSpace:

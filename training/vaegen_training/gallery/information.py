@@ -7,13 +7,9 @@ import numpy.typing as npt
 import torch
 import vaegen
 
-from vaegen_training.evaluate import statistics
-from vaegen_training.evaluate.statistics import Counts, Figure
 from vaegen_training.models import kernels, latents
 from vaegen_training.models.latents import Posterior
 
-ACTIVE = 0.01  # variance of the posterior mean over the data
-IN_USE = 0.001  # of the images
 CHUNK = 1000  # images looked at in one go
 
 Floats = npt.NDArray[np.float32]
@@ -54,53 +50,6 @@ def rates(posterior: vaegen.Posterior) -> Floats:
         variables = torch.from_numpy(posterior.logits).split(1, dim=1)
         columns += [latents.kl_divergence(Posterior(None, None, logits)) for logits in variables]
     return torch.stack(columns, dim=1).numpy()
-
-
-def active_units(means: Floats, seed: int) -> Figure:
-    """Return the number of continuous coordinates whose posterior mean varies with the image.
-
-    A coordinate is active when that mean's variance over the data is above 0.01: Burda, Grosse, Salakhutdinov,
-    "Importance weighted autoencoders", ICLR 2016, section 5.1.
-
-    Args:
-        means: float32 (n, Z).
-        seed: Of the bootstrap.
-    """
-    centered = (means - means.mean(0)).astype(np.float64)
-
-    def statistic(counts: Counts) -> npt.NDArray[np.float64]:
-        variance = counts @ centered**2 / len(means) - (counts @ centered / len(means)) ** 2
-        active: npt.NDArray[np.float64] = (variance > ACTIVE).sum(1).astype(np.float64)
-        return active
-
-    return statistics.bootstrap(statistic, len(means), seed)
-
-
-def codes_in_use(codes: npt.NDArray[np.int64], classes: int, seed: int) -> tuple[Figure, Figure]:
-    """Return the number of classes in use, of all N * K, and the perplexity of a categorical.
-
-    A class is in use when at least 1 in 1,000 images has it; the perplexity is the exponential of the entropy of
-    the classes' shares, from 1 to K, averaged over the categoricals.
-
-    Args:
-        codes: int64 (n, N), the class of each categorical.
-        classes: K.
-        seed: Of the bootstrap.
-    """
-    n, variables = codes.shape
-    hits = (codes[:, :, None] == np.arange(classes)).reshape(n, -1).astype(np.float64)  # (n, N * K)
-
-    def in_use(counts: Counts) -> npt.NDArray[np.float64]:
-        used: npt.NDArray[np.float64] = (counts @ hits >= IN_USE * n).sum(1).astype(np.float64)
-        return used
-
-    def perplexity(counts: Counts) -> npt.NDArray[np.float64]:
-        p = (counts @ hits / n).reshape(-1, variables, classes)
-        entropy = -(p * np.log(np.where(p > 0, p, 1))).sum(2)
-        result: npt.NDArray[np.float64] = np.exp(entropy).mean(1)
-        return result
-
-    return statistics.bootstrap(in_use, n, seed), statistics.bootstrap(perplexity, n, seed)
 
 
 def soft_codes(posterior: vaegen.Posterior, temperature: float) -> Floats:

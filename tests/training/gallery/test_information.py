@@ -5,7 +5,8 @@ import pytest
 import torch
 import vaegen
 from vaegen_training.data import Mnist
-from vaegen_training.evaluate import information, samples
+from vaegen_training.evaluate import samples
+from vaegen_training.gallery import information
 from vaegen_training.models import latents
 from vaegen_training.models.latents import Posterior
 
@@ -47,22 +48,6 @@ def test_rates_add_up_to_the_kl_divergence() -> None:
     assert rates.sum(1) == pytest.approx(latents.kl_divergence(q).numpy(), rel=1e-5)
     assert information.rates(posterior(Posterior(q.mean, q.log_variance, None))).shape == (50, 4)
     assert information.rates(posterior(Posterior(None, None, q.logits))) == pytest.approx(rates[:, 4:], rel=1e-5)
-
-
-def test_active_units_are_those_that_vary() -> None:
-    means = np.random.default_rng(0).normal(0, [1.0, 0.5, 0.02, 0.0], (500, 4)).astype(np.float32) + 3
-    figure = information.active_units(means, seed=0)
-    assert (figure.value, figure.low, figure.high, figure.n) == (2, 2, 2, 500)
-
-
-def test_codes_in_use_and_perplexity() -> None:
-    n = 4000
-    even = np.arange(n) % 8  # 8 of 10 classes, equally often
-    lone = np.where(np.arange(n) == 0, 9, 3)  # class 9 once in 4,000: not in use
-    in_use, perplexity = information.codes_in_use(np.stack([even, lone], axis=1), 10, seed=0)
-    assert in_use.value == 8 + 1
-    lone_entropy = -(1 / n * math.log(1 / n) + (1 - 1 / n) * math.log(1 - 1 / n))
-    assert perplexity.value == pytest.approx((8 + math.exp(lone_entropy)) / 2)
 
 
 def test_soft_codes_become_the_deterministic_path_as_the_temperature_falls() -> None:
