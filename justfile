@@ -29,6 +29,10 @@ format:
 bench *parts:
     @{{ in_venv }} .ci/block CONTRIBUTING.md bench {{ parts }}
 
+# Train and export all that ships, from the judge on
+models:
+    @{{ in_venv }} .ci/block CONTRIBUTING.md models
+
 # Check the pages: links, snippets, help texts
 docs:
     @{{ in_venv }} .ci/block CONTRIBUTING.md docs
