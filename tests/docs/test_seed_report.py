@@ -102,6 +102,14 @@ class Made:
     section: Any
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _short() -> Iterator[None]:
+    """Train classifiers on as many digits as are measured, not six times as many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samples, "TRAINING", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def digits() -> data.Mnist:
     return data.load(DIGITS, verify=False)

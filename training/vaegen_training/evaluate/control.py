@@ -80,7 +80,8 @@ def style_error(model: vaegen.Model, test: Painted, seed: int) -> dict[str, Figu
     """
     if model.spec.style is None:
         return {}
-    asked = np.clip(_styles(test.images), *zip(SLANTS, THICKNESSES, strict=True)).T
+    least, most = np.array([SLANTS, THICKNESSES]).T
+    asked = np.clip(_styles(test.images), least, most).T
     drawn = model.draw(test.digits, test.colors, seed=seed, slant=asked[0], thickness=asked[1])
     errors = np.abs(_styles(drawn.images).T - asked)
     names = ("slant", "thickness")
