@@ -16,7 +16,7 @@ SMALL = {"model.hidden": "32"}
 
 def gradients(config: TrainConfig, digits: Mnist) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """Return the losses of one step, and the gradient of each weight."""
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, FactoredVae)
     module = Sharpened(vae)
     objective = SharpenObjective(module, digits, config, load_judge())

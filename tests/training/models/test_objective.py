@@ -27,7 +27,7 @@ def losses(vae: Vae, digits: Mnist, config: TrainConfig, progress: float, seed: 
 
 
 def losses_of(config: TrainConfig, digits: Mnist, progress: float = 0.5, seed: int = 0) -> dict[str, float]:
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     found = losses(vae, digits, config, progress, seed)
     return {name: float(value.detach()) for name, value in found.items()}
 
@@ -93,7 +93,7 @@ def test_the_parts_of_the_loss_are_divergences(name: str, kind: str, digits: Mni
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits: Mnist) -> None:
     config = preset("seed", kind)
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, MlpVae)
     found = losses(vae, digits, config, 0.0)
     random = torch.Generator().manual_seed(0)
@@ -119,7 +119,7 @@ def test_the_seeds_loss_is_bce_of_each_image_plus_the_whole_kl(kind: str, digits
 def test_the_default_loss_is_the_bce_of_its_mask_plus_the_weighted_kl(kind: str, digits: Mnist) -> None:
     plain = {"vae.augment": "0", "objective.perceptual_weight": "0", "objective.digit_weight": "0"}
     config = preset("default", kind).override(plain)
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, FactoredVae)
     found = losses(vae, digits, config, 0.5)
     random = torch.Generator().manual_seed(0)
@@ -157,7 +157,7 @@ def test_codes_are_hard_from_the_configured_moment_on(digits: Mnist) -> None:
 
 def test_the_perceptual_loss_is_what_the_judge_sees_of_the_decoded_mask(digits: Mnist) -> None:
     config = preset("default", "continuous").override({"vae.augment": "0", "objective.perceptual_weight": "7"})
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     assert isinstance(vae, FactoredVae)
     found = losses(vae, digits, config, 0.5)
     without = losses_of(config.override({"objective.perceptual_weight": "0"}), digits)

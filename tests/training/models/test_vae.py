@@ -162,7 +162,7 @@ def test_the_factored_model_keeps_the_color_and_lets_none_bleed(kind: str, digit
 
 @pytest.mark.parametrize("kind", ["discrete", "joint"])
 def test_the_first_categorical_is_what_the_reader_reads(kind: str, digits: Mnist) -> None:
-    vae, *_ = build_networks(preset("default", kind))
+    vae, _, _ = build_networks(preset("default", kind))
     assert isinstance(vae, FactoredVae)
     batch = images(digits, 200)
     with torch.no_grad():

@@ -11,7 +11,8 @@ from vaegen_training.train.run_folder import build_networks
 
 def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrained_model(digits: Mnist) -> None:
     config = preset("default", "joint").override({"model.hidden": "32", "prior.hidden": "16"})
-    vae, _, network, verifier = build_networks(config)
+    vae, _, network = build_networks(config)
+    verifier = Verifier()
     random = torch.Generator().manual_seed(0)
     objective = VerifierObjective(verifier, Prior(vae, network), load_judge(), digits, config)
     optimizer = torch.optim.Adam(verifier.parameters(), lr=3e-3)

@@ -14,7 +14,7 @@ from vaegen_training.train.run_folder import build_networks
 
 def stirred_prior(name: str, kind: str) -> Prior:
     config = preset(name, kind)
-    vae, _, network, _ = build_networks(config)
+    vae, _, network = build_networks(config)
     space = network.space
     space.fit(torch.randn(500, space.size, generator=torch.Generator().manual_seed(1)) * 3 + 2)
     return Prior(vae.eval(), network.eval())

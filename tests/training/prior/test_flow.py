@@ -52,7 +52,7 @@ def test_a_style_is_told_or_not_each_part_on_its_own() -> None:
 
 def test_some_styles_are_told(digits: Mnist) -> None:
     config = preset("default", "joint")
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     random = torch.Generator().manual_seed(0)
     _, _, style = painted_features(vae, digits, config, torch.arange(1000), random)
     assert style is not None
@@ -64,7 +64,7 @@ def test_some_styles_are_told(digits: Mnist) -> None:
 @pytest.mark.parametrize(("name", "size"), [("seed", 64), ("default", 44)])
 def test_features_are_those_of_the_painted_digits_and_leave_the_vae_alone(name: str, size: int, digits: Mnist) -> None:
     config = preset(name, "joint").override({"flow_stage.augment": "0"})
-    vae, *_ = build_networks(config)
+    vae, _, _ = build_networks(config)
     index = torch.arange(20)
     features, rgb, _ = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
     assert features.shape == (20, size)
@@ -108,7 +108,7 @@ def test_one_step_is_eulers() -> None:
 
 def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits: Mnist) -> None:
     config = preset("seed", "joint")
-    vae, field, network, _ = build_networks(config)
+    vae, field, network = build_networks(config)
     space, index = network.space, torch.arange(32)
     space.fit(painted_features(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
     found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0))

@@ -24,7 +24,7 @@ def small(**changes: str) -> TrainConfig:
 
 
 def known(config: TrainConfig, digits: Mnist) -> tuple[FeatureGenerator, VelocityField, DistillationPairs]:
-    _, field, network, _ = build_networks(config)
+    _, field, network = build_networks(config)
     return network, field, solve(field, network, digits, config)
 
 
@@ -97,7 +97,7 @@ def test_guidance_begins_half_way_and_is_the_judges_cross_entropy_on_the_images(
 
 def test_guidance_makes_the_judge_see_the_digit_that_was_asked_for(digits: Mnist) -> None:
     config = small(**{"prior.guidance": "1"})
-    vae, field, network, _ = build_networks(config)
+    vae, field, network = build_networks(config)
     network.space.fit(painted_features(vae, digits, config, torch.arange(500), torch.Generator().manual_seed(0))[0])
     judge, pairs = load_judge(), solve(field, network, digits, config)
     objective = GeneratorObjective(vae, network, judge, pairs, config)

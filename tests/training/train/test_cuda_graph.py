@@ -37,7 +37,8 @@ def settings() -> TrainConfig:
 def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Objective, nn.Module]:
     """Return a stage's objective and its module, always with the same starting weights."""
     config, data = settings(), digits.to(device)
-    vae, field, network, verifier = build_networks(config)
+    vae, field, network = build_networks(config)
+    verifier = Verifier()
     for module in (vae, field, network, verifier):
         module.to(device)
     if stage == "vae":

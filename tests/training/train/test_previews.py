@@ -28,7 +28,7 @@ def tiles(path: Path) -> np.ndarray:
 
 
 def test_reconstructions_stand_below_their_originals(tmp_path: Path, digits: Mnist) -> None:
-    vae, *_ = build_networks(preset("default", "continuous"))
+    vae, _, _ = build_networks(preset("default", "continuous"))
     board = Previews(digits)
     board.reconstructions(vae.eval(), tmp_path / "a.png")
     board.reconstructions(vae.eval(), tmp_path / "b.png")

@@ -405,7 +405,7 @@ def test_a_damaged_model_cannot_be_loaded(trained: TrainShort, tmp_path: Path) -
 
 
 def test_losses_are_means_over_every_test_digit_whatever_the_batch(digits: Mnist) -> None:
-    vae, *_ = build_networks(presets.preset("seed", "joint"))
+    vae, _, _ = build_networks(presets.preset("seed", "joint"))
     found = losses_on_test(vae, digits)
     assert found == pytest.approx(losses_on_test(vae, digits, batch=7), rel=1e-4)
     with torch.no_grad():
@@ -433,5 +433,5 @@ def test_a_perfect_model_has_no_excess(digits: Mnist) -> None:
 
 
 def test_an_untrained_model_has_much(digits: Mnist) -> None:
-    vae, *_ = build_networks(presets.preset("seed", "continuous"))
+    vae, _, _ = build_networks(presets.preset("seed", "continuous"))
     assert losses_on_test(vae, digits)["excess_bce"] > 1000

@@ -21,12 +21,8 @@ from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signal
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
-<<<<<<< HEAD
-from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior, acceptance
-=======
 from vaegen_training.models.verifier import Verifier
-from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
->>>>>>> g-export
+from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior, acceptance
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import distributed
@@ -245,14 +241,9 @@ def train_model(
     stop: Stop | None = None,
     progress: bool,
 ) -> dict[str, Any]:
-<<<<<<< HEAD
     """Train the VAE, its prior's two networks and the verifier, into an open run's folder; return the final figures."""
-    vae, field, network, verifier = build_networks(config)
-=======
-    """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
     vae, field, network = build_networks(config)
     verifier = Verifier()
->>>>>>> g-export
     for module in (vae, field, network, verifier):
         module.to(device)
     reader = judge.load_judge().to(device)
