@@ -3,6 +3,7 @@
 import torch
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models.judge import load_judge
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.acceptance import VerifierObjective, fit_threshold

@@ -14,6 +14,7 @@ from vaegen_training.data import Mnist
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective
