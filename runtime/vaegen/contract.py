@@ -88,7 +88,8 @@ def _check_judge(model: ModelSpec, inputs: Values, outputs: Values) -> None:
 
 def levels(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return images as whole numbers from 0 to 255, halves rounded to even: what 8 bits hold of them."""
-    return np.rint(np.clip(image, np.float32(0), np.float32(1)) * np.float32(255))
+    whole: npt.NDArray[np.float32] = np.rint(np.clip(image, np.float32(0), np.float32(1)) * np.float32(255))
+    return whole
 
 
 def _stroke_color(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

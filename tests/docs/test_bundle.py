@@ -18,7 +18,7 @@ def test_the_loop_of_the_page_draws_what_the_library_draws() -> None:
     model = vaegen.load(TINY)
     sessions = {name: onnxruntime.InferenceSession(TINY / f"{name}.onnx") for name in ("prior", "decoder", "judge")}
     size = model.manifest.graphs["prior"].inputs["uniform"].shape[1]
-    how = {"temperature": np.float32(model.spec.prior_temperature), "style": np.array([[90, 0]], np.float32)}
+    how = {"temperature": np.array(model.spec.prior_temperature, np.float32), "style": np.array([[90, 0]], np.float32)}
     names: dict[str, Any] = {
         "np": np,
         "run": lambda graph, outputs, inputs: sessions[graph].run(outputs, inputs),

@@ -113,7 +113,7 @@ def test_a_graph_that_computes_something_else_is_found(bundle: Path, vouch: Vouc
     change("decoder", "image", 2.0, "image runs from 0 to 1.9")
     change("encoder", "latent", 2.0, "first Z columns of latent are not mean")
     change("judge", "realism", float("nan"), "realism holds values")
-    change("judge", "realism", 2.0, "accepted does not follow from the thresholds")
+    change("judge", "realism", -1.0, "accepted does not follow from the thresholds")
     change("judge", "probability", 0.99, "probability is not that of the digit asked for")
     change("judge", "color", 0.99, "color is not the mean of the brightest pixels")
     change("judge", "rank", 1.01, "rank does not follow")

@@ -32,8 +32,8 @@ def test_the_color_difference_is_that_of_the_reference() -> None:
 def test_the_mean_of_opposite_hues_is_that_of_the_reference() -> None:
     # Sharma, Wu, Dalal (2005), table 1, pairs 9 to 16, which turn on the last digit.
     first = torch.tensor([[50, 2.49, -0.001]] * 4 + [[50, -0.001, 2.49]] * 3 + [[50, 2.5, 0]])
-    second = [[-2.49, 0.0009], [-2.49, 0.001], [-2.49, 0.0011], [-2.49, 0.0012], [0.0009, -2.49], [0.001, -2.49]]
-    second = torch.tensor([[50.0, *ab] for ab in [*second, [0.0011, -2.49], [0, -2.5]]])
+    turns = [[-2.49, 0.0009], [-2.49, 0.001], [-2.49, 0.0011], [-2.49, 0.0012], [0.0009, -2.49], [0.001, -2.49]]
+    second = torch.tensor([[50, *ab] for ab in [*turns, [0.0011, -2.49], [0, -2.5]]])
     known = [7.1792, 7.1792, 7.2195, 7.2195, 4.8045, 4.8045, 4.7461, 4.3065]
     for way in (pairs(first, second), pairs(second, first)):
         np.testing.assert_allclose(ciede2000(way), known, atol=1e-3)
@@ -56,7 +56,7 @@ def seen(digits: Mnist) -> tuple[Verifier, dict[str, Tensor], dict[str, Tensor]]
     """A verifier that is sure of what it sees and sees at random, what it is asked, and what it says."""
     torch.manual_seed(0)
     verifier = Verifier().eval()
-    verifier.whole[-1].weight.data *= 300
+    verifier.whole.get_parameter("4.weight").data *= 300
     colors = paint.fixed_colors(200)
     image = paint.paint(paint.to_float(digits.test_images), colors)
     asked = {"image": image, "digit": digits.test_labels, "rgb": colors.clone()}
@@ -64,7 +64,7 @@ def seen(digits: Mnist) -> tuple[Verifier, dict[str, Tensor], dict[str, Tensor]]
     with torch.no_grad():
         first = verifier(*asked.values())
         asked["digit"] = torch.where(torch.arange(200) % 3 > 0, first[2], asked["digit"])
-        verifier.least_realism.copy_(verifier(*asked.values())[5].median())
+        verifier.least_realism.copy_(verifier(*asked.values())[5].quantile(0.7))
         names = interfaces(spec(verifier), 1, 1)["judge"].outputs
         return verifier, asked, dict(zip(names, verifier(*asked.values()), strict=True))
 
@@ -75,7 +75,7 @@ def spec(verifier: Verifier) -> ModelSpec:
 
 def test_the_verdict_is_what_a_bundle_promises(seen: tuple[Verifier, dict[str, Tensor], dict[str, Tensor]]) -> None:
     verifier, asked, said = seen
-    assert 0.1 < said["accepted"].float().mean() < 0.9
+    assert 0.05 < said["accepted"].float().mean() < 0.3
     check_values(
         "judge", spec(verifier), *({name: value.numpy() for name, value in each.items()} for each in (asked, said))
     )

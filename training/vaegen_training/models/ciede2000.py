@@ -57,7 +57,8 @@ def ciede2000(pairs: Tensor) -> Tensor:
     c_term = delta_c / s_c  # (19)
     h_term = delta_h / (1 + c_mean * t)  # (20)
     square = l_term * l_term + c_term * c_term + h_term * (h_term - 2 * rotation * c_term)  # (21), (22)
-    return square.clamp_min(0).sqrt().reshape(-1)
+    difference: Tensor = square.clamp_min(0).sqrt().reshape(-1)
+    return difference
 
 
 def _for_pairs(matrix: list[list[float]]) -> list[list[float]]:

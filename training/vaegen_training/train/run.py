@@ -21,6 +21,7 @@ from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signal
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
+from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.flow import painted_features
 from vaegen_training.prior.generator import distillation_pairs
@@ -240,7 +241,8 @@ def train_model(
     progress: bool,
 ) -> dict[str, Any]:
     """Train the VAE, then the two networks of its prior, into an open run's folder; return the final figures."""
-    vae, field, network, verifier = build_networks(config)
+    vae, field, network = build_networks(config)
+    verifier = Verifier()
     for module in (vae, field, network, verifier):
         module.to(device)
     reader = judge.load_judge().to(device)

@@ -295,14 +295,14 @@ class Run:
     """float32 (m, 784) in [0, 1], gray test digits for the gate of an export."""
 
 
-def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator, Verifier]:
-    """Build the VAE, the two networks of its prior and the verifier with the starting weights of a run."""
+def build_networks(config: TrainConfig) -> tuple[Vae, VelocityField, FeatureGenerator]:
+    """Build the VAE and the two networks of its prior with the starting weights of a run."""
     torch.default_generator.manual_seed(config.seed)
     vae = build(config.model)
     if isinstance(vae, FactoredVae):
         vae.reader.load_state_dict(load_judge().state_dict())
     space = _space(vae, config)
-    return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior), Verifier()
+    return vae, VelocityField(space, config.prior), FeatureGenerator(space, config.prior)
 
 
 def load_run(folder: Path) -> Run:
