@@ -73,9 +73,9 @@ def parse_subjects(
     for name, entries in (("digits", digits), ("colors", colors)):
         if not entries or len(entries) not in (1, n):
             raise RequestError(f"{len(entries)} {name} for {n} images; give one, or one for each image")
-    all_digits = np.array(digits, np.int64)
-    all_colors = np.array(colors, np.uint8)
-    return np.broadcast_to(all_digits, n).copy(), np.broadcast_to(all_colors, (n, 3)).copy()
+    all_digits, all_colors = np.empty(n, np.int64), np.empty((n, 3), np.uint8)
+    all_digits[:], all_colors[:] = digits, colors
+    return all_digits, all_colors
 
 
 def parse_style(slants: list[Any] | None, thicknesses: list[Any] | None, n: int) -> npt.NDArray[np.float32]:

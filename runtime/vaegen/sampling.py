@@ -225,12 +225,12 @@ def _answer(
     n, wanted = len(images), tuple(found)
     tries_used = np.ones(n, np.int64)
     hand = None if request.hand is None else graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
-    pending = np.arange(n)
+    pending = None  # all
     for attempt in range(request.tries):
-        for batch in slices(len(pending)):
-            rows: slice | npt.NDArray[np.int64] = batch  # all, in the first attempt
-            items: Indices = range(request.start, request.start + n)[batch]
-            if attempt:
+        for batch in slices(n if pending is None else len(pending)):
+            rows: slice | npt.NDArray[np.int64] = batch
+            items: Indices = range(request.start + batch.start, request.start + batch.stop)
+            if pending is not None:
                 rows = pending[batch]
                 items = rows + request.start
             noise = graphs.noise("prior", request.seed, attempt, items)
@@ -244,7 +244,7 @@ def _answer(
                 "temperature": request.temperature,
             }
             pixels, codes, said = graphs.answer(asked, wanted)
-            if attempt:
+            if pending is not None:
                 better = said[wanted.index("rank")] > found["rank"][rows]
                 rows = pending[batch][better]
                 pixels, codes, said = pixels[better], codes[better], [each[better] for each in said]
@@ -253,11 +253,9 @@ def _answer(
                 latents[rows] = codes
             for place, values in zip(found.values(), said, strict=True):
                 place[rows] = values
-        if attempt + 1 == request.tries:
+        if attempt + 1 == request.tries or found["accepted"].all():
             break
-        pending = pending[~found["accepted"][pending]]
-        if not len(pending):
-            break
+        pending = np.flatnonzero(~found["accepted"])
         _log.debug("attempt %d: redraw %d of %d images", attempt + 1, len(pending), n)
         tries_used[pending] += 1
     return tries_used

@@ -227,10 +227,6 @@ def filled(inputs: Mapping[str, Array], n: int) -> tuple[dict[str, Array], int]:
     missing = -n % ROWS
     if not missing:
         return dict(inputs), 0
-    full: dict[str, Array] = {}
-    for name, value in inputs.items():
-        full[name] = value
-        if value.ndim:
-            rows = full[name] = np.empty((n + missing, *value.shape[1:]), value.dtype)
-            rows[:n], rows[n:] = value, value[-1]
-    return full, missing
+    times = np.ones(n, np.intp)
+    times[-1] += missing
+    return {name: value.repeat(times, axis=0) if value.ndim else value for name, value in inputs.items()}, missing

@@ -9,6 +9,7 @@ import onnxruntime
 from vaegen.bundle import find, read
 from vaegen.manifest import uniforms
 from vaegen.session import default_options
+from vaegen.spec import NO_SLANT, NO_THICKNESS
 
 Array = npt.NDArray[Any]
 
@@ -29,26 +30,30 @@ class Bare:
 
     def request(self, n: int, generator: np.random.Generator) -> dict[str, Array]:
         """Return the prior's inputs for n images of all digits in teal."""
-        return {
+        request: dict[str, Array] = {
             "digit": np.arange(n, dtype=np.int64) % 10,
             "rgb": np.full((n, 3), (0, 128 / 255, 128 / 255), np.float32),
             "uniform": generator.random((n, self.size), np.float32) * np.float32(0.999) + np.float32(0.0005),
             "temperature": np.array(self.manifest.model.prior_temperature, np.float32),
         }
+        if self.manifest.model.style is not None:
+            request["style"] = np.full((n, 2), (NO_SLANT, NO_THICKNESS), np.float32)
+        return request
 
-    def run(self, graph: str, inputs: dict[str, Array]) -> Array:
-        """Run a graph for its first output."""
-        output: Array = self._sessions[graph].run(None, inputs)[0]
-        return output
+    def run(self, graph: str, inputs: dict[str, Array], output: str) -> Array:
+        """Run a graph for one of its outputs."""
+        result: Array = self._sessions[graph].run([output], inputs)[0]
+        return result
 
     def call(self, graph: str, n: int) -> Callable[[], object]:
         """Return a call that runs a graph on n rows that lie ready."""
-        inputs = self.request(n, np.random.default_rng(0))
+        request = inputs = self.request(n, np.random.default_rng(0))
         if graph != "prior":
-            inputs = {"latent": self.run("prior", inputs)}
+            inputs = {"latent": self.run("prior", inputs, "latent")}
         if graph == "judge":
-            inputs = {"image": self.run("decoder", inputs)}
-        return lambda: self.run(graph, inputs)
+            inputs = {"image": self.run("decoder", inputs, "image"), "digit": request["digit"], "rgb": request["rgb"]}
+        wanted = {"prior": "latent", "decoder": "pixels", "judge": "accepted"}[graph]
+        return lambda: self.run(graph, inputs, wanted)
 
 
 def by_hand(model: str, threads: int) -> Callable[[int], npt.NDArray[np.uint8]]:
@@ -59,9 +64,7 @@ def by_hand(model: str, threads: int) -> Callable[[int], npt.NDArray[np.uint8]]:
     generator = np.random.default_rng()
 
     def sample(n: int) -> npt.NDArray[np.uint8]:
-        latent = bare.run("prior", bare.request(n, generator))
-        image = bare.run("decoder", {"latent": latent})
-        pixels: npt.NDArray[np.uint8] = (image * 255).round().astype(np.uint8).transpose(0, 2, 3, 1)
-        return np.ascontiguousarray(pixels)
+        latent = bare.run("prior", bare.request(n, generator), "latent")
+        return bare.run("decoder", {"latent": latent}, "pixels")
 
     return sample

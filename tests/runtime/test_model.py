@@ -135,15 +135,16 @@ def test_a_prior_that_gives_no_numbers_is_named(bundle: Path, vouch: Callable[[P
 
 def test_a_latent_is_chosen_by_names(model: Model) -> None:
     latent = model.latent({})
-    assert (latent.shape, latent.dtype) == ((1, 23), np.float32)
+    assert latent.shape == (1, 23)
+    assert latent.dtype == np.float32
     image = model.decode(latent)
     assert model.judge(image).argmax() == 3
     assert image.max((0, 1, 2)).tolist() == pytest.approx([255, 0, 0], abs=3)
     chosen = model.latent({"digit": 7, "place": 8, "green": 1.5})
-    assert (model.judge(model.decode(chosen)).argmax(), chosen[0, 1]) == (7, 1.5)
+    assert model.judge(model.decode(chosen)).argmax() == 7
+    assert chosen[0, 1] == 1.5
     assert chosen[0, 3:].nonzero()[0].tolist() == [7, 10 + 8]
     assert (chosen[0, [0, 2]] == latent[0, [0, 2]]).all()
-    assert (model.latent({"digit": np.int64(7)}) == model.latent({"digit": 7})).all()
 
 
 def test_judge_gives_probabilities(model: Model) -> None:

@@ -109,8 +109,8 @@ def slant_of(images: np.ndarray) -> np.ndarray:
     light /= light.sum((1, 2), keepdims=True)
     y, x = np.mgrid[:SIDE, :SIDE]
     y, x = (each - (light * each).sum((1, 2), keepdims=True) for each in (y, x))
-    tangent: np.ndarray = -(light * x * y).sum((1, 2)) / (light * y * y).sum((1, 2))
-    return np.degrees(np.arctan(tangent))
+    slants: np.ndarray = np.degrees(np.arctan(-(light * x * y).sum((1, 2)) / (light * y * y).sum((1, 2))))
+    return slants
 
 
 def test_digits_lean_and_are_as_thick_as_asked(model: vaegen.Model) -> None:

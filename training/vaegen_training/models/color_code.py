@@ -53,9 +53,9 @@ class ColorCode(nn.Module):
         """Turn color latents (n, L) into rgb (n, 3) in [0, 1]."""
         if self.spec.continuous:
             return to_rgb(latent)
-        value = latent.new_zeros(len(latent), CHANNELS)
-        for digit in latent.reshape(-1, self.places, CHANNELS, self.base).unbind(1):
-            value = value * self.base + digit @ torch.arange(self.base, dtype=latent.dtype, device=latent.device)
+        classes = torch.arange(self.base, dtype=latent.dtype, device=latent.device)
+        places = latent.new_tensor([float(self.base**place) for place in reversed(range(self.places))])
+        value = places @ (latent.reshape(-1, self.places, CHANNELS, self.base) @ classes)  # (n, 3), whole numbers
         hue = (value[:, :1] - self.red) / self.hues
         return to_rgb(torch.cat([hue, value[:, 1:] / (self.levels - 1)], dim=1))
 
