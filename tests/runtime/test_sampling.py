@@ -143,6 +143,8 @@ def test_a_hand_is_what_images_have_in_common(model: Model) -> None:
     slant, _ = style_of_hand(model.spec.style, 7)
     alone = model.draw(DIGITS[:300], "teal", hand=7, slant=slant, thickness=8)
     np.testing.assert_array_equal(alone.latents, model.draw(DIGITS[:300], "teal", hand=7, thickness=8).latents)
+    for lean in (-30, 30):  # what is given wins
+        assert set(places(model.draw(DIGITS[:300], "teal", hand=7, slant=lean, tries=1))[:, 1]) == {np.sign(lean)}
     late = model.draw(DIGITS[100:300], "teal", start=100, hand=7, slant=slant, thickness=8)
     np.testing.assert_array_equal(late.images, alone.images[100:])
 
