@@ -22,6 +22,8 @@ another: below this probability, one sample in seven; above it, one in a thousan
 COLOR_ERROR = 3.0
 """Most CIEDE2000 between the stroke and the color asked for; 1 to 2 is just noticeable. Real digits in their very paint
 measure up to 3: a thin stroke has fewer than 40 bright pixels."""
+REALISM = 0.0
+"""Least realism: a hundredth of the training digits of each class have less."""
 
 
 class Verifier(nn.Module):
@@ -30,20 +32,17 @@ class Verifier(nn.Module):
     The network learns from the judge and the critic: 8 units of each row, 224-128-128, then 10 logits and 10 scores.
     """
 
-    least_realism: Tensor
-
     def __init__(self) -> None:
         super().__init__()
         self.rows = nn.Sequential(nn.Linear(SIDE, ROW), nn.ReLU())
         self.whole = nn.Sequential(
             nn.Linear(SIDE * ROW, WIDE), nn.ReLU(), nn.Linear(WIDE, WIDE), nn.ReLU(), nn.Linear(WIDE, 2 * DIGITS)
         )
-        self.register_buffer("least_realism", torch.zeros(()))
 
     @property
     def thresholds(self) -> Thresholds:
-        """What an image must reach to be accepted; the least realism is a buffer, set after training."""
-        return Thresholds(PROBABILITY, COLOR_ERROR, float(self.least_realism))
+        """What an image must reach to be accepted."""
+        return Thresholds(PROBABILITY, COLOR_ERROR, REALISM)
 
     def network(self, gray: Tensor) -> tuple[Tensor, Tensor]:
         """Turn gray digits (n, 784), brightest pixel 1, into logits (n, 10), and scores of each as that digit (n, 10).
@@ -85,7 +84,7 @@ class Verifier(nn.Module):
         difference = ciede2000(lab(torch.stack([color, rgb], dim=2).flatten(1)))
         sure = probability >= PROBABILITY
         margins = torch.minimum(probability - PROBABILITY, COLOR_ERROR - difference)
-        accepted = torch.minimum(margins, realism - self.least_realism) >= 0
+        accepted = torch.minimum(margins, realism - REALISM) >= 0
         merit = realism - (difference - COLOR_ERROR).clamp_min(0)
         tier = torch.where(sure, 6.0, torch.where(read == digit, 3.0, 0.0))
         rank = torch.where(accepted, 10 + tier, tier) + merit / (1 + merit.abs())

@@ -8,13 +8,14 @@ class, so that redrawing what it scores low moves what is left towards real hand
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from vaegen.spec import DIGITS
 
 from vaegen_training.config import StageConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import latents
 from vaegen_training.models.color_code import measure
 from vaegen_training.models.judge import Judge
-from vaegen_training.models.verifier import Verifier
+from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.prior.conditional import Prior
 
 VERIFIER_STAGE = StageConfig(epochs=5, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
@@ -69,14 +70,19 @@ class VerifierObjective:
 
 
 @torch.no_grad()
-def fit_threshold(verifier: Verifier, data: Mnist) -> None:
-    """Set the least realism that is accepted: all but a hundredth of the training digits have it."""
+def level_scores(verifier: Verifier, data: Mnist) -> None:
+    """Shift the scores of each digit so that a hundredth of its training images have less than is accepted.
+
+    With one threshold for all as they come out of training, some digits would be drawn again far more often than others.
+    """
     scores = []
-    for images, digit in zip(data.train_images.split(5000), data.train_labels.split(5000), strict=True):
+    for images in data.train_images.split(5000):
         gray = paint.to_float(images)
-        _, realism = verifier.network(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255))
-        scores.append(realism.gather(1, digit[:, None]).squeeze(1))
-    verifier.least_realism.copy_(torch.cat(scores).quantile(_UNLIKELY))
+        scores.append(verifier.network(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255))[1])
+    realism = torch.cat(scores)
+    for digit in range(DIGITS):
+        own = realism[data.train_labels == digit, digit]
+        verifier.whole[-1].bias[DIGITS + digit] += REALISM - own.quantile(_UNLIKELY)
 
 
 def _gray(image: Tensor) -> Tensor:

@@ -306,7 +306,7 @@ def train_model(
     prior = Prior(vae, network)
     accept = acceptance.VerifierObjective(verifier, prior, reader, mnist, config)
     verifier = finish(Stage("verifier", verifier, accept, acceptance.VERIFIER_STAGE, items))
-    acceptance.fit_threshold(verifier, mnist)
+    acceptance.level_scores(verifier, mnist)
     if distributed.RANK == 0:
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
