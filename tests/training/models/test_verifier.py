@@ -64,7 +64,7 @@ def seen(digits: Mnist) -> tuple[Verifier, dict[str, Tensor], dict[str, Tensor]]
     with torch.no_grad():
         first = verifier(*asked.values())
         asked["digit"] = torch.where(torch.arange(200) % 3 > 0, first[2], asked["digit"])
-        verifier.whole[-1].bias[10:] -= verifier(*asked.values())[5].quantile(0.7)
+        verifier.whole.get_parameter("4.bias")[10:] -= verifier(*asked.values())[5].quantile(0.7)
         names = interfaces(spec(verifier), 1, 1)["judge"].outputs
         return verifier, asked, dict(zip(names, verifier(*asked.values()), strict=True))
 

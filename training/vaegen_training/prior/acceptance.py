@@ -73,16 +73,16 @@ class VerifierObjective:
 def level_scores(verifier: Verifier, data: Mnist) -> None:
     """Shift the scores of each digit so that a hundredth of its training images have less than is accepted.
 
-    With one threshold for all as they come out of training, some digits would be drawn again far more often than others.
+    With one threshold for the scores as they come out of training, some digits would be drawn again more than others.
     """
     scores = []
     for images in data.train_images.split(5000):
         gray = paint.to_float(images)
         scores.append(verifier.network(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255))[1])
-    realism = torch.cat(scores)
+    realism, bias = torch.cat(scores), verifier.whole.get_parameter("4.bias")
     for digit in range(DIGITS):
         own = realism[data.train_labels == digit, digit]
-        verifier.whole[-1].bias[DIGITS + digit] += REALISM - own.quantile(_UNLIKELY)
+        bias[DIGITS + digit] += REALISM - own.quantile(_UNLIKELY)
 
 
 def _gray(image: Tensor) -> Tensor:
