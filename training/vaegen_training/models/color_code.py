@@ -24,6 +24,9 @@ class ColorCode(nn.Module):
         spec: The color latents: 3 continuous or a multiple of 3 categoricals.
     """
 
+    width: Tensor
+    place_values: Tensor
+
     def __init__(self, spec: LatentSpec) -> None:
         super().__init__()
         self.spec = spec
@@ -31,13 +34,17 @@ class ColorCode(nn.Module):
         self.levels = self.base**self.places
         self.hues = self.levels - self.levels % 6
         self.red = self.base ** (self.places - 1) // 2 if self.places else 0  # the middle level of the first sector
+        # Made once: a CUDA graph cannot copy numbers to the device.
+        width = torch.tensor([_LEVELS / 6, _LEVELS, _LEVELS])  # a sixth of a turn is a channel
+        self.register_buffer("width", width, persistent=False)
+        values = torch.tensor([float(self.base**place) for place in reversed(range(self.places))])
+        self.register_buffer("place_values", values, persistent=False)
 
     def posterior(self, rgb: Tensor) -> Posterior:
         """Return q(color latents | rgb) of colors (n, 3) in [0, 1]."""
         hsv = to_hsv(rgb)
         if self.spec.continuous:
-            width = torch.tensor([_LEVELS / 6, _LEVELS, _LEVELS], device=rgb.device)  # a sixth of a turn is a channel
-            return Posterior(hsv, (2 * width.log()).expand_as(hsv), None)
+            return Posterior(hsv, (2 * self.width.log()).expand_as(hsv), None)
         top = self.levels - 1
         hue = (hsv[:, :1] * self.hues + 0.5).floor() + self.red
         hue = hue - self.hues * (hue / self.hues).floor()
@@ -54,8 +61,7 @@ class ColorCode(nn.Module):
         if self.spec.continuous:
             return to_rgb(latent)
         classes = torch.arange(self.base, dtype=latent.dtype, device=latent.device)
-        places = latent.new_tensor([float(self.base**place) for place in reversed(range(self.places))])
-        value = places @ (latent.reshape(-1, self.places, CHANNELS, self.base) @ classes)  # (n, 3), whole numbers
+        value = self.place_values @ (latent.reshape(-1, self.places, CHANNELS, self.base) @ classes)  # (n, 3), whole numbers
         hue = (value[:, :1] - self.red) / self.hues
         return to_rgb(torch.cat([hue, value[:, 1:] / (self.levels - 1)], dim=1))
 
@@ -75,7 +81,7 @@ def to_rgb(hsv: Tensor) -> Tensor:
     """Return the color (n, 3) in [0, 1] of a hue in turns, any number, and saturation and value, cut off at 0 and 1."""
     hue, rest = hsv[:, :1], hsv[:, 1:].clamp(0, 1)
     saturation, value = rest.split(1, dim=1)
-    turns = hue + torch.tensor([[5 / 6, 3 / 6, 1 / 6]], dtype=hsv.dtype, device=hsv.device)
+    turns = hue + torch.arange(5, 0, -2, dtype=hsv.dtype, device=hsv.device) / 6
     sixths = 6 * (turns - turns.floor())
     rgb: Tensor = value * (1 - saturation * torch.minimum(sixths, 4 - sixths).clamp(0, 1))
     return rgb

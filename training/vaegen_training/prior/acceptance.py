@@ -57,7 +57,7 @@ class VerifierObjective:
         n, device = len(digit), random.device
         rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
         uniform = torch.rand(n, self.prior.noise_size, generator=random, device=device).clamp_min(2.0**-25)
-        temperature = torch.tensor(self.config.prior.temperature, device=device)
+        temperature = torch.full((), self.config.prior.temperature, device=device)
         return _gray(self.prior.vae.decode(self.prior(digit, rgb, uniform, temperature)))
 
     def _reconstructions(self, gray: Tensor, random: torch.Generator) -> Tensor:

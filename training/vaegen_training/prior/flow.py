@@ -59,8 +59,9 @@ class FeatureSpace(nn.Module):
             parts += [rgb, rgb.square()]
         if self.use_style:
             if style is None:
-                style = rgb.new_tensor([[NO_SLANT, NO_THICKNESS]]).expand(len(rgb), STYLES)
-            slant, thickness = style.split(1, dim=1)
+                slant, thickness = rgb.new_full((len(rgb), 1), NO_SLANT), rgb.new_full((len(rgb), 1), NO_THICKNESS)
+            else:
+                slant, thickness = style.split(1, dim=1)
             given = torch.cat([slant < NO_SLANT, thickness > NO_THICKNESS], dim=1).to(rgb.dtype)
             # About standard units: 15 degrees and 0.6 pixels are the standard deviations of MNIST's.
             parts += [given, given * torch.cat([slant / 15, (thickness - 2.4) / 0.6], dim=1)]
@@ -84,8 +85,11 @@ def given_style(gray: Tensor, share: float, random: torch.Generator) -> Tensor |
     if not share:
         return None
     style = measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
-    told = torch.rand(style.shape, generator=random, device=random.device) < share
-    return torch.where(told, style, style.new_tensor([NO_SLANT, NO_THICKNESS]))
+    slant, thickness = style.split(1, dim=1)
+    hidden = torch.rand(style.shape, generator=random, device=random.device) >= share
+    return torch.cat(
+        [slant.masked_fill(hidden[:, :1], NO_SLANT), thickness.masked_fill(hidden[:, 1:], NO_THICKNESS)], dim=1
+    )
 
 
 class VelocityField(nn.Module):
