@@ -176,10 +176,12 @@ class SharpenConfig:
 
     critic_weight: float = 0.0
     """Weight of the critic's score; 0 leaves the stage out."""
+    critic_channels: int = 16
+    """Channels of the critic's first layer; the others have two and four times as many."""
 
     def __post_init__(self) -> None:
-        if self.critic_weight < 0:
-            raise ConfigError("sharpen: critic_weight is not negative")
+        if self.critic_weight < 0 or not 1 <= self.critic_channels <= 256:
+            raise ConfigError("sharpen: critic_weight is not negative, critic_channels 1 to 256")
 
 
 @dataclass(frozen=True)
@@ -187,7 +189,9 @@ class PriorConfig:
     """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
     hidden: int = 384
-    """Width of the velocity field and of the generator, units."""
+    """Width of the generator and of its critic, units."""
+    field_hidden: int = 384
+    """Width of the velocity field, units."""
     blocks: int = 3
     """Residual blocks of the velocity field, two layers each."""
     steps: int = 5
@@ -200,16 +204,22 @@ class PriorConfig:
     """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
     guidance: float = 0.0
     """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
+    critic_weight: float = 0.0
+    """Weight of the score of a critic that tells the generator's features from those of training digits, likewise."""
+    critic_penalty: float = 0.05
+    """Weight of the critic's gradient penalty (half of its gradient's squared length)."""
     temperature: float = 1.0
     """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""
 
     def __post_init__(self) -> None:
-        if min(self.hidden, self.blocks, self.steps, self.layers) < 1:
-            raise ConfigError("prior: hidden, blocks, steps and layers are at least 1")
+        if min(self.hidden, self.field_hidden, self.blocks, self.steps, self.layers) < 1:
+            raise ConfigError("prior: hidden, field_hidden, blocks, steps and layers are at least 1")
         if not 100 <= self.examples <= 10_000_000:
             raise ConfigError(f"prior: examples {self.examples} is out of range; choose 100 to 10000000")
-        if self.guidance < 0 or not 0 < self.temperature <= 1 or not 0 <= self.style_given < 1:
-            raise ConfigError("prior: guidance is not negative, temperature in (0, 1], style_given in [0, 1)")
+        if min(self.guidance, self.critic_weight, self.critic_penalty) < 0:
+            raise ConfigError("prior: guidance, critic_weight and critic_penalty are not negative")
+        if not 0 < self.temperature <= 1 or not 0 <= self.style_given < 1:
+            raise ConfigError("prior: temperature in (0, 1], style_given in [0, 1)")
 
 
 @dataclass(frozen=True)

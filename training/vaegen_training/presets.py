@@ -37,10 +37,10 @@ def _seed(**latents: int) -> TrainConfig:
 # annealed soft to hard; weights are averaged.
 
 
-def _default(*, epochs: float, features: int, kl_weight: float, **latents: int) -> TrainConfig:
+def _default(*, epochs: float, hidden: int, features: int, kl_weight: float, **latents: int) -> TrainConfig:
     return TrainConfig(
         preset="default",
-        model=ModelConfig("factored", hidden=576, features=features, brightness=1.12, blackness=0.04, **latents),
+        model=ModelConfig("factored", hidden=hidden, features=features, brightness=1.12, blackness=0.04, **latents),
         objective=ObjectiveConfig(
             kl_weight=kl_weight,
             kl_warmup=0.1,
@@ -53,13 +53,13 @@ def _default(*, epochs: float, features: int, kl_weight: float, **latents: int) 
             digit_weight=30.0,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        sharpen=SharpenConfig(critic_weight=32.0),
+        sharpen=SharpenConfig(critic_weight=32.0, critic_channels=24),
         sharpen_stage=StageConfig(
-            epochs=7, batch=256, learning_rate=6e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
+            epochs=20, batch=256, learning_rate=6e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
         ),
-        prior=PriorConfig(guidance=0.15, style_given=0.5),
-        flow_stage=StageConfig(epochs=50, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999, augment=0.3),
-        prior_stage=StageConfig(epochs=14, batch=1024, learning_rate=2e-3, clip=1.0, ema=0.998),
+        prior=PriorConfig(field_hidden=640, blocks=4, guidance=0.15, critic_weight=1.0, style_given=0.5),
+        flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999),
+        prior_stage=StageConfig(epochs=24, batch=1024, learning_rate=2e-3, beta1=0.0, clip=1.0, ema=0.998),
     )
 
 
@@ -68,14 +68,24 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ("seed", "discrete"): _seed(variables=3, classes=20),
     ("seed", "joint"): _seed(continuous=2, variables=3, classes=20),
     # 44 coordinates for the shape, 3 for hue, saturation and value.
-    ("default", "continuous"): _default(epochs=48, features=44, kl_weight=0.03, continuous=47, color_continuous=3),
+    ("default", "continuous"): _default(
+        epochs=40, hidden=576, features=44, kl_weight=0.03, continuous=47, color_continuous=3
+    ),
     # The digit, 80 variables for the shape, 9 for the color: three decimal places of hue, saturation and value each.
     ("default", "discrete"): _default(
-        epochs=48, features=48, kl_weight=0.01, variables=90, classes=10, digit_variables=1, color_variables=9
+        epochs=40,
+        hidden=528,
+        features=48,
+        kl_weight=0.01,
+        variables=90,
+        classes=10,
+        digit_variables=1,
+        color_variables=9,
     ),
     # The digit, 32 coordinates and 24 variables for the shape, 3 coordinates for hue, saturation and value.
     ("default", "joint"): _default(
-        epochs=48,
+        epochs=40,
+        hidden=576,
         features=44,
         kl_weight=0.03,
         continuous=35,

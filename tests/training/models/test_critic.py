@@ -18,7 +18,7 @@ def gradients(config: TrainConfig, digits: Mnist) -> tuple[dict[str, Tensor], di
     """Return the losses of one step, and the gradient of each weight."""
     vae, _, _ = build_networks(config)
     assert isinstance(vae, FactoredVae)
-    module = Sharpened(vae)
+    module = Sharpened(vae, 8)
     objective = SharpenObjective(module, digits, config, load_judge())
     found = objective(torch.arange(65), torch.Generator().manual_seed(0))
     found["loss"].backward()
@@ -43,7 +43,7 @@ def test_the_critic_learns_from_its_own_loss_and_the_vae_from_the_others(kind: s
 
 def test_a_critic_that_is_trained_alone_tells_blurred_digits_from_real_ones(digits: Mnist) -> None:
     torch.manual_seed(0)
-    critic = Critic()
+    critic = Critic(16)
     gray = paint.to_float(digits.train_images)
     blurred = torch.nn.functional.avg_pool2d(gray.reshape(-1, 1, 28, 28), 3, 1, 1).flatten(1)
     optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3)

@@ -9,8 +9,7 @@ from torch import Tensor
 from vaegen_training.config import PriorConfig, StageConfig
 from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
-from vaegen_training.prior import FeatureSpace, FlowObjective, VelocityField
-from vaegen_training.prior.flow import painted_features
+from vaegen_training.prior import Examples, FeatureSpace, FlowObjective, VelocityField
 from vaegen_training.train.loop import Stage, run_stage
 from vaegen_training.train.run_folder import build_networks
 
@@ -54,25 +53,26 @@ def test_some_styles_are_told(digits: Mnist) -> None:
     config = preset("default", "joint")
     vae, _, _ = build_networks(config)
     random = torch.Generator().manual_seed(0)
-    _, _, style = painted_features(vae, digits, config, torch.arange(1000), random)
+    style = Examples(vae, digits, config).draw(torch.arange(1000), random).style
     assert style is not None
     for part, none in zip(style.unbind(1), (90, 0), strict=True):
         assert float((part != none).float().mean()) == pytest.approx(0.5, abs=0.05)
-    assert painted_features(*(vae, digits, preset("seed", "joint"), torch.arange(9), random))[2] is None
+    assert Examples(vae, digits, preset("seed", "joint")).draw(torch.arange(9), random).style is None
 
 
 @pytest.mark.parametrize(("name", "size"), [("seed", 64), ("default", 44)])
 def test_features_are_those_of_the_painted_digits_and_leave_the_vae_alone(name: str, size: int, digits: Mnist) -> None:
     config = preset(name, "joint").override({"flow_stage.augment": "0"})
     vae, _, _ = build_networks(config)
-    index = torch.arange(20)
-    features, rgb, _ = painted_features(vae, digits, config, index, torch.Generator().manual_seed(0))
-    assert features.shape == (20, size)
-    assert rgb.shape == (20, 3)
-    assert not features.requires_grad
-    gray = digits.train_images[:20].reshape(20, 784).float() / 255
-    image = (rgb[:, :, None] * gray[:, None]).reshape(20, 3, 28, 28)
-    torch.testing.assert_close(features, vae.analyse(image).features.detach(), rtol=1e-3, atol=1e-3)
+    index = torch.arange(20, 40)
+    found = Examples(vae, digits, config).draw(index, torch.Generator().manual_seed(0))
+    assert found.features.shape == (20, size)
+    assert found.rgb.shape == (20, 3)
+    assert torch.equal(found.digit, digits.train_labels[index])
+    assert not found.features.requires_grad
+    gray = digits.train_images[index].reshape(20, 784).float() / 255
+    image = (found.rgb[:, :, None] * gray[:, None]).reshape(20, 3, 28, 28)
+    torch.testing.assert_close(found.features, vae.analyse(image).features.detach(), rtol=1e-3, atol=1e-3)
 
 
 # --- the velocity field ----------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ class Gaussian(VelocityField):
 
 def test_the_solution_of_a_known_field_is_the_known_map() -> None:
     # For Gaussians the map is noise * deviation + mean; the error falls with the square of the step, near enough.
-    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(hidden=2))
+    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(field_hidden=2))
     noise = torch.linspace(-2, 2, 9)[:, None]
     wanted = noise * Gaussian.deviation + Gaussian.mean
     errors = [float((field.solve(noise, noise, steps) - wanted).abs().max()) for steps in (5, 20, 80)]
@@ -101,7 +101,7 @@ def test_the_solution_of_a_known_field_is_the_known_map() -> None:
 
 
 def test_one_step_is_eulers() -> None:
-    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(hidden=2))
+    field = Gaussian(FeatureSpace(1, use_color=False, use_style=False), PriorConfig(field_hidden=2))
     noise = torch.linspace(-2, 2, 9)[:, None]
     torch.testing.assert_close(field.solve(noise, noise, 1), noise + field(noise, torch.zeros(9, 1), noise))
 
@@ -110,10 +110,11 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits:
     config = preset("seed", "joint")
     vae, field, network = build_networks(config)
     space, index = network.space, torch.arange(32)
-    space.fit(painted_features(vae, digits, config, torch.arange(1000), torch.Generator().manual_seed(9))[0])
-    found = FlowObjective(vae, field, space, digits, config)(index, torch.Generator().manual_seed(0))
+    examples = Examples(vae, digits, config)
+    space.fit(examples.draw(torch.arange(1000), torch.Generator().manual_seed(9)).features)
+    found = FlowObjective(field, space, examples)(index, torch.Generator().manual_seed(0))
     random = torch.Generator().manual_seed(0)
-    features, rgb, _ = painted_features(vae, digits, config, index, random)
+    features, _, rgb, _ = examples.draw(index, random)
     x, noise = space.standardise(features), torch.randn(32, 64, generator=random)
     time = torch.randn(32, 1, generator=random).sigmoid()
     assert float(time.min()) < 0.3
@@ -128,7 +129,7 @@ def test_the_loss_is_the_squared_error_of_the_velocity_on_straight_lines(digits:
 def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
     torch.manual_seed(0)
     space = FeatureSpace(2, use_color=False, use_style=False)
-    field = VelocityField(space, PriorConfig(hidden=48, blocks=2))
+    field = VelocityField(space, PriorConfig(field_hidden=48, blocks=2))
     labels = torch.arange(2000) % 2
     # Two rings in one place each: mean and radius depend on the digit, the density is not Gaussian.
     angle = torch.rand(2000, generator=torch.Generator().manual_seed(0)) * 2 * math.pi

@@ -16,7 +16,7 @@ from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
 from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
-from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior
+from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective
 from vaegen_training.prior.generator import distillation_pairs
 from vaegen_training.train import cuda_graph, loop
@@ -46,15 +46,16 @@ def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Obje
         return VaeObjective(vae, data, config, load_judge().to(device)), vae
     if stage == "sharpen":
         assert isinstance(vae, FactoredVae)
-        both = Sharpened(vae).to(device)
+        both = Sharpened(vae, 4).to(device)
         return SharpenObjective(both, data, config, load_judge().to(device)), both
     if stage == "flow":
-        return FlowObjective(vae, field, network.space, data, config), field
+        return FlowObjective(field, network.space, Examples(vae, data, config)), field
     if stage == "prior":
         pairs = distillation_pairs(
             field, network.space, data, config.prior, lambda start: generator(device, 0, "", start)
         )
-        return GeneratorObjective(vae, network, load_judge().to(device), pairs, config), network
+        contest, examples = Contest(network, config.prior).to(device), Examples(vae, data, config)
+        return GeneratorObjective(vae, contest, load_judge().to(device), pairs, examples, config), contest
     torch.manual_seed(0)
     if stage == "verifier":
         return VerifierObjective(verifier, Prior(vae, network), load_judge().to(device), data, config), verifier
@@ -123,6 +124,7 @@ def test_what_is_recorded_follows_batch_noise_and_schedules(digits: Mnist, stage
 
     phase = objective.prepare(0.51)
     recording = make_fx(compute)(torch.arange(20))
+    assert not any("lift_fresh" in str(node.target) for node in recording.graph.nodes), "numbers copied to the device"
     state = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     results = []
     for progress, first in ((0.55, 20), (0.9, 40)):

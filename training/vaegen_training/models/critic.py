@@ -8,35 +8,36 @@ Esser et al. 2021, "Taming transformers", section 3.1). It is needed in training
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from vaegen.spec import DIGITS, SIDE
+from vaegen.spec import SIDE
 
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models.judge import Judge
 from vaegen_training.models.vae import FactoredVae, VaeObjective
 
-_SWAPPED = 96  # images of each batch that are also shown to the critic as another digit in the same style
+_SURE = 15.0  # scores beyond count as this
 _DARKEST = 0.25  # brightest channel of the darkest paint in which masks are rounded to 8 bits
 
 
 class Critic(nn.Module):
-    """Three convolutions and a linear score: 1-16-32-64 channels, the first at full size.
+    """Three convolutions and a linear score: channels times 1, 2 and 4, the first at full size.
 
     Normalised over a batch of real and made digits together: without, it stays blind to the few gray levels that tell
     them apart (after 150 steps a loss of 1.0 instead of 0.3, where 1.4 is a guess).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
-            *_seen(nn.Conv2d(1, 16, 3, padding=1)),  # (n, 16, 28, 28)
-            *_seen(nn.Conv2d(16, 32, 4, stride=2, padding=1)),  # (n, 32, 14, 14)
-            *_seen(nn.Conv2d(32, 64, 4, stride=2, padding=1)),  # (n, 64, 7, 7)
-            nn.Flatten(),
-            nn.Linear(64 * 49, 1),
-        )
+        score = nn.Linear(4 * channels * 49, 1)
         with torch.no_grad():
-            self.layers[-1].weight *= 0.1
+            score.weight *= 0.1
+        self.layers = nn.Sequential(
+            *_seen(nn.Conv2d(1, channels, 3, padding=1)),  # (n, channels, 28, 28)
+            *_seen(nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1)),  # (n, 2 * channels, 14, 14)
+            *_seen(nn.Conv2d(2 * channels, 4 * channels, 4, stride=2, padding=1)),  # (n, 4 * channels, 7, 7)
+            nn.Flatten(),
+            score,
+        )
 
     def forward(self, real: Tensor, made: Tensor) -> tuple[Tensor, Tensor]:
         """Return the scores (n,) and (m,) of real and made masks, (n, 784) and (m, 784) in [0, 1]; higher is real."""
@@ -52,10 +53,10 @@ def _seen(convolution: nn.Conv2d) -> tuple[nn.Module, ...]:
 class Sharpened(nn.Module):
     """A VAE and its critic, which learn from each other."""
 
-    def __init__(self, vae: FactoredVae) -> None:
+    def __init__(self, vae: FactoredVae, channels: int) -> None:
         super().__init__()
         self.vae = vae
-        self.critic = Critic()
+        self.critic = Critic(channels)
 
 
 class SharpenObjective(VaeObjective):
@@ -77,27 +78,27 @@ class SharpenObjective(VaeObjective):
         return self.hard
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Return the sum of both losses, the VAE's own parts, the critic's loss, and the loss of made digits."""
+        """Return the sum of both losses, the VAE's own parts, the critic's loss, and the loss of made digits.
+
+        The latter, log(1 + exp(-score)), has the gradient of the critic's, log(1 + exp(score)), times -exp(-score). So
+        the VAE's part, with its weight, is in the gradient alone, and not in the sum.
+        """
         vae, half = self.model, (len(index) + 1) // 2
         gray = paint.to_float(self.images.index_select(0, index))
         gray = torch.cat([gray[:half], paint.augment(gray[half:], self.augmentation, random)])
         rgb = paint.random_colors(len(gray), random, margin=vae.color_margin)
         found, latent = self.losses(gray, rgb, self.labels[index], random)
-        drawn = latent[:half]
-        if vae.codes_digit:
-            some = latent[:_SWAPPED]
-            digit = torch.randint(DIGITS, (len(some),), generator=random, device=random.device)
-            drawn = torch.cat([drawn, vae.as_digit(some, digit)])
-        paint_of = torch.rand(len(drawn), 1, generator=random, device=random.device) * (1 - _DARKEST) + _DARKEST
+        brightness = torch.rand(half, 1, generator=random, device=random.device) * (1 - _DARKEST) + _DARKEST
         real = gray[:half] / gray[:half].amax(dim=1, keepdim=True).clamp_min(1 / 1024)
-        real, made = _rounded(real, paint_of[:half]), _rounded(vae.mask(vae.parts(drawn)[0]), paint_of)
-        real_score, made_score = self.critic(real, made.detach())
+        made = _rounded(vae.mask(vae.parts(latent[:half])[0]), brightness)
+        # One pass serves both: what the critic's loss asks of each made digit, turned round, is what the VAE learns.
+        turned: list[Tensor] = []
+        made.register_hook(lambda gradient: gradient * turned[0])
+        real_score, made_score = self.critic(_rounded(real, brightness), made)
+        turned.append(-self.critic_weight * torch.exp(-made_score.detach().clamp(-_SURE, _SURE))[:, None])
         critic_loss = F.softplus(-real_score).mean() + F.softplus(made_score).mean()
-        self.critic.requires_grad_(requires_grad=False)  # from here on it judges, and does not learn
-        unreal = F.softplus(-self.critic(real, made)[1]).mean()
-        self.critic.requires_grad_(requires_grad=True)
-        loss = found["loss"] + self.critic_weight * unreal + critic_loss
-        return found | {"loss": loss, "critic": critic_loss, "unreal": unreal}
+        unreal = F.softplus(-made_score.detach()).mean()
+        return found | {"loss": found["loss"] + critic_loss, "critic": critic_loss, "unreal": unreal}
 
 
 def _rounded(mask: Tensor, brightness: Tensor) -> Tensor:

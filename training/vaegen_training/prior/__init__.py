@@ -9,12 +9,22 @@ request and the prior models the rest alone. The style is slant and thickness of
 
     flow.py         what is modelled, standardised features given digit, color and style; a velocity field is fitted to
                     them by flow matching: accurate, but slow to draw from
-    generator.py    a network learns the field's solutions: one pass from noise to features, which is what ships
+    generator.py    a network learns the field's solutions, and to pass for training digits before a critic: one pass
+                    from noise to features, which is what ships
     conditional.py  features to latents; what `prior.onnx` holds
 """
 
 from vaegen_training.prior.conditional import Prior
-from vaegen_training.prior.flow import FeatureSpace, FlowObjective, VelocityField
-from vaegen_training.prior.generator import FeatureGenerator, GeneratorObjective
+from vaegen_training.prior.flow import Examples, FeatureSpace, FlowObjective, VelocityField
+from vaegen_training.prior.generator import Contest, FeatureGenerator, GeneratorObjective
 
-__all__ = ["FeatureGenerator", "FeatureSpace", "FlowObjective", "GeneratorObjective", "Prior", "VelocityField"]
+__all__ = [
+    "Contest",
+    "Examples",
+    "FeatureGenerator",
+    "FeatureSpace",
+    "FlowObjective",
+    "GeneratorObjective",
+    "Prior",
+    "VelocityField",
+]

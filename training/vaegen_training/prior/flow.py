@@ -5,6 +5,7 @@ trials samples from it covered 0.93 of the real digits where affine couplings ca
 """
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from vaegen_training.data.style import measure_style
 from vaegen_training.models.vae import Vae
 
 STYLES = 2  # slant and thickness
+_CHUNK = 2000  # digits seen at once
 _FREQUENCIES = 8  # time enters as sine and cosine of t * pi/2, 2 pi/2, ... 8 pi/2
 
 
@@ -68,23 +70,62 @@ class FeatureSpace(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-@torch.no_grad()
-def painted_features(
-    vae: Vae, data: Mnist, config: TrainConfig, index: Tensor, random: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Paint training digits `index` afresh and return their features (n, F), colors (n, 3) and, if given, styles."""
-    gray, rgb = paint.draw(
-        data.train_images, index, random, augmentation=config.flow_stage.augment, margin=paint.COLOR_MARGIN
-    )
-    features = vae.analyse_painted(gray, rgb).features
-    return features, rgb, given_style(gray, config.prior.style_given, random)
+class Example(NamedTuple):
+    """What the prior is fitted to: n training digits, seen through the encoder."""
+
+    features: Tensor
+    """float32 (n, F)."""
+    digit: Tensor
+    """int64 (n,)."""
+    rgb: Tensor
+    """float32 (n, 3) in [0, 1], the colors that they were painted in."""
+    style: Tensor | None
+    """float32 (n, 2), where it is told (`given_style`); None where the prior takes no style."""
 
 
-def given_style(gray: Tensor, share: float, random: torch.Generator) -> Tensor | None:
-    """Return slant and thickness of digits (n, 784), each told of a share of them: float32 (n, 2); None of none."""
+class Examples:
+    """The training digits' features, each time in other colors."""
+
+    def __init__(self, vae: Vae, data: Mnist, config: TrainConfig) -> None:
+        self.vae, self.data = vae.eval(), data
+        self.augmentation, self.style_given = config.flow_stage.augment, config.prior.style_given
+        self.known: tuple[Tensor, Tensor] | None = None
+        if vae.separate_color and not self.augmentation:
+            # Features that depend on nothing random are computed once: that takes half of a step's time.
+            parts = [self._look(paint.to_float(images)) for images in data.train_images.split(_CHUNK)]
+            features, style = (torch.cat(part) for part in zip(*parts, strict=True))
+            self.known = features, style
+
+    @torch.no_grad()
+    def draw(self, index: Tensor, random: torch.Generator) -> Example:
+        """Return training digits `index`, int64 (n,), in colors of their own."""
+        digit = self.data.train_labels[index]
+        if self.known is not None:
+            rgb = paint.random_colors(len(index), random, margin=paint.COLOR_MARGIN)
+            features, style = (each[index] for each in self.known)
+            return Example(features, digit, rgb, given_style(style, self.style_given, random))
+        gray, rgb = paint.draw(
+            self.data.train_images, index, random, augmentation=self.augmentation, margin=paint.COLOR_MARGIN
+        )
+        features = self.vae.analyse_painted(gray, rgb).features
+        style = style_of(gray) if self.style_given else gray
+        return Example(features, digit, rgb, given_style(style, self.style_given, random))
+
+    @torch.no_grad()
+    def _look(self, gray: Tensor) -> tuple[Tensor, Tensor]:
+        white = gray.new_ones(len(gray), CHANNELS)
+        return self.vae.analyse_painted(gray, white).features, style_of(gray)
+
+
+def style_of(gray: Tensor) -> Tensor:
+    """Return slant and thickness, float32 (n, 2), of digits (n, 784) in [0, 1] of any contrast."""
+    return measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
+
+
+def given_style(style: Tensor, share: float, random: torch.Generator) -> Tensor | None:
+    """Return slant and thickness (n, 2), each told of a share of the digits alone; None if of none."""
     if not share:
         return None
-    style = measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
     slant, thickness = style.split(1, dim=1)
     hidden = torch.rand(style.shape, generator=random, device=random.device) >= share
     return torch.cat(
@@ -99,7 +140,7 @@ class VelocityField(nn.Module):
 
     def __init__(self, space: FeatureSpace, config: PriorConfig) -> None:
         super().__init__()
-        wide = config.hidden
+        wide = config.field_hidden
         self.first = nn.Linear(space.size + space.context_size + 2 * _FREQUENCIES, wide)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.LayerNorm(wide), nn.Linear(wide, wide), nn.GELU(), nn.Linear(wide, wide))
@@ -138,24 +179,19 @@ class VelocityField(nn.Module):
 class FlowObjective:
     """Mean squared error of the velocity on straight lines from noise to features (Lipman et al. 2023, eq. 23)."""
 
-    def __init__(self, vae: Vae, field: VelocityField, space: FeatureSpace, data: Mnist, config: TrainConfig) -> None:
-        self.vae = vae.eval()
-        self.field = field
-        self.space = space
-        self.data = data
-        self.config = config
+    def __init__(self, field: VelocityField, space: FeatureSpace, examples: Examples) -> None:
+        self.field, self.space, self.examples = field, space, examples
 
     def prepare(self, progress: float) -> None:
         """Do nothing: the loss is the same throughout the stage."""
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
         """Return the loss, per feature (of standardised features)."""
-        raw, rgb, style = painted_features(self.vae, self.data, self.config, index, random)
-        x = self.space.standardise(raw)
+        example = self.examples.draw(index, random)
+        x = self.space.standardise(example.features)
         noise = torch.randn(x.shape, generator=random, device=random.device)
         # Logit-normal times: the middle of the way is the hardest (Esser et al. 2024, section 3.1).
         time = torch.sigmoid(torch.randn(len(x), 1, generator=random, device=random.device))
-        velocity = self.field(
-            torch.lerp(noise, x, time), time, self.space.context(self.data.train_labels[index], rgb, style)
-        )
+        context = self.space.context(example.digit, example.rgb, example.style)
+        velocity = self.field(torch.lerp(noise, x, time), time, context)
         return {"loss": (velocity - (x - noise)).square().mean()}

@@ -18,10 +18,11 @@ from vaegen_training.data import Mnist, paint
 from vaegen_training.models import latents
 from vaegen_training.models.judge import SMOOTHING, Judge
 from vaegen_training.models.vae import Analysis, Vae
-from vaegen_training.prior.flow import FeatureSpace, VelocityField, given_style
+from vaegen_training.prior.flow import Examples, FeatureSpace, VelocityField, given_style, style_of
 
 GUIDED = 256  # examples of each step that the judge reads
-GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
+COMPARED = 512  # training digits that the critic compares with as many drawn ones
+GUIDED_FROM = 0.75  # fraction of the stage from which both do: first learn the field's solutions
 _CHUNK = 2000  # examples solved at once
 
 
@@ -43,6 +44,34 @@ class FeatureGenerator(nn.Module):
         joined = torch.cat([noise, context], dim=1)
         result: Tensor = self.bent(joined) + self.straight(joined)
         return result
+
+
+class FeatureCritic(nn.Module):
+    """Scores standardised features (n, F) beside a context (n, C): higher is more like a training digit's, (n,)."""
+
+    def __init__(self, space: FeatureSpace, config: PriorConfig) -> None:
+        super().__init__()
+        wide = config.hidden
+        self.layers = nn.Sequential(
+            *(nn.Linear(space.size + space.context_size, wide), nn.LeakyReLU(0.2)),
+            *(nn.Linear(wide, wide), nn.LeakyReLU(0.2)),
+            *(nn.Linear(wide, wide), nn.LeakyReLU(0.2)),
+            nn.Linear(wide, 1),
+        )
+
+    def forward(self, features: Tensor, context: Tensor) -> Tensor:
+        """Return the scores."""
+        score: Tensor = self.layers(torch.cat([features, context], dim=1)).squeeze(1)
+        return score
+
+
+class Contest(nn.Module):
+    """A generator and its critic, which learn from each other."""
+
+    def __init__(self, network: FeatureGenerator, config: PriorConfig) -> None:
+        super().__init__()
+        self.network = network
+        self.critic = FeatureCritic(network.space, config)
 
 
 @dataclass(frozen=True)
@@ -98,7 +127,8 @@ def distillation_pairs(
             if config.style_given:
                 model = torch.randint(len(data.train_images), (n,), generator=random, device=device)
                 digit = data.train_labels[model]
-                style = given_style(paint.to_float(data.train_images[model]), config.style_given, random)
+                gray = paint.to_float(data.train_images[model])
+                style = given_style(style_of(gray), config.style_given, random)
             context = space.context(digit, rgb, style)
             known = None if target is None else target[start : start + n].to(device)
             solved = field.solve(noise, context, config.steps) if known is None else known
@@ -109,39 +139,81 @@ def distillation_pairs(
 
 
 class GeneratorObjective:
-    """Mean squared error to the field's solutions, and the judge's cross entropy on the images that come of them."""
+    """Mean squared error to the field's solutions; later also the judge's cross entropy and the score of a critic.
+
+    A network of one pass cannot follow the field everywhere. The critic tells it which of its errors show: it sees
+    training digits' features beside drawn ones for the same digit, color and style, and the two play a relativistic
+    game with penalties on the critic's gradient at both (Huang et al. 2024, "The GAN is dead; long live the GAN!").
+    """
 
     def __init__(
-        self, vae: Vae, network: FeatureGenerator, judge: Judge, pairs: DistillationPairs, config: TrainConfig
+        self,
+        vae: Vae,
+        network: FeatureGenerator | Contest,
+        judge: Judge,
+        pairs: DistillationPairs,
+        examples: Examples,
+        config: TrainConfig,
     ) -> None:
         self.vae = vae.eval()
-        self.network = network
+        self.critic = network.critic if isinstance(network, Contest) else None
+        self.network = network.network if isinstance(network, Contest) else network
         self.judge = judge.eval()
-        self.pairs = pairs
-        self.guidance = config.prior.guidance
+        self.pairs, self.examples = pairs, examples
+        self.config = config.prior
         self.temperature = config.objective.temperature_end
         self.guided = False
         for module in (vae, judge):
             module.requires_grad_(requires_grad=False)
 
     def prepare(self, progress: float) -> bool:
-        """Let the judge join in half-way; return whether it does."""
+        """Let judge and critic join in half-way; return whether they do."""
         self.guided = progress >= GUIDED_FROM
         return self.guided
 
     def __call__(self, index: Tensor, random: torch.Generator) -> dict[str, Tensor]:
-        """Return the loss, the error per feature (standardised) and, where it is used, the cross entropy."""
-        pairs, space = self.pairs, self.network.space
-        digit, rgb = pairs.digit[index], pairs.rgb[index]
+        """Return the loss, the error per feature (standardised) and, where they are used, the others' losses."""
+        pairs = self.pairs
         found = self.network(pairs.noise[index], pairs.context[index])
         error = (found - pairs.target[index]).square().mean()
-        if not self.guidance:
-            return {"loss": error, "error": error}
-        cross_entropy = error.new_zeros(())
-        if self.guided:
-            known = self.vae.known_digit(digit[:GUIDED])
-            posterior = self.vae.posterior(Analysis(space.restore(found[:GUIDED]), rgb[:GUIDED], known))
-            noise = latents.draw_noise(posterior, random)
-            logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
-            cross_entropy = F.cross_entropy(logits, digit[:GUIDED], label_smoothing=SMOOTHING)
-        return {"loss": error + self.guidance * cross_entropy, "error": error, "cross_entropy": cross_entropy}
+        losses = {"loss": error, "error": error}
+        if self.config.guidance:
+            cross_entropy = error.new_zeros(())
+            if self.guided:
+                seen = index[:GUIDED]
+                cross_entropy = self._cross_entropy(found[:GUIDED], pairs.digit[seen], pairs.rgb[seen], random)
+            losses["loss"] = losses["loss"] + self.config.guidance * cross_entropy
+            losses["cross_entropy"] = cross_entropy
+        if self.critic is not None:
+            critic = unreal = error.new_zeros(())
+            if self.guided:
+                critic, unreal = self._compare(self.critic, random)
+            losses["loss"] = losses["loss"] + critic + self.config.critic_weight * unreal
+            losses |= {"critic": critic, "unreal": unreal}
+        return losses
+
+    def _cross_entropy(self, standard: Tensor, digit: Tensor, rgb: Tensor, random: torch.Generator) -> Tensor:
+        """Return the judge's cross entropy on the images of standardised features (n, F)."""
+        features = self.network.space.restore(standard)
+        posterior = self.vae.posterior(Analysis(features, rgb, self.vae.known_digit(digit)))
+        noise = latents.draw_noise(posterior, random)
+        logits = self.judge(self.vae.decode(latents.sample(posterior, noise, self.temperature, hard=True)))
+        return F.cross_entropy(logits, digit, label_smoothing=SMOOTHING)
+
+    def _compare(self, critic: FeatureCritic, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return the critic's loss, with its penalties, and the generator's."""
+        device, space, labels = random.device, self.network.space, self.examples.data.train_labels
+        index = torch.randint(len(labels), (COMPARED,), generator=random, device=device)
+        example = self.examples.draw(index, random)
+        context = space.context(example.digit, example.rgb, example.style)
+        real = space.standardise(example.features).requires_grad_()
+        made = self.network(torch.randn(real.shape, generator=random, device=device), context)
+        fixed = made.detach().requires_grad_()
+        real_score, made_score = critic(real, context), critic(fixed, context)
+        slopes = torch.autograd.grad(real_score.sum() + made_score.sum(), (real, fixed), create_graph=True)
+        penalty = sum(slope.square().sum(1).mean() for slope in slopes) / 2
+        loss = F.softplus(made_score - real_score).mean() + self.config.critic_penalty * penalty
+        critic.requires_grad_(requires_grad=False)  # from here on it judges, and does not learn
+        unreal = F.softplus(real_score.detach() - critic(made, context)).mean()
+        critic.requires_grad_(requires_grad=True)
+        return loss, unreal

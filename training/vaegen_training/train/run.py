@@ -22,9 +22,8 @@ from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
 from vaegen_training.models.verifier import Verifier
-from vaegen_training.prior import FlowObjective, GeneratorObjective, Prior, acceptance
-from vaegen_training.prior.flow import painted_features
-from vaegen_training.prior.generator import distillation_pairs
+from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior, acceptance
+from vaegen_training.prior.generator import FeatureGenerator, distillation_pairs
 from vaegen_training.train import distributed
 from vaegen_training.train.loop import M, Stage, generator, run_stage
 from vaegen_training.train.previews import Previews
@@ -261,7 +260,7 @@ def train_model(
     vae = finish(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
     if config.sharpen.critic_weight:
         assert isinstance(vae, FactoredVae)
-        both = Sharpened(vae).to(device)
+        both = Sharpened(vae, config.sharpen.critic_channels).to(device)
         sharpen = SharpenObjective(both, mnist, config, reader)
 
         def preview(module: Sharpened, path: Path) -> None:
@@ -270,9 +269,9 @@ def train_model(
         vae = finish(Stage("sharpen", both, sharpen, config.sharpen_stage, items, preview)).vae
 
     first = torch.arange(min(items, FITTED), device=device)
-    space.fit(painted_features(vae, mnist, config, first, generator(device, config.seed, "features"))[0])
-    flow = FlowObjective(vae, field, space, mnist, config)
-    field = finish(Stage("flow", field, flow, config.flow_stage, items))
+    examples = Examples(vae, mnist, config)
+    space.fit(examples.draw(first, generator(device, config.seed, "features")).features)
+    field = finish(Stage("flow", field, FlowObjective(field, space, examples), config.flow_stage, items))
 
     path = folder / EXAMPLES
     known = None
@@ -292,17 +291,15 @@ def train_model(
     )
     if known is None and distributed.RANK == 0:
         weights.write(path, {"target": pairs.target.half()}, {RUN: origin(run, path)})
-    guided = GeneratorObjective(vae, network, reader, pairs, config)
-    network = finish(
-        Stage(
-            "prior",
-            network,
-            guided,
-            config.prior_stage,
-            config.prior.examples,
-            lambda module, path: previews.samples(Prior(vae, module), config.prior.temperature, path),
-        )
-    )
+
+    def sheet(module: FeatureGenerator | Contest, path: Path) -> None:
+        made = module.network if isinstance(module, Contest) else module
+        previews.samples(Prior(vae, made), config.prior.temperature, path)
+
+    taught = Contest(network, config.prior).to(device) if config.prior.critic_weight else network
+    guided = GeneratorObjective(vae, taught, reader, pairs, examples, config)
+    taught = finish(Stage("prior", taught, guided, config.prior_stage, config.prior.examples, sheet))
+    network = taught.network if isinstance(taught, Contest) else taught
     prior = Prior(vae, network)
     accept = acceptance.VerifierObjective(verifier, prior, reader, mnist, config)
     verifier = finish(Stage("verifier", verifier, accept, acceptance.VERIFIER_STAGE, items))
