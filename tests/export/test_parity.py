@@ -62,9 +62,8 @@ def test_any_graph_that_differs_is_named(
 
 def test_a_graph_that_breaks_its_contract_is_named(exported: GetExported) -> None:
     joint = exported("joint")
-    real = joint.manifest.model.thresholds._replace(realism=-100.0, probability=0.0)
-    model = joint.manifest.model._replace(thresholds=real)
-    with pytest.raises(ExportError, match=r"parity: judge on .*: accepted does not follow from the thresholds"):
+    model = joint.manifest.model._replace(thresholds=joint.manifest.model.thresholds._replace(color_error=1.0))
+    with pytest.raises(ExportError, match=r"parity: judge on .*: rank does not follow from the rest"):
         parity.check(those(joint.graphs, "encoder", "judge"), joint.files, model, joint.run.probe)
 
 
