@@ -340,6 +340,8 @@ def test_a_wrong_request_is_one_line_and_makes_no_folder(
         (3, {"vae.batch": "28"}, "vae.batch: 28 images cannot be divided among 3 processes"),
         (8, {"vae.batch": "256", "flow_stage.batch": "100"}, "flow_stage.batch: 100 images"),
         (9, {"vae.batch": "9", "flow_stage.batch": "9", "prior.examples": "100"}, "prior_stage.batch: 100 images"),
+        (4, {"verifier_stage.batch": "90"}, "verifier_stage.batch: 90 images"),
+        (16, {"sharpen_stage.batch": "24"}, "sharpen_stage.batch: 24 images"),
     ],
 )
 def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused(
