@@ -146,7 +146,7 @@ def _strip(proto: onnx.ModelProto) -> None:
 
 
 def _use_few_operators(proto: onnx.ModelProto) -> None:
-    """Write a < b as b > a, and a copy as the concatenation of one: some runtimes are built with what they need only."""
+    """Write a < b as b > a and a copy as the concatenation of one, for runtimes built with what they need only."""
     for node in proto.graph.node:
         if node.op_type == "Identity":
             node.op_type = "Concat"

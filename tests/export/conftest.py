@@ -31,9 +31,13 @@ SMALL = {
     "prior_stage.epochs": "2",
     "prior_stage.batch": "250",
     "prior_stage.ema": "0.9",
+    "sharpen_stage.epochs": "1",
+    "sharpen_stage.batch": "100",
+    "verifier_stage.epochs": "1",
+    "verifier_stage.batch": "100",
 }
 
-QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": "1000"}
+QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": "1000", "verifier_stage.epochs": "1"}
 
 GetRun = Callable[..., Path]
 
