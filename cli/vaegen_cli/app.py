@@ -24,7 +24,7 @@ VERBS = {
     "verify": "Check a bundle closely: files, operators, tensors and what comes out.",
     "sign": "Sign a bundle that passes `vaegen verify`.",
     "bench": "Measure a model on this device and recommend flags.",
-    "train": "Train a model, or the judge that exports carry.",
+    "train": "Train a model, or the judge that models learn from.",
     "export": "Turn a training run into a bundle that runs without torch.",
     "evaluate": "Measure shipped models, bundles or finished runs.",
     "report": "Show what models make, in pictures and figures.",

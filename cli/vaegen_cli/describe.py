@@ -11,6 +11,8 @@ from vaegen.manifest import Manifest
 from vaegen_cli.console import Console, common_options, echo, pass_console, put
 from vaegen_cli.options import complete_models, json_option
 
+COLUMNS = 100  # of a figure's line
+
 
 @click.command()
 @json_option
@@ -89,7 +91,8 @@ def info(model: str, as_json: bool) -> None:
         flat = _flat(facts)
         width = max(map(len, flat), default=0)
         for name, value in flat.items():
-            put(f"    {name:<{width}}  {value}")
+            # A checksum that would not fit beside the longest name moves to the left.
+            put(f"    {name:<{max(0, min(width, COLUMNS - 6 - len(str(value))))}}  {value}")
 
 
 def _summary(manifest: Manifest) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_settings_are_pairs() -> None:
         (("evaluate", "absent"), 2, "absent"),
         (("evaluate", ".", "--n", "5"), 2, "100 to 1000000"),
         (("evaluate", "."), 3, "manifest.json"),
-        (("report", "absent", "--data-dir", "absent"), 4, "absent"),
+        (("report", "joint", "--data-dir", "absent"), 4, "absent"),
         (("report", ".", "--n", "5"), 2, "100 to 1000000"),
     ],
 )

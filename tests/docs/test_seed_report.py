@@ -34,6 +34,7 @@ SHORT = {
     "prior.examples": "1000",
     "prior_stage.epochs": "1",
     "prior_stage.batch": "250",
+    "verifier_stage.epochs": "1",
 }
 
 

@@ -31,9 +31,13 @@ SMALL = {
     "prior_stage.epochs": "2",
     "prior_stage.batch": "250",
     "prior_stage.ema": "0.9",
+    "sharpen_stage.epochs": "1",
+    "sharpen_stage.batch": "100",
+    "verifier_stage.epochs": "1",
+    "verifier_stage.batch": "100",
 }
 
-QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": "1000"}
+QUICK = {"flow_stage.epochs": "1", "prior_stage.epochs": "1", "prior.examples": "1000", "verifier_stage.epochs": "1"}
 
 GetRun = Callable[..., Path]
 
@@ -60,7 +64,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> GetRun:
     """Return the folder of a finished small run of (preset, kind), trained when first asked for."""
 
     @functools.cache
-    def folder(kind: str, preset: str = "default") -> Path:
+    def folder(kind: str, preset: str) -> Path:
         out = tmp_path_factory.mktemp("runs") / f"{preset}-{kind}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop, "LOGS", 2)
@@ -77,7 +81,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> GetRun:
             )
         return out
 
-    return folder
+    return lambda kind, preset="default": folder(kind, preset)  # a default would make a key of its own
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +89,7 @@ def exported(finished_run: GetRun, tmp_path_factory: pytest.TempPathFactory) -> 
     """Return the bundle of a small run of (kind, preset), made when first asked for: an export takes seconds."""
 
     @functools.cache
-    def bundle(kind: str, preset: str = "default") -> Exported:
+    def bundle(kind: str, preset: str) -> Exported:
         folder = tmp_path_factory.mktemp("bundles") / f"{preset}-{kind}"
         manifest = export(finished_run(kind, preset), folder)
         run = load_run(finished_run(kind, preset))
@@ -96,4 +100,4 @@ def exported(finished_run: GetRun, tmp_path_factory: pytest.TempPathFactory) -> 
         assert {path.name for path in folder.iterdir()} == {MANIFEST, *(f"{name}.onnx" for name in files)}
         return Exported(run, folder, manifest, built, files)
 
-    return bundle
+    return lambda kind, preset="default": bundle(kind, preset)

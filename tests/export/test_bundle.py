@@ -95,11 +95,11 @@ def test_the_same_run_exports_to_the_same_bytes(finished_run: GetRun, exported: 
 def test_a_graph_that_computes_something_else_fails_the_export(
     finished_run: GetRun, exported: GetExported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = serialise.to_onnx
+    honest, files = serialise.to_onnx, exported("continuous").files
 
     def off_by_a_little(graph, model):  # type: ignore[no-untyped-def]
         if graph.name != "decoder":
-            return exported("continuous").files[graph.name]
+            return files[graph.name]
         bias = graph.module.vae.decoder[-1].bias
         bias.data += 0.01
         try:
@@ -116,7 +116,8 @@ def test_a_graph_that_computes_something_else_fails_the_export(
 @pytest.fixture
 def quick(exported: GetExported, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exports of the continuous model that take its graphs from the one that is there, for they take seconds."""
-    monkeypatch.setattr(serialise, "to_onnx", lambda graph, _: exported("continuous").files[graph.name])
+    files = exported("continuous").files
+    monkeypatch.setattr(serialise, "to_onnx", lambda graph, _: files[graph.name])
     monkeypatch.setattr(parity, "BATCHES", (2,))
 
 

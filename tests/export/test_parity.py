@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from vaegen.errors import ExportError
+from vaegen.spec import Thresholds
 from vaegen_export import graphs, parity
 
 GetExported = Callable[..., Any]  # conftest's
@@ -60,11 +61,17 @@ def test_any_graph_that_differs_is_named(
         parity.check(those(altered, "encoder", name), joint.files, joint.manifest.model, joint.run.probe)
 
 
-def test_a_graph_that_breaks_its_contract_is_named(exported: GetExported) -> None:
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        (Thresholds(0.0, 1000.0, -1e6), "accepted does not follow from the thresholds"),
+        (Thresholds(0.8, 1.0, 0.0), "rank does not follow from the rest"),
+    ],
+)
+def test_a_graph_that_breaks_its_contract_is_named(exported: GetExported, thresholds: Thresholds, message: str) -> None:
     joint = exported("joint")
-    real = joint.manifest.model.thresholds._replace(realism=-100.0, probability=0.0)
-    model = joint.manifest.model._replace(thresholds=real)
-    with pytest.raises(ExportError, match=r"parity: judge on .*: accepted does not follow from the thresholds"):
+    model = joint.manifest.model._replace(thresholds=thresholds)
+    with pytest.raises(ExportError, match=f"parity: judge on .*: {message}"):
         parity.check(those(joint.graphs, "encoder", "judge"), joint.files, model, joint.run.probe)
 
 

@@ -19,6 +19,8 @@ SHORT = [
     "prior.examples=2000",
     "prior_stage.epochs=5",
     "prior_stage.batch=250",
+    "sharpen_stage.epochs=1",
+    "verifier_stage.epochs=1",
 ]
 
 

@@ -32,8 +32,12 @@ SETTINGS = {
     "prior.examples": "100",
     "prior_stage.epochs": "1",
     "prior_stage.batch": "50",
+    "sharpen_stage.epochs": "0.2",
+    "sharpen_stage.batch": "50",
+    "verifier_stage.epochs": "0.2",
+    "verifier_stage.batch": "50",
 }
-VAE, FLOW, PRIOR = (f"{stage}.checkpoint.safetensors" for stage in ("vae", "flow", "prior"))
+VAE, FLOW, PRIOR, VERIFIER = (f"{stage}.checkpoint.safetensors" for stage in ("vae", "flow", "prior", "verifier"))
 EXAMPLES, MODEL = "prior.examples.safetensors", "model.safetensors"
 
 posix = pytest.mark.skipif(os.name != "posix", reason="pipes and links as POSIX systems have them")
@@ -402,6 +406,7 @@ def test_a_pipe_in_a_run_is_not_waited_for(run: Path, file: str, capsys: pytest.
 def test_pictures_are_not_drawn_through_a_link(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stop(run)
     (run / PRIOR).unlink()
+    (run / VERIFIER).unlink()
     (tmp_path / "pictures").mkdir()
     instead("samples", lambda place: place.symlink_to(tmp_path / "pictures"))(run)
     assert "samples is a link or a file" in refused(command(run), capsys, 4)

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen_training import data, train
-from vaegen_training.config import StageConfig
-from vaegen_training.prior import acceptance
 from vaegen_training.train import loop
 
 # As in every `vaegen train`. Torch's worker threads take the mode of the thread that starts them, so it must be set
@@ -30,6 +28,9 @@ _PRIOR = {
     "prior_stage.epochs": "6",
     "prior_stage.batch": "250",
     "prior_stage.ema": "0.9",
+    "verifier_stage.epochs": "2",
+    "verifier_stage.batch": "100",
+    "verifier_stage.ema": "0.9",
 }
 SHORT = {
     "seed": {"vae.epochs": "2", **_PRIOR},
@@ -43,8 +44,6 @@ SHORT = {
         **_PRIOR,
     },
 }
-
-VERIFIER_STAGE = StageConfig(epochs=2, batch=100, learning_rate=3e-3, ema=0.9)
 
 TrainShort = Callable[[str, str], Path]
 
@@ -80,7 +79,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Train
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop, "LOGS", 12)  # each line and picture is synced to the disk, which takes its time
             patch.setattr(loop, "PREVIEWS", 2)
-            patch.setattr(acceptance, "VERIFIER_STAGE", VERIFIER_STAGE)
             train(
                 kind,
                 preset=preset,

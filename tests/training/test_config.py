@@ -222,6 +222,7 @@ SMALL = TrainConfig(
     prior=PriorConfig(hidden=8, blocks=1, steps=2, examples=100, layers=2, style_given=0.5, guidance=0.1),
     flow_stage=_STAGE,
     prior_stage=_STAGE,
+    verifier_stage=_STAGE,
 )
 STAGE_CHANGES = {
     "epochs": "3",
@@ -276,6 +277,7 @@ CHANGES = {
     },
     "flow_stage": STAGE_CHANGES,
     "prior_stage": {name: value for name, value in STAGE_CHANGES.items() if name != "augment"},
+    "verifier_stage": STAGE_CHANGES,
 }
 # What cannot change alone: no color part without another, none in the seed architecture.
 TOGETHER = {
@@ -300,7 +302,8 @@ def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
     with torch.no_grad():
         drawn = prior(torch.tensor([3]), torch.tensor([[1.0, 0.5, 0]]), noise, torch.tensor(config.prior.temperature))
         image = vae.decode(drawn)
-    tensors = (*vae.state_dict().values(), *prior.network.state_dict().values(), drawn, image)
+    networks = (vae, prior.network, loaded.verifier)
+    tensors = (*(tensor for network in networks for tensor in network.state_dict().values()), drawn, image)
     return b"".join(tensor.numpy().tobytes() for tensor in tensors)
 
 

@@ -46,7 +46,8 @@ def state():
 before = state()
 data = {"data_dir": digits, "verify_data": False, "progress": False}
 short = {"vae.epochs": "1", "vae.batch": "50", "model.hidden": "16", "flow_stage.epochs": "1", "prior.hidden": "16",
-         "prior.examples": "1000", "flow_stage.batch": "50", "prior_stage.epochs": "1", "prior_stage.batch": "50"}
+         "prior.examples": "1000", "flow_stage.batch": "50", "prior_stage.epochs": "1", "prior_stage.batch": "50",
+         "sharpen_stage.epochs": "0.2", "sharpen_stage.batch": "50", "verifier_stage.epochs": "0.2"}
 changed = []
 for work in (
     lambda: train("joint", out=f"{folder}/run", overrides=short, **data),

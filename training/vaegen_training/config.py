@@ -203,7 +203,7 @@ class PriorConfig:
     style_given: float = 0.0
     """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
     guidance: float = 0.0
-    """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
+    """Weight of the judge's cross entropy on the generator's images, in the last quarter of its stage."""
     critic_weight: float = 0.0
     """Weight of the score of a critic that tells the generator's features from those of training digits, likewise."""
     critic_penalty: float = 0.05
@@ -236,6 +236,7 @@ class TrainConfig:
     prior_stage: StageConfig
     sharpen: SharpenConfig = SharpenConfig()
     sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
+    verifier_stage: StageConfig = StageConfig(epochs=5, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
     extras: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -24,6 +24,10 @@ SETTINGS = {
     "prior.hidden": "64",
     "prior_stage.epochs": "1",
     "prior_stage.batch": "200",
+    "sharpen_stage.epochs": "1",
+    "sharpen_stage.batch": "100",
+    "verifier_stage.epochs": "1",
+    "verifier_stage.batch": "100",
 }
 
 # Arguments: the folder of the digits, that of the run, the settings, and a step of the flow to die at.

@@ -12,6 +12,7 @@ from vaegen_cli import main
 from vaegen_training import data
 from vaegen_training.config import StageConfig
 from vaegen_training.models import judge, weights
+from vaegen_training.models.critic import SharpenObjective
 from vaegen_training.models.vae import VaeObjective
 from vaegen_training.prior import GeneratorObjective
 from vaegen_training.train import loop, run
@@ -28,6 +29,10 @@ SETTINGS = {
     "prior.examples": "1000",
     "prior_stage.epochs": "1",
     "prior_stage.batch": "50",
+    "sharpen_stage.epochs": "0.5",
+    "sharpen_stage.batch": "50",
+    "verifier_stage.epochs": "0.5",
+    "verifier_stage.batch": "50",
 }
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -94,10 +99,11 @@ MOMENTS: dict[str, tuple[Any, str, int, int, str]] = {
     "the last step of a stage": (VaeObjective, "__call__", 40, 1, "40 of stage vae"),
     "a preview": (Previews, "reconstructions", 1, 1, "21 of stage vae"),
     "a checkpoint": (loop, "_save", 1, 3, "40 of stage vae"),
-    "between two stages": (run, "painted_features", 1, 1, "40 of stage vae"),
+    "between two stages": (run, "painted_features", 1, 1, "10 of stage sharpen"),
+    "sharpening": (SharpenObjective, "__call__", 3, 1, "3 of stage sharpen"),
     "the examples": (run, "distillation_pairs", 1, 1, "20 of stage flow"),
     "the prior": (GeneratorObjective, "__call__", 3, 1, "3 of stage prior"),
-    "the model is written": (run, "losses_on_test", 1, 2, "20 of stage prior"),
+    "the model is written": (run, "losses_on_test", 1, 2, "10 of stage verifier"),
     "the judge": (judge.JudgeObjective, "__call__", 5, 1, "5 of stage judge"),
 }
 

@@ -146,7 +146,12 @@ SMALL = {
     "prior.examples": "1000",
     "prior_stage.epochs": "3",
     "prior_stage.batch": "50",
+    "sharpen_stage.epochs": "1",
+    "sharpen_stage.batch": "100",
+    "verifier_stage.epochs": "1",
+    "verifier_stage.batch": "100",
 }
+BRIEF = {f"{stage}.epochs": "0.2" for stage in ("vae", "sharpen_stage", "flow_stage", "prior_stage", "verifier_stage")}
 
 
 def short(out: Path, digits_dir: Path, **changes: Any) -> TrainSummary:
@@ -156,7 +161,7 @@ def short(out: Path, digits_dir: Path, **changes: Any) -> TrainSummary:
         "preset": "default",
         "data_dir": digits_dir,
         "device": "cpu",
-        "overrides": {**SMALL, "vae.epochs": "0.2", "flow_stage.epochs": "0.2", "prior_stage.epochs": "0.2"},
+        "overrides": {**SMALL, **BRIEF},
         "verify_data": False,
         "progress": False,
         **changes,
@@ -242,7 +247,7 @@ def test_a_finished_run_is_left_as_it_is(digits_dir: Path, tmp_path: Path) -> No
         ({"seed": 1}, "seed is 0 there and 1 here"),
         ({"preset": "seed", "overrides": {}}, "preset is 'default' there and 'seed' here"),
         ({"kind": "continuous"}, "model.continuous is 35 there and 47 here"),
-        ({"overrides": {**SMALL, "vae.epochs": "0.3"}}, "vae.epochs is 0.2 there and 0.3 here"),
+        ({"overrides": {**SMALL, **BRIEF, "vae.epochs": "0.3"}}, "vae.epochs is 0.2 there and 0.3 here"),
         ({"kind": "judge", "overrides": None}, "judge.epochs is 'missing' there and 12 here"),
     ],
 )
@@ -262,7 +267,7 @@ def test_equal_settings_and_data_in_another_form_are_those_of_the_run(
     digits_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, plain = tmp_path / "run", tmp_path / "plain" / "MNIST" / "raw"
-    overrides = {**SMALL, "vae.epochs": "1", "flow_stage.epochs": "0.2", "prior_stage.epochs": "0.20"}
+    overrides = {**SMALL, **BRIEF, "vae.epochs": "1", "prior_stage.epochs": "0.20"}
     short(out, digits_dir, overrides=overrides)
     model = (out / "model.safetensors").read_bytes()
     plain.mkdir(parents=True)
@@ -340,6 +345,8 @@ def test_a_wrong_request_is_one_line_and_makes_no_folder(
         (3, {"vae.batch": "28"}, "vae.batch: 28 images cannot be divided among 3 processes"),
         (8, {"vae.batch": "256", "flow_stage.batch": "100"}, "flow_stage.batch: 100 images"),
         (9, {"vae.batch": "9", "flow_stage.batch": "9", "prior.examples": "100"}, "prior_stage.batch: 100 images"),
+        (4, {"verifier_stage.batch": "90"}, "verifier_stage.batch: 90 images"),
+        (16, {"sharpen_stage.batch": "24"}, "sharpen_stage.batch: 24 images"),
     ],
 )
 def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused(

@@ -102,7 +102,7 @@ def stroke_color(levels: Tensor, brightness: Tensor) -> Tensor:
     """
     # The 40th brightest is the highest level that 40 pixels reach. Its eight bits are found one after the other, from
     # the highest; that takes two thirds of the time of TopK.
-    level = brightness.new_zeros(1, 1)
+    level = brightness.new_tensor(0.0)
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
         higher = level + bit
         count = (brightness >= higher).float().sum(1, keepdim=True)

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from vaegen.spec import DIGITS
 
-from vaegen_training.config import StageConfig, TrainConfig
+from vaegen_training.config import TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import latents
 from vaegen_training.models.color_code import measure
@@ -18,8 +18,6 @@ from vaegen_training.models.judge import Judge
 from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.prior.conditional import Prior
 
-VERIFIER_STAGE = StageConfig(epochs=5, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
-"""About 2 minutes on 2 CPU cores."""
 _UNLIKELY = 0.01  # share of real digits that score lower than what is accepted
 
 
@@ -40,7 +38,7 @@ class VerifierObjective:
         digit, half = self.data.train_labels[index], (len(index) + 1) // 2
         gray = paint.to_float(self.data.train_images.index_select(0, index))
         real = gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255)
-        turned = paint.augment(gray, VERIFIER_STAGE.augment, random)
+        turned = paint.augment(gray, self.config.verifier_stage.augment, random)
         turned = turned / turned.amax(dim=1, keepdim=True).clamp_min(1 / 255)
         with torch.no_grad():
             made = torch.cat([self._samples(digit[:half], random), self._reconstructions(gray[half:], random)])

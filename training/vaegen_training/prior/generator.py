@@ -167,7 +167,7 @@ class GeneratorObjective:
             module.requires_grad_(requires_grad=False)
 
     def prepare(self, progress: float) -> bool:
-        """Let judge and critic join in half-way; return whether they do."""
+        """Let judge and critic join in once the solutions are learned; return whether they do."""
         self.guided = progress >= GUIDED_FROM
         return self.guided
 

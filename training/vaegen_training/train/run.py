@@ -22,7 +22,8 @@ from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
 from vaegen_training.models.verifier import Verifier
-from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior, acceptance
+from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior
+from vaegen_training.prior.acceptance import VerifierObjective, level_scores
 from vaegen_training.prior.generator import FeatureGenerator, distillation_pairs
 from vaegen_training.train import distributed
 from vaegen_training.train.loop import M, Stage, generator, run_stage
@@ -217,11 +218,12 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
     else:
         batches = {
             "vae.batch": min(config.vae.batch, items),
-            "sharpen_stage.batch": min(config.sharpen_stage.batch, items),
             "flow_stage.batch": min(config.flow_stage.batch, items),
             "prior_stage.batch": min(config.prior_stage.batch, config.prior.examples),
-            "verifier": min(acceptance.VERIFIER_STAGE.batch, items),
+            "verifier_stage.batch": min(config.verifier_stage.batch, items),
         }
+        if config.sharpen.critic_weight:
+            batches["sharpen_stage.batch"] = min(config.sharpen_stage.batch, items)
     for name, images in batches.items():
         if images % distributed.SIZE:
             raise ConfigError(
@@ -301,9 +303,9 @@ def train_model(
     taught = finish(Stage("prior", taught, guided, config.prior_stage, config.prior.examples, sheet))
     network = taught.network if isinstance(taught, Contest) else taught
     prior = Prior(vae, network)
-    accept = acceptance.VerifierObjective(verifier, prior, reader, mnist, config)
-    verifier = finish(Stage("verifier", verifier, accept, acceptance.VERIFIER_STAGE, items))
-    acceptance.level_scores(verifier, mnist)
+    accept = VerifierObjective(verifier, prior, reader, mnist, config)
+    verifier = finish(Stage("verifier", verifier, accept, config.verifier_stage, items))
+    level_scores(verifier, mnist)
     if distributed.RANK == 0:
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}
