@@ -189,7 +189,7 @@ class PriorConfig:
     """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
     hidden: int = 384
-    """Width of the generator and of its critic, units."""
+    """Width of the generator, units."""
     field_hidden: int = 384
     """Width of the velocity field, units."""
     blocks: int = 3
@@ -203,10 +203,10 @@ class PriorConfig:
     style_given: float = 0.0
     """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
     guidance: float = 0.0
-    """Weight of the judge's cross entropy on the generator's images, in the last quarter of its stage."""
+    """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
     critic_weight: float = 0.0
-    """Weight of the score of a critic that tells the generator's features from those of training digits, likewise."""
-    critic_penalty: float = 0.05
+    """Weight of the score of a critic that tells the generator's features from those of training digits."""
+    critic_penalty: float = 0.1
     """Weight of the critic's gradient penalty (half of its gradient's squared length)."""
     temperature: float = 1.0
     """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""

@@ -37,7 +37,19 @@ def _seed(**latents: int) -> TrainConfig:
 # annealed soft to hard; weights are averaged.
 
 
-def _default(*, epochs: float, hidden: int, features: int, kl_weight: float, **latents: int) -> TrainConfig:
+def _default(
+    *,
+    epochs: float,
+    hidden: int,
+    features: int,
+    kl_weight: float,
+    critic_channels: int = 16,
+    sharpen_epochs: float = 16,
+    field_hidden: int = 512,
+    flow_epochs: float = 50,
+    prior_epochs: float = 14,
+    **latents: int,
+) -> TrainConfig:
     return TrainConfig(
         preset="default",
         model=ModelConfig("factored", hidden=hidden, features=features, brightness=1.12, blackness=0.04, **latents),
@@ -53,13 +65,20 @@ def _default(*, epochs: float, hidden: int, features: int, kl_weight: float, **l
             digit_weight=30.0,
         ),
         vae=StageConfig(epochs=epochs, batch=256, learning_rate=2e-3, clip=20.0, ema=0.999, augment=1.0),
-        sharpen=SharpenConfig(critic_weight=32.0, critic_channels=24),
+        sharpen=SharpenConfig(critic_weight=32.0, critic_channels=critic_channels),
         sharpen_stage=StageConfig(
-            epochs=20, batch=256, learning_rate=6e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
+            epochs=sharpen_epochs, batch=256, learning_rate=6e-4, beta1=0.5, clip=20.0, ema=0.998, augment=1.0
         ),
-        prior=PriorConfig(field_hidden=640, blocks=4, guidance=0.15, critic_weight=1.0, style_given=0.5),
-        flow_stage=StageConfig(epochs=70, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999),
-        prior_stage=StageConfig(epochs=24, batch=1024, learning_rate=2e-3, beta1=0.0, clip=1.0, ema=0.998),
+        prior=PriorConfig(
+            field_hidden=field_hidden,
+            blocks=4,
+            guidance=0.15,
+            critic_weight=0.3,
+            critic_penalty=0.02,
+            style_given=0.5,
+        ),
+        flow_stage=StageConfig(epochs=flow_epochs, batch=512, learning_rate=2e-3, clip=1.0, ema=0.999),
+        prior_stage=StageConfig(epochs=prior_epochs, batch=1024, learning_rate=2e-3, beta1=0.0, clip=1.0, ema=0.998),
     )
 
 
@@ -69,11 +88,21 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ("seed", "joint"): _seed(continuous=2, variables=3, classes=20),
     # 44 coordinates for the shape, 3 for hue, saturation and value.
     ("default", "continuous"): _default(
-        epochs=40, hidden=576, features=44, kl_weight=0.03, continuous=47, color_continuous=3
+        epochs=40,
+        hidden=576,
+        features=44,
+        kl_weight=0.03,
+        critic_channels=24,
+        sharpen_epochs=20,
+        field_hidden=640,
+        flow_epochs=70,
+        prior_epochs=20,
+        continuous=47,
+        color_continuous=3,
     ),
     # The digit, 80 variables for the shape, 9 for the color: three decimal places of hue, saturation and value each.
     ("default", "discrete"): _default(
-        epochs=40,
+        epochs=30,
         hidden=528,
         features=48,
         kl_weight=0.01,
@@ -84,7 +113,7 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
     ),
     # The digit, 32 coordinates and 24 variables for the shape, 3 coordinates for hue, saturation and value.
     ("default", "joint"): _default(
-        epochs=40,
+        epochs=48,
         hidden=576,
         features=44,
         kl_weight=0.03,

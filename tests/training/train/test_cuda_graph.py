@@ -54,7 +54,7 @@ def problem(stage: str, digits: Mnist, device: torch.device = CPU) -> tuple[Obje
         pairs = distillation_pairs(
             field, network.space, data, config.prior, lambda start: generator(device, 0, "", start)
         )
-        contest, examples = Contest(network, config.prior).to(device), Examples(vae, data, config)
+        contest, examples = Contest(network).to(device), Examples(vae, data, config)
         return GeneratorObjective(vae, contest, load_judge().to(device), pairs, examples, config), contest
     torch.manual_seed(0)
     if stage == "verifier":

@@ -21,8 +21,9 @@ from vaegen_training.models.vae import Analysis, Vae
 from vaegen_training.prior.flow import Examples, FeatureSpace, VelocityField, given_style, style_of
 
 GUIDED = 256  # examples of each step that the judge reads
-COMPARED = 512  # training digits that the critic compares with as many drawn ones
-GUIDED_FROM = 0.75  # fraction of the stage from which both do: first learn the field's solutions
+GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
+COMPARED = 512  # training digits of each step that the critic compares with as many drawn ones
+_CRITIC = 512  # units of each of its layers
 _CHUNK = 2000  # examples solved at once
 
 
@@ -49,14 +50,13 @@ class FeatureGenerator(nn.Module):
 class FeatureCritic(nn.Module):
     """Scores standardised features (n, F) beside a context (n, C): higher is more like a training digit's, (n,)."""
 
-    def __init__(self, space: FeatureSpace, config: PriorConfig) -> None:
+    def __init__(self, space: FeatureSpace) -> None:
         super().__init__()
-        wide = config.hidden
         self.layers = nn.Sequential(
-            *(nn.Linear(space.size + space.context_size, wide), nn.LeakyReLU(0.2)),
-            *(nn.Linear(wide, wide), nn.LeakyReLU(0.2)),
-            *(nn.Linear(wide, wide), nn.LeakyReLU(0.2)),
-            nn.Linear(wide, 1),
+            *(nn.Linear(space.size + space.context_size, _CRITIC), nn.LeakyReLU(0.2)),
+            *(nn.Linear(_CRITIC, _CRITIC), nn.LeakyReLU(0.2)),
+            *(nn.Linear(_CRITIC, _CRITIC), nn.LeakyReLU(0.2)),
+            nn.Linear(_CRITIC, 1),
         )
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ class FeatureCritic(nn.Module):
 class Contest(nn.Module):
     """A generator and its critic, which learn from each other."""
 
-    def __init__(self, network: FeatureGenerator, config: PriorConfig) -> None:
+    def __init__(self, network: FeatureGenerator) -> None:
         super().__init__()
         self.network = network
-        self.critic = FeatureCritic(network.space, config)
+        self.critic = FeatureCritic(network.space)
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def distillation_pairs(
 
 
 class GeneratorObjective:
-    """Mean squared error to the field's solutions; later also the judge's cross entropy and the score of a critic.
+    """Mean squared error to the field's solutions, the score of a critic, and later the judge's cross entropy.
 
     A network of one pass cannot follow the field everywhere. The critic tells it which of its errors show: it sees
     training digits' features beside drawn ones for the same digit, color and style, and the two play a relativistic
@@ -167,7 +167,7 @@ class GeneratorObjective:
             module.requires_grad_(requires_grad=False)
 
     def prepare(self, progress: float) -> bool:
-        """Let judge and critic join in once the solutions are learned; return whether they do."""
+        """Let the judge join in half-way; return whether it does."""
         self.guided = progress >= GUIDED_FROM
         return self.guided
 
@@ -185,9 +185,7 @@ class GeneratorObjective:
             losses["loss"] = losses["loss"] + self.config.guidance * cross_entropy
             losses["cross_entropy"] = cross_entropy
         if self.critic is not None:
-            critic = unreal = error.new_zeros(())
-            if self.guided:
-                critic, unreal = self._compare(self.critic, random)
+            critic, unreal = self._compare(self.critic, random)
             losses["loss"] = losses["loss"] + critic + self.config.critic_weight * unreal
             losses |= {"critic": critic, "unreal": unreal}
         return losses

@@ -298,7 +298,7 @@ def train_model(
         made = module.network if isinstance(module, Contest) else module
         previews.samples(Prior(vae, made), config.prior.temperature, path)
 
-    taught = Contest(network, config.prior).to(device) if config.prior.critic_weight else network
+    taught = Contest(network).to(device) if config.prior.critic_weight else network
     guided = GeneratorObjective(vae, taught, reader, pairs, examples, config)
     taught = finish(Stage("prior", taught, guided, config.prior_stage, config.prior.examples, sheet))
     network = taught.network if isinstance(taught, Contest) else taught
