@@ -52,9 +52,9 @@ class Graphs:
         n = len(next(iter(posterior.values())))
         return self._batches("sampler", n, ("latent",), inputs)[0]
 
-    def noise(self, graph: str, seed: int, attempt: int, items: Indices) -> Floats:
-        """Return the uniforms (n, S) that "sampler" or "prior" takes for some items of a seed."""
-        return uniform(seed, attempt, items, self._noise[graph])
+    def noise(self, graph: str, seed: int, attempts: int | range, items: Indices) -> Floats:
+        """Return the uniforms (n, S) that "sampler" or "prior" takes for some items of a seed, for each attempt."""
+        return uniform(seed, attempts, items, self._noise[graph])
 
     def prior(self, request: Mapping[str, Array]) -> Floats:
         """Draw latents (n, L).

@@ -239,6 +239,8 @@ def _answer(
                     at = np.arange(len(rows)) + (turn - attempt) * len(rows)
                     if turn:
                         open_ = ~found["accepted"][rows]
+                        if not open_.any():
+                            break
                         tries_used[rows] += open_
                         better = open_ & (said[wanted.index("rank")][at] > found["rank"][rows])
                         rows, at = rows[better], at[better]
@@ -258,7 +260,7 @@ def _asked(graphs: Graphs, request: Request, rows: npt.NDArray[np.int64], attemp
     items: Indices = rows + request.start
     if items[-1] - items[0] < len(items):
         items = range(int(items[0]), int(items[-1]) + 1)
-    noise = np.concatenate([graphs.noise("prior", request.seed, attempt, items) for attempt in attempts])
+    noise = graphs.noise("prior", request.seed, attempts, items)
     if request.hand is not None:
         hand = graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
         noise = np.where(np.arange(noise.shape[1]) % _OWN, hand, noise)
