@@ -236,14 +236,15 @@ def _answer(
                 pixels, codes, said = graphs.answer(part, wanted)
                 for turn in attempts:
                     rows = pending[block][batch]
-                    at = np.arange(len(rows)) + (turn - attempt) * len(rows)
+                    first = (turn - attempt) * len(rows)
+                    at: slice | npt.NDArray[np.int64] = slice(first, first + len(rows))
                     if turn:
-                        open_ = ~found["accepted"][rows]
-                        if not open_.any():
+                        still = ~found["accepted"][rows]
+                        if not still.any():
                             break
-                        tries_used[rows] += open_
-                        better = open_ & (said[wanted.index("rank")][at] > found["rank"][rows])
-                        rows, at = rows[better], at[better]
+                        tries_used[rows] += still
+                        better = np.flatnonzero(still & (said[wanted.index("rank")][at] > found["rank"][rows]))
+                        rows, at = rows[better], first + better
                     images[rows] = pixels[at]
                     if latents is not None:
                         latents[rows] = codes[at]
@@ -264,7 +265,7 @@ def _asked(graphs: Graphs, request: Request, rows: npt.NDArray[np.int64], attemp
     if request.hand is not None:
         hand = graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
         noise = np.where(np.arange(noise.shape[1]) % _OWN, hand, noise)
-    rows = np.tile(rows, len(attempts))
+    rows = np.concatenate([rows] * len(attempts))
     return {
         "digit": request.digits[rows],
         "rgb": request.colors[rows] / np.float32(255),

@@ -86,6 +86,21 @@ def test_only_what_was_not_accepted_is_drawn_again(raw: Draw, draws: dict[int, D
     assert (eight.tries_used[~two.accepted] > 2).all()
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_images_asked_for_alone_or_in_pairs_are_those_of_the_whole_call(
+    model: Model, draws: dict[int, Draw], size: int
+) -> None:
+    for tries in (2, 8):  # their batches hold draws of several attempts
+        parts = [
+            model.draw(DIGITS[at : at + size], COLORS[at : at + size], start=at, tries=tries)
+            for at in range(0, 100, size)
+        ]
+        for name in ("images", "latents", "tries_used", "judged", "accepted"):
+            together = np.concatenate([getattr(part, name) for part in parts])
+            np.testing.assert_array_equal(together, getattr(draws[tries], name)[:100], err_msg=name)
+    assert {1, 2, 4, 7} <= set(draws[8].tries_used[:100].tolist())
+
+
 def test_more_tries_never_make_an_image_worse(draws: dict[int, Draw]) -> None:
     assert (rank(draws[3]) >= rank(draws[2])).all()
     assert (rank(draws[8]) >= rank(draws[3])).all()
