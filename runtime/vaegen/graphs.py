@@ -52,9 +52,9 @@ class Graphs:
         n = len(next(iter(posterior.values())))
         return self._batches("sampler", n, ("latent",), inputs)[0]
 
-    def noise(self, graph: str, seed: int, attempt: int, items: Indices) -> Floats:
-        """Return the uniforms (n, S) that "sampler" or "prior" takes for some items of a seed."""
-        return uniform(seed, attempt, items, self._noise[graph])
+    def noise(self, graph: str, seed: int, attempts: int | range, items: Indices) -> Floats:
+        """Return the uniforms (n, S) that "sampler" or "prior" takes for some items of a seed, for each attempt."""
+        return uniform(seed, attempts, items, self._noise[graph])
 
     def prior(self, request: Mapping[str, Array]) -> Floats:
         """Draw latents (n, L).
@@ -133,11 +133,8 @@ class Graphs:
         self, graph: str, n: int, outputs: Sequence[str], inputs: Callable[[slice], dict[str, Array]]
     ) -> list[Array]:
         """Run a graph batch by batch and lay its outputs end to end, (n, ...) each."""
-        parts = slices(n)
-        if len(parts) == 1:
-            return self._sessions.run(graph, inputs(parts[0]), outputs)
         results = self.places(graph, outputs, n)
-        for batch in parts:
+        for batch in slices(n):
             for result, part in zip(results, self._sessions.run(graph, inputs(batch), outputs), strict=True):
                 result[batch] = part
         return results
@@ -157,6 +154,6 @@ def to_float(images: Images) -> Floats:
     return floats
 
 
-def slices(n: int) -> list[slice]:
+def slices(n: int, size: int = BATCH) -> list[slice]:
     """Return the batches of n rows."""
-    return [slice(at, min(at + BATCH, n)) for at in range(0, n, BATCH)]
+    return [slice(at, min(at + size, n)) for at in range(0, n, size)]

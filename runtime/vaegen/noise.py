@@ -13,9 +13,11 @@ For a client in another language: NumPy counts up before it draws, so block b of
 import itertools
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 from vaegen.request import check_integer
 
@@ -31,6 +33,17 @@ Uniforms = npt.NDArray[np.float32]
 Indices = range | Sequence[int] | npt.NDArray[np.int64]
 
 
+class _Key(ISeedSequence):
+    """What Philox takes its key from. Given a key, it first asks the system for entropy, which takes longer."""
+
+    def __init__(self, *words: int) -> None:
+        self._words = words
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[Any]:
+        """Return the key."""
+        return np.array(self._words[:n_words], dtype)
+
+
 def words_per_item(size: int) -> int:
     """Return W, the 64-bit words that an item of `size` uniforms owns: whole Philox blocks.
 
@@ -42,7 +55,7 @@ def words_per_item(size: int) -> int:
     return BLOCK * -(-size // (BLOCK * PER_WORD))
 
 
-def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
+def uniform(seed: int, attempts: int | range, indices: Indices, size: int) -> Uniforms:
     """Return the uniforms of some items of a seed.
 
     Word w gives two uniforms, from k = w >> 40 first and k = (w >> 16) & 0xFFFFFF second, each
@@ -50,12 +63,12 @@ def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
 
     Args:
         seed: 0 to 2**64 - 1.
-        attempt: 0 for the first draw, t for the t-th redraw.
+        attempts: 0 for the first draw, t for the t-th redraw; of several, the rows of one follow those of another.
         indices: n item numbers from 0 on, in any order; neighbours are drawn in one go.
         size: S, uniforms per item.
 
     Returns:
-        float32 (n, S), inside (0, 1).
+        float32 (n, S) for each attempt, inside (0, 1).
 
     Raises:
         RequestError: The seed is not an integer from 0 to 2**64 - 1.
@@ -63,19 +76,25 @@ def uniform(seed: int, attempt: int, indices: Indices, size: int) -> Uniforms:
     """
     seed = check_integer("seed", seed, 0, MAX_SEED)
     width = words_per_item(size)
-    result = np.empty((len(indices), size), np.float32)
-    stream = np.random.Philox(key=np.array([seed, attempt], np.uint64))
-    done = place = 0  # rows, and words of the stream
-    for run in _runs(indices, width):
-        start, stop = int(run[0]), int(run[-1]) + 1
-        if start * width != place:
-            stream.advance((start * width - place) // BLOCK % 2**256)  # modulo the counter's range it goes back too
-        place = stop * width
-        words = stream.random_raw((stop - start) * width).reshape(-1, width)
-        if len(run) < len(words):
-            words = words[np.asarray(run) - start]
-        result[done : done + len(run)] = _to_uniform(words)[:, :size]
-        done += len(run)
+    attempts = range(attempts, attempts + 1) if isinstance(attempts, int) else attempts
+    words = np.empty((len(attempts) * len(indices), width), np.uint64)
+    runs = list(_runs(indices, width))
+    done = 0  # rows
+    for attempt in attempts:
+        stream = np.random.Philox(_Key(seed, attempt))  # type: ignore[arg-type]  # NumPy's types know only its own
+        place = 0  # words of the stream
+        for run in runs:
+            start, stop = int(run[0]), int(run[-1]) + 1
+            if start * width != place:
+                stream.advance((start * width - place) // BLOCK % 2**256)  # modulo the counter's range it goes back too
+            place = stop * width
+            drawn = stream.random_raw((stop - start) * width).reshape(-1, width)
+            words[done : done + len(run)] = drawn if len(run) == len(drawn) else drawn[np.asarray(run) - start]
+            done += len(run)
+    result = np.empty((len(words), size), np.float32)
+    most = max(1, CHUNK // width)
+    for at in range(0, len(words), most):
+        result[at : at + most] = _to_uniform(words[at : at + most])[:, :size]
     return result
 
 

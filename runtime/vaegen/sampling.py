@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from vaegen.color import DARKEST_DRAWN, RGB
 from vaegen.errors import RequestError
-from vaegen.graphs import VERDICT, Graphs, slices
+from vaegen.graphs import BATCH, VERDICT, Graphs, slices
 from vaegen.noise import MAX_SEED, Indices, uniform
 from vaegen.request import (
     MAX_START,
@@ -23,7 +23,7 @@ from vaegen.request import (
     parse_style,
     parse_subjects,
 )
-from vaegen.session import Array
+from vaegen.session import ROWS, Array
 from vaegen.spec import CHANNELS, DIGITS, SIDE, STYLE_SHARES, ModelSpec, Style
 
 _log = logging.getLogger("vaegen")
@@ -33,6 +33,7 @@ COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows
 # The last attempt numbers there are; redraws count from 0 and never get there.
 _SUBJECT_STREAM = 2**64 - 1
 _HAND_STREAM = 2**64 - 2
+_AHEAD = 8 * BATCH  # images whose noise is drawn at a time, which is cheaper than batch by batch
 # Of four uniforms of the prior's noise three are the hand's, where there is one; the others let images differ.
 _OWN = 4
 
@@ -224,38 +225,51 @@ def _answer(
     """
     n, wanted = len(images), tuple(found)
     tries_used = np.ones(n, np.int64)
-    hand = None if request.hand is None else graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
-    pending = None  # all
-    for attempt in range(request.tries):
-        for batch in slices(n if pending is None else len(pending)):
-            rows: slice | npt.NDArray[np.int64] = batch
-            items: Indices = range(request.start + batch.start, request.start + batch.stop)
-            if pending is not None:
-                rows = pending[batch]
-                items = rows + request.start
-            noise = graphs.noise("prior", request.seed, attempt, items)
-            if hand is not None:
-                noise = np.where(np.arange(noise.shape[1]) % _OWN, hand, noise)
-            asked: dict[str, Array] = {
-                "digit": request.digits[rows],
-                "rgb": request.colors[rows] / np.float32(255),
-                "style": request.style[rows],
-                "uniform": noise,
-                "temperature": request.temperature,
-            }
-            pixels, codes, said = graphs.answer(asked, wanted)
-            if pending is not None:
-                better = said[wanted.index("rank")] > found["rank"][rows]
-                rows = pending[batch][better]
-                pixels, codes, said = pixels[better], codes[better], [each[better] for each in said]
-            images[rows] = pixels
-            if latents is not None:
-                latents[rows] = codes
-            for place, values in zip(found.values(), said, strict=True):
-                place[rows] = values
-        if attempt + 1 == request.tries or found["accepted"].all():
-            break
-        pending = np.flatnonzero(~found["accepted"])
-        _log.debug("attempt %d: redraw %d of %d images", attempt + 1, len(pending), n)
-        tries_used[pending] += 1
+    pending, attempt = np.arange(n), 0
+    while len(pending) and attempt < request.tries:
+        # A batch of one or two images has rows to spare (see ROWS): they go to the attempts that may follow.
+        attempts = range(attempt, min(attempt + max(1, ROWS // len(pending)), request.tries))
+        for block in slices(len(pending), _AHEAD):
+            asked = _asked(graphs, request, pending[block], attempts)
+            for batch in slices(len(asked["digit"])):
+                part = {name: each[batch] if each.ndim else each for name, each in asked.items()}
+                pixels, codes, said = graphs.answer(part, wanted)
+                for turn in attempts:
+                    rows = pending[block][batch]
+                    first = (turn - attempt) * len(rows)
+                    at: slice | npt.NDArray[np.int64] = slice(first, first + len(rows))
+                    if turn:
+                        still = ~found["accepted"][rows]
+                        if not still.any():
+                            break
+                        tries_used[rows] += still
+                        better = np.flatnonzero(still & (said[wanted.index("rank")][at] > found["rank"][rows]))
+                        rows, at = rows[better], first + better
+                    images[rows] = pixels[at]
+                    if latents is not None:
+                        latents[rows] = codes[at]
+                    for place, values in zip(found.values(), said, strict=True):
+                        place[rows] = values[at]
+        attempt = attempts.stop
+        pending = np.flatnonzero(~found["accepted"]) if found else pending[:0]
+        _log.debug("attempt %d: %d of %d images are not accepted yet", attempt, len(pending), n)
     return tries_used
+
+
+def _asked(graphs: Graphs, request: Request, rows: npt.NDArray[np.int64], attempts: range) -> dict[str, Array]:
+    """Return the inputs of the prior for some rows, ascending: all of them for one attempt, then for the next."""
+    items: Indices = rows + request.start
+    if items[-1] - items[0] < len(items):
+        items = range(int(items[0]), int(items[-1]) + 1)
+    noise = graphs.noise("prior", request.seed, attempts, items)
+    if request.hand is not None:
+        hand = graphs.noise("prior", request.hand, _HAND_STREAM, range(1))
+        noise = np.where(np.arange(noise.shape[1]) % _OWN, hand, noise)
+    rows = np.concatenate([rows] * len(attempts))
+    return {
+        "digit": request.digits[rows],
+        "rgb": request.colors[rows] / np.float32(255),
+        "style": request.style[rows],
+        "uniform": noise,
+        "temperature": request.temperature,
+    }

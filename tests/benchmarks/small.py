@@ -89,8 +89,8 @@ def options(model: str, rounds: int, clock: Clock) -> list[Table]:
     return tables
 
 
-def _arena(options: "onnxruntime.SessionOptions", *, patterns: bool) -> None:
-    options.enable_cpu_mem_arena = True
+def _memory(options: "onnxruntime.SessionOptions", *, arena: bool, patterns: bool) -> None:
+    options.enable_cpu_mem_arena = arena
     options.enable_mem_pattern = patterns
 
 
@@ -99,8 +99,8 @@ def _entry(options: "onnxruntime.SessionOptions", key: str) -> None:
 
 
 SETTINGS: dict[str, Callable[["onnxruntime.SessionOptions"], None]] = {
-    "memory arena": lambda o: _arena(o, patterns=False),
-    "memory arena and patterns": lambda o: _arena(o, patterns=True),
+    "no memory patterns": lambda o: _memory(o, arena=True, patterns=False),
+    "no memory arena, no patterns": lambda o: _memory(o, arena=False, patterns=False),
     "extended optimisation": lambda o: _level(o, "ORT_ENABLE_EXTENDED"),
     "basic optimisation": lambda o: _level(o, "ORT_ENABLE_BASIC"),
     "no optimisation": lambda o: _level(o, "ORT_DISABLE_ALL"),

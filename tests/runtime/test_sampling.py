@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from vaegen import Draw, Model, RequestError
+from vaegen import Draw, Model, RequestError, load
 from vaegen.color import DARKEST_DRAWN
 from vaegen.sampling import COLOR_REACH, ask, random_subjects, style_of_hand
 from vaegen.spec import STYLE_SHARES
@@ -84,6 +84,22 @@ def test_only_what_was_not_accepted_is_drawn_again(raw: Draw, draws: dict[int, D
     np.testing.assert_array_equal(eight.images[two.accepted], two.images[two.accepted])
     np.testing.assert_array_equal(eight.tries_used[two.accepted], two.tries_used[two.accepted])
     assert (eight.tries_used[~two.accepted] > 2).all()
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_images_asked_for_alone_or_in_pairs_are_those_of_a_whole_call(size: int) -> None:
+    # Their batches hold draws of several attempts. A shipped model's ranks differ; it is warm, to try often.
+    model, digits = load("continuous"), DIGITS[:100]
+    for tries in (2, 8):
+        whole = model.draw(digits, "teal", temperature=1.5, tries=tries)
+        parts = [
+            model.draw(digits[at : at + size], "teal", start=at, temperature=1.5, tries=tries)
+            for at in range(0, 100, size)
+        ]
+        for name in ("images", "latents", "tries_used", "judged", "accepted"):
+            together = np.concatenate([getattr(part, name) for part in parts]).astype(float)
+            np.testing.assert_allclose(together, getattr(whole, name), atol=1 if name == "images" else 1e-4)
+    assert set(range(1, 6)) < set(whole.tries_used.tolist())
 
 
 def test_more_tries_never_make_an_image_worse(draws: dict[int, Draw]) -> None:

@@ -169,11 +169,27 @@ def test_own_session_options_replace_ours(tiny: Path) -> None:
 def test_default_options_are_the_documented_ones() -> None:
     options = default_options(1)
     assert options.intra_op_num_threads == options.inter_op_num_threads == 1
-    assert not options.enable_cpu_mem_arena
-    assert not options.enable_mem_pattern
+    assert options.enable_cpu_mem_arena
+    assert options.enable_mem_pattern
     assert options.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
     assert options.log_severity_level == 3
+
+
+def test_what_a_caller_keeps_does_not_lie_in_the_memory_of_a_session(tiny: Path) -> None:
+    # Memory of a session that is held on to is not used again, and goes back to the system only with the session.
+    with vaegen.load(tiny) as model:
+        draw = model.draw(range(5), "red")
+        posterior = model.posterior(draw.images)
+        found = [*vars(draw).values(), posterior.latent, posterior.mean, posterior.log_variance, posterior.logits]
+        found += [model.decode(draw.latents), model.decode_unrounded(draw.latents), model.judge(draw.images)]
+        found += [model.encode(draw.images), model.sample_posterior(posterior), model.latent({"digit": 3})]
+        found += [model.sample(3, "red"), model.reconstruct(draw.images, stochastic=True)]
+    assert len(found) == 24
+    for array in found:
+        while array.base is not None:
+            array = array.base
+        assert array.flags.owndata
 
 
 def test_a_closed_model_says_so(tiny: Path) -> None:
