@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import vaegen
-from vaegen.spec import KINDS, Kind
+from vaegen.spec import Kind
 from vaegen_cli import main
 from vaegen_training import data, train
 from vaegen_training.evaluate import Figure, samples, statistics
@@ -129,21 +129,21 @@ def subject(real: samples.Painted) -> Iterator[Subject]:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    """The page of the three seed runs, trained for a moment, beside the hand-made bundle."""
+    """The page of a joint seed run, trained for a moment, and two shipped models, beside the hand-made bundle."""
     folder = tmp_path_factory.mktemp("seed-report")
-    runs = [str(folder / kind) for kind in KINDS]
-    for kind, run in zip(KINDS, runs, strict=True):
-        train(
-            kind,
-            preset="seed",
-            out=run,
-            data_dir=DIGITS,
-            device="cpu",
-            overrides=SHORT,
-            verify_data=False,
-            progress=False,
-        )
-    arguments = [*runs, "--reference", TINY, "--data-dir", DIGITS, "--no-verify", "--n", 100, "-o", folder / "page.md"]
+    out = folder / "joint"
+    train(
+        "joint",
+        preset="seed",
+        out=out,
+        data_dir=DIGITS,
+        device="cpu",
+        overrides=SHORT,
+        verify_data=False,
+        progress=False,
+    )
+    models = ["continuous", "discrete", out, "--reference", TINY]
+    arguments = [*models, "--data-dir", DIGITS, "--no-verify", "--n", 100, "-o", folder / "page.md"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(made, "TRIALS", 4)  # images that are looked at, which takes most of the time
         patch.setattr(made, "CHECKS", 16)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
 from vaegen_training.train import loop
 from vaegen_training.train.run import train_model
-from vaegen_training.train.run_folder import load_run
+from vaegen_training.train.run_folder import CHECKPOINT, EXAMPLES, load_run
 
 CONFIG = preset("default", "joint")
 
@@ -288,8 +289,16 @@ TOGETHER = {
 }
 
 
+# How many of the files of a run do not depend on a section of the settings.
+FILES = (*(f"{stage}.{CHECKPOINT}" for stage in ("vae", "sharpen", "flow")), EXAMPLES, f"prior.{CHECKPOINT}")
+BEFORE = {"sharpen": 1, "sharpen_stage": 1, "prior": 2, "flow_stage": 2, "prior_stage": 4, "verifier_stage": 5}
+
+
 def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
-    """Train for a moment on 64 digits; give all weights of the result and what the prior draws by default."""
+    """Train for a moment on 64 digits; give all weights of the result and what the prior draws by default.
+
+    A run whose first stages lie in the folder goes on from there.
+    """
     few = Mnist(digits.train_images[:64], digits.train_labels[:64], digits.test_images[:16], digits.test_labels[:16])
     (folder / "samples").mkdir()
     with pytest.MonkeyPatch.context() as patch:
@@ -308,10 +317,12 @@ def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def unchanged(digits: Mnist, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    first = fingerprint(SMALL, digits, tmp_path_factory.mktemp("first"))
+def unchanged(digits: Mnist, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Path]:
+    """What the unchanged settings give, and the folder of that run."""
+    folder = tmp_path_factory.mktemp("first")
+    first = fingerprint(SMALL, digits, folder)
     assert first == fingerprint(SMALL, digits, tmp_path_factory.mktemp("second"))
-    return first
+    return first, folder
 
 
 def test_every_setting_is_tried() -> None:
@@ -323,12 +334,14 @@ def test_every_setting_is_tried() -> None:
 
 @pytest.mark.parametrize(("section", "name"), [(section, name) for section, names in CHANGES.items() for name in names])
 def test_every_setting_changes_the_result(
-    section: str, name: str, digits: Mnist, tmp_path: Path, unchanged: bytes
+    section: str, name: str, digits: Mnist, tmp_path: Path, unchanged: tuple[bytes, Path]
 ) -> None:
-    key = f"{section}.{name}"
+    key, (first, folder) = f"{section}.{name}", unchanged
+    for file in FILES[: BEFORE.get(section, 0)]:
+        shutil.copy(folder / file, tmp_path)
     config = SMALL.override({key: CHANGES[section][name], **TOGETHER.get(key, {})})
-    assert fingerprint(config, digits, tmp_path) != unchanged
+    assert fingerprint(config, digits, tmp_path) != first
 
 
-def test_the_seed_changes_the_result(digits: Mnist, tmp_path: Path, unchanged: bytes) -> None:
-    assert fingerprint(dataclasses.replace(SMALL, seed=1), digits, tmp_path) != unchanged
+def test_the_seed_changes_the_result(digits: Mnist, tmp_path: Path, unchanged: tuple[bytes, Path]) -> None:
+    assert fingerprint(dataclasses.replace(SMALL, seed=1), digits, tmp_path) != unchanged[0]

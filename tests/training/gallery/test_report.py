@@ -33,7 +33,7 @@ ALL = {
     "classes",
 }
 ESSENTIAL = {"worst", "reconstructions", "latents", "grid", "codes"}
-KINDS = ("continuous", "discrete", "joint")
+MODELS = ("default continuous", "default discrete", "seed joint")
 
 
 def run(*arguments: object) -> int:
@@ -74,11 +74,11 @@ def compared(
     trained: Callable[[str, str], Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Compared:
-    """The three seed runs beside the hand-made bundle, twice."""
+    """Two shipped models and a run beside the hand-made bundle, twice."""
     page = tmp_path_factory.mktemp("compared") / "seed-report.md"
-    runs = [trained("seed", kind) for kind in KINDS]
+    models = ("continuous", "discrete", trained("seed", "joint"))
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert run(*runs, "--reference", tiny, "--reference", tiny, *data, "-o", page, "--json") == 0
+        assert run(*models, "--reference", tiny, "--reference", tiny, *data, "-o", page, "--json") == 0
     return Compared(page, json.loads(out.getvalue()))
 
 
@@ -120,8 +120,8 @@ def test_the_command_on_the_page_makes_the_same_page(
 
 
 def test_several_models_are_shown_side_by_side(compared: Compared) -> None:
-    shown = {f"seed-{kind}-{name}.png" for kind in KINDS for name in ESSENTIAL}
-    shown -= {"seed-discrete-grid.png", "seed-continuous-codes.png"}
+    shown = {f"{model.replace(' ', '-')}-{name}.png" for model in MODELS for name in ESSENTIAL}
+    shown -= {"default-discrete-grid.png", "default-continuous-codes.png"}
     shown |= {f"handmade-tiny{number}-{name}.png" for number in ("", "-2") for name in ESSENTIAL}
     assert links(compared.page) == {f"seed-report/{name}" for name in shown}
     assert {path.name for path in compared.page.with_suffix("").iterdir()} == shown
@@ -139,7 +139,7 @@ def test_json_holds_the_files_and_the_figures(compared: Compared) -> None:
     assert files[0] == compared.page
     assert all(file.is_file() for file in files)
     models = compared.found["models"]
-    assert list(models) == [*(f"seed {kind}" for kind in KINDS), "handmade tiny", "handmade tiny 2"]
+    assert list(models) == [*MODELS, "handmade tiny", "handmade tiny 2"]
     assert models["handmade tiny"] == models["handmade tiny 2"]
 
 
