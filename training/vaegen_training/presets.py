@@ -46,8 +46,8 @@ def _default(
     critic_channels: int = 16,
     sharpen_epochs: float = 16,
     field_hidden: int = 512,
-    flow_epochs: float = 50,
-    prior_epochs: float = 14,
+    flow_epochs: float = 40,
+    prior_epochs: float = 10,
     **latents: int,
 ) -> TrainConfig:
     return TrainConfig(
@@ -107,7 +107,6 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
         features=48,
         kl_weight=0.01,
         sharpen_epochs=12,
-        prior_epochs=10,
         variables=90,
         classes=10,
         digit_variables=1,
