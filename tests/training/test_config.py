@@ -171,7 +171,7 @@ def test_a_factored_model_needs_color_and_shape() -> None:
         ({"variables": 70, "classes": 10, "color_variables": 60}, "levels of a color"),
     ):
         with pytest.raises(ConfigError, match=reason):
-            ModelConfig(**config)
+            ModelConfig(**config)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="the seed architecture has no part for the color"):
         ModelConfig("seed", continuous=5, color_continuous=3)
 

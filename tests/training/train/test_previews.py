@@ -50,7 +50,10 @@ class Flat(FactoredVae):
 class Told(Prior):
     """Passes on what it is asked for: the digit as a brightness, the color as it is."""
 
-    def forward(self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor) -> Tensor:
+    def forward(
+        self, digit: Tensor, rgb: Tensor, uniform: Tensor, temperature: Tensor, style: Tensor | None = None
+    ) -> Tensor:
+        assert style is None
         assert uniform.shape == (80, self.noise_size)
         assert temperature.item() == pytest.approx(0.8)
         return torch.cat([(digit[:, None] + 1) / 10, rgb], dim=1)
