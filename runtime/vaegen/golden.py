@@ -44,6 +44,7 @@ _RGB = np.array(
         (96, 96, 160),
     ]
 )
+COLOR = ("hue", "saturation", "value")
 # From uniforms: the least value of an input and its range.
 _SPREAD: dict[str, tuple[npt.ArrayLike, npt.ArrayLike]] = {
     "uniform": (0, 1),
@@ -61,8 +62,8 @@ def inputs(tensors: Mapping[str, TensorSpec], model: ModelSpec) -> Values:
 
     `digit` is 0 to 9, `rgb` ten colors, `temperature` the model's own. With u, as many uniforms as the input has values
     a row, of items 0 to 9 of seed 0, attempt 0: `uniform` is u; `mean` 4 u - 2; `log_variance` 6 u - 6; `logits` 8 u -
-    4; `style` 60 u - 30 and 4 u + 1; `image` the row's color times u, pixel by pixel; `latent` 4 u - 2 in its Z
-    continuous coordinates, and in each categorical the class with the largest u.
+    4; `style` 60 u - 30 and 4 u + 1; `image` the row's color times u, pixel by pixel; `latent` in each categorical the
+    class with the largest u, in coordinates named as in COLOR u, and 4 u - 2 in the others.
 
     Args:
         tensors: The graph's inputs as the manifest has them.
@@ -140,4 +141,7 @@ def _latent(model: ModelSpec) -> npt.NDArray[np.float32]:
     z, (n, k) = model.latent.continuous, model.latent.categorical
     values = _uniforms(model.latent.size)
     codes = np.eye(k, dtype=np.float32)[values[:, z:].reshape(ROWS, n, k).argmax(2)] if n else values[:, z:]
-    return np.concatenate([values[:, :z] * np.float32(4) - np.float32(2), codes.reshape(ROWS, n * k)], 1)
+    # Most values of 4 u - 2 are no saturation or brightness, and would leave four rows in ten black.
+    plain = np.isin(model.names.continuous, COLOR)
+    spread = np.where(plain, values[:, :z], values[:, :z] * np.float32(4) - np.float32(2))
+    return np.concatenate([spread, codes.reshape(ROWS, n * k)], 1)
