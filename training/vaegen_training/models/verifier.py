@@ -23,7 +23,7 @@ COLOR_ERROR = 3.0
 """Most CIEDE2000 between the stroke and the color asked for; 1 to 2 is just noticeable. Real digits in their very paint
 measure up to 3: a thin stroke has fewer than 40 bright pixels."""
 REALISM = 0.0
-"""Least realism: a hundredth of the training digits of each class have less."""
+"""Least realism: two in a thousand of the training digits of each class have less."""
 
 
 class Verifier(nn.Module):

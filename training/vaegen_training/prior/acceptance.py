@@ -18,7 +18,7 @@ from vaegen_training.models.judge import Judge
 from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.prior.conditional import Prior
 
-_UNLIKELY = 0.01  # share of real digits that score lower than what is accepted
+_UNLIKELY = 0.002  # share of real digits that score lower than what is accepted
 
 
 class VerifierObjective:
@@ -69,7 +69,7 @@ class VerifierObjective:
 
 @torch.no_grad()
 def level_scores(verifier: Verifier, data: Mnist) -> None:
-    """Shift the scores of each digit so that a hundredth of its training images have less than is accepted.
+    """Shift the scores of each digit so that two in a thousand of its training images have less than is accepted.
 
     With one threshold for the scores as they come out of training, some digits would be drawn again more than others.
     """
