@@ -4,8 +4,10 @@ import json
 import os
 import signal
 import socket
+import statistics
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,7 @@ SETTINGS = {
     "flow_stage.ema": "0.5",
     "prior.examples": "2000",
     "prior.hidden": "64",
+    "prior.field_hidden": "64",
     "prior_stage.epochs": "1",
     "prior_stage.batch": "200",
     "sharpen_stage.epochs": "1",
@@ -102,8 +105,12 @@ def together(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Path
     return out
 
 
-def losses(folder: Path) -> list[float]:
-    return [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
+def losses(folder: Path) -> dict[str, float]:
+    """Return each stage's loss, the mean over its lines."""
+    found = defaultdict(list)
+    for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()):
+        found[line["stage"]].append(line["loss"])
+    return {stage: statistics.fmean(course) for stage, course in found.items()}
 
 
 def test_the_losses_are_those_of_one_process_within_their_noise(

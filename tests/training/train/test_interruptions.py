@@ -99,7 +99,7 @@ MOMENTS: dict[str, tuple[Any, str, int, int, str]] = {
     "the last step of a stage": (VaeObjective, "__call__", 40, 1, "40 of stage vae"),
     "a preview": (Previews, "reconstructions", 1, 1, "21 of stage vae"),
     "a checkpoint": (loop, "_save", 1, 3, "40 of stage vae"),
-    "between two stages": (run, "painted_features", 1, 1, "10 of stage sharpen"),
+    "between two stages": (run, "Examples", 1, 1, "10 of stage sharpen"),
     "sharpening": (SharpenObjective, "__call__", 3, 1, "3 of stage sharpen"),
     "the examples": (run, "distillation_pairs", 1, 1, "20 of stage flow"),
     "the prior": (GeneratorObjective, "__call__", 3, 1, "3 of stage prior"),
