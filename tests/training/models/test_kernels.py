@@ -58,7 +58,8 @@ def test_doubling_the_pixels_doubles_the_nats() -> None:
 
 
 def test_excess_bce_is_zero_for_a_perfect_reconstruction_and_positive_for_any_other() -> None:
-    image = paint.paint(*pixels(0), torch.rand(16, 3, generator=torch.Generator().manual_seed(1)))
+    (gray,) = pixels(0)
+    image = paint.paint(gray, torch.rand(16, 3, generator=torch.Generator().manual_seed(1)))
     least = kernels.entropy(image)
     torch.testing.assert_close(kernels.bce(image, image), least, rtol=0, atol=0.01)
     for other in (image * 0.9, image.flip(0), torch.zeros_like(image), torch.ones_like(image)):
