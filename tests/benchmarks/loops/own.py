@@ -16,7 +16,8 @@ from vaegen_training.config import StageConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import vae as models
 from vaegen_training.models.judge import load_judge
-from vaegen_training.models.vae import AREA, SUBPIXELS, Analysis, FactoredVae, MlpVae, VaeObjective, build
+from vaegen_training.models.objective import VaeObjective
+from vaegen_training.models.vae import AREA, SUBPIXELS, Analysis, FactoredVae, MlpVae, build
 from vaegen_training.train import loop as training_loop
 from vaegen_training.train.run_folder import build_networks
 

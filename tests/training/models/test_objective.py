@@ -10,10 +10,11 @@ from vaegen.spec import KINDS
 from vaegen_training.config import ObjectiveConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import kernels, latents
-from vaegen_training.models import vae as models
+from vaegen_training.models import objective as models
 from vaegen_training.models.judge import load_judge, perceptual
 from vaegen_training.models.latents import Posterior
-from vaegen_training.models.vae import FactoredVae, MlpVae, Vae, VaeObjective
+from vaegen_training.models.objective import VaeObjective
+from vaegen_training.models.vae import FactoredVae, MlpVae, Vae
 from vaegen_training.presets import preset
 from vaegen_training.train.run_folder import build_networks
 

@@ -13,7 +13,8 @@ from vaegen_training.config import StageConfig, TrainConfig
 from vaegen_training.data import Mnist
 from vaegen_training.models.critic import Sharpened, SharpenObjective
 from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
-from vaegen_training.models.vae import FactoredVae, VaeObjective
+from vaegen_training.models.objective import VaeObjective
+from vaegen_training.models.vae import FactoredVae
 from vaegen_training.models.verifier import Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior

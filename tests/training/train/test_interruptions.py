@@ -13,7 +13,7 @@ from vaegen_training import data
 from vaegen_training.config import StageConfig
 from vaegen_training.models import judge, weights
 from vaegen_training.models.critic import SharpenObjective
-from vaegen_training.models.vae import VaeObjective
+from vaegen_training.models.objective import VaeObjective
 from vaegen_training.prior import GeneratorObjective
 from vaegen_training.train import loop, run
 from vaegen_training.train.previews import Previews

@@ -13,7 +13,8 @@ from vaegen.spec import SIDE
 from vaegen_training.config import TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models.judge import Judge
-from vaegen_training.models.vae import FactoredVae, VaeObjective
+from vaegen_training.models.objective import VaeObjective
+from vaegen_training.models.vae import FactoredVae
 
 _DARKEST = 0.25  # brightest channel of the darkest paint in which masks are rounded to 8 bits
 

@@ -20,7 +20,8 @@ from vaegen_training.data.style import style_quantiles
 from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.critic import Sharpened, SharpenObjective
-from vaegen_training.models.vae import FactoredVae, Vae, VaeObjective
+from vaegen_training.models.objective import VaeObjective
+from vaegen_training.models.vae import FactoredVae, Vae
 from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective, level_scores
