@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.errors import BundleError
+from vaegen.latent import COLOR
 from vaegen.manifest import TensorSpec
 from vaegen.noise import uniform
 from vaegen.spec import DIGITS, SIDE, ModelSpec
@@ -44,7 +45,6 @@ _RGB = np.array(
         (96, 96, 160),
     ]
 )
-COLOR = ("hue", "saturation", "value")
 # From uniforms: the least value of an input and its range.
 _SPREAD: dict[str, tuple[npt.ArrayLike, npt.ArrayLike]] = {
     "uniform": (0, 1),
@@ -142,6 +142,6 @@ def _latent(model: ModelSpec) -> npt.NDArray[np.float32]:
     values = _uniforms(model.latent.size)
     codes = np.eye(k, dtype=np.float32)[values[:, z:].reshape(ROWS, n, k).argmax(2)] if n else values[:, z:]
     # Most values of 4 u - 2 are no saturation or brightness, and would leave four rows in ten black.
-    plain = np.isin(model.names.continuous, COLOR)
+    plain = np.isin(model.names.continuous, list(COLOR))
     spread = np.where(plain, values[:, :z], values[:, :z] * np.float32(4) - np.float32(2))
     return np.concatenate([spread, codes.reshape(ROWS, n * k)], 1)
