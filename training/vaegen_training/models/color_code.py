@@ -61,9 +61,8 @@ class ColorCode(nn.Module):
         if self.spec.continuous:
             return to_rgb(latent)
         classes = torch.arange(self.base, dtype=latent.dtype, device=latent.device)
-        value = self.place_values @ (
-            latent.reshape(-1, self.places, CHANNELS, self.base) @ classes
-        )  # (n, 3), whole numbers
+        digits = latent.reshape(-1, self.places, CHANNELS, self.base) @ classes
+        value = self.place_values @ digits  # (n, 3), whole numbers
         hue = (value[:, :1] - self.red) / self.hues
         return to_rgb(torch.cat([hue, value[:, 1:] / (self.levels - 1)], dim=1))
 
