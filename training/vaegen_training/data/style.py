@@ -41,11 +41,13 @@ def measure_style(gray: Tensor) -> Tensor:
     return torch.stack([slant, _FACTOR * 2 * area / outline + _OFFSET], dim=1)
 
 
+def style_of(gray: Tensor) -> Tensor:
+    """Return slant and thickness, float32 (n, 2), of digits (n, 784) in [0, 1] of any contrast."""
+    return measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
+
+
 def style_quantiles(data: Mnist) -> Tensor:
     """Return the quantiles of the training digits' slant and thickness at STYLE_SHARES, float32 (2, 11)."""
-    parts = []
-    for images in data.train_images.split(2000):
-        gray = to_float(images)
-        parts.append(measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255)))
+    parts = [style_of(to_float(images)) for images in data.train_images.split(2000)]
     shares = torch.tensor(STYLE_SHARES, device=data.train_images.device)
     return torch.cat(parts).quantile(shares, dim=0).t().contiguous()

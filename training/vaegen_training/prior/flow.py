@@ -13,7 +13,7 @@ from vaegen.spec import CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS
 
 from vaegen_training.config import PriorConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
-from vaegen_training.data.style import measure_style
+from vaegen_training.data.style import style_of
 from vaegen_training.models.vae import Vae
 
 STYLES = 2  # slant and thickness
@@ -92,40 +92,33 @@ class Examples:
         self.known: tuple[Tensor, Tensor] | None = None
         if vae.separate_color and not self.augmentation:
             # Features that depend on nothing random are computed once: that takes half of a step's time.
-            parts = [self._look(paint.to_float(images)) for images in data.train_images.split(_CHUNK)]
+            grays = map(paint.to_float, data.train_images.split(_CHUNK))
+            parts = [self._look(gray, gray.new_ones(len(gray), CHANNELS)) for gray in grays]
             features, style = (torch.cat(part) for part in zip(*parts, strict=True))
             self.known = features, style
 
     @torch.no_grad()
     def draw(self, index: Tensor, random: torch.Generator) -> Example:
         """Return training digits `index`, int64 (n,), in colors of their own."""
-        digit = self.data.train_labels[index]
         if self.known is not None:
             rgb = paint.random_colors(len(index), random, margin=paint.COLOR_MARGIN)
             features, style = (each[index] for each in self.known)
-            return Example(features, digit, rgb, given_style(style, self.style_given, random))
-        gray, rgb = paint.draw(
-            self.data.train_images, index, random, augmentation=self.augmentation, margin=paint.COLOR_MARGIN
-        )
-        features = self.vae.analyse_painted(gray, rgb).features
-        style = style_of(gray) if self.style_given else gray
-        return Example(features, digit, rgb, given_style(style, self.style_given, random))
+        else:
+            gray, rgb = paint.draw(
+                self.data.train_images, index, random, augmentation=self.augmentation, margin=paint.COLOR_MARGIN
+            )
+            features, style = self._look(gray, rgb)
+        told = given_style(style, self.style_given, random) if self.style_given else None
+        return Example(features, self.data.train_labels[index], rgb, told)
 
     @torch.no_grad()
-    def _look(self, gray: Tensor) -> tuple[Tensor, Tensor]:
-        white = gray.new_ones(len(gray), CHANNELS)
-        return self.vae.analyse_painted(gray, white).features, style_of(gray)
+    def _look(self, gray: Tensor, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        """Return features (n, F) of painted digits, and their style (n, 2), (n, 0) where the prior takes none."""
+        return self.vae.analyse_painted(gray, rgb).features, style_of(gray) if self.style_given else gray[:, :0]
 
 
-def style_of(gray: Tensor) -> Tensor:
-    """Return slant and thickness, float32 (n, 2), of digits (n, 784) in [0, 1] of any contrast."""
-    return measure_style(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 1024))
-
-
-def given_style(style: Tensor, share: float, random: torch.Generator) -> Tensor | None:
-    """Return slant and thickness (n, 2), each told of a share of the digits alone; None if of none."""
-    if not share:
-        return None
+def given_style(style: Tensor, share: float, random: torch.Generator) -> Tensor:
+    """Return slant and thickness (n, 2), each told of a share of the digits alone."""
     slant, thickness = style.split(1, dim=1)
     hidden = torch.rand(style.shape, generator=random, device=random.device) >= share
     return torch.cat(

@@ -15,10 +15,11 @@ from vaegen.spec import DIGITS
 
 from vaegen_training.config import PriorConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
+from vaegen_training.data.style import style_of
 from vaegen_training.models import latents
 from vaegen_training.models.judge import SMOOTHING, Judge
 from vaegen_training.models.vae import Analysis, Vae
-from vaegen_training.prior.flow import Examples, FeatureSpace, VelocityField, given_style, style_of
+from vaegen_training.prior.flow import Examples, FeatureSpace, VelocityField, given_style
 
 GUIDED = 256  # examples of each step that the judge reads
 GUIDED_FROM = 0.5  # fraction of the stage from which it does: first learn the field's solutions
