@@ -1,5 +1,7 @@
 /** Handwriting to pixels, as MNIST was made: the ink fits 20 x 20, and its center of mass is the middle of 28 x 28. */
 
+import { clamp } from "./math.js";
+
 export const SIDE = 28;
 const BOX = 20; // pixels of the longer side of the ink
 const FADE = 1.3; // pixels over which an edge goes from full to nothing, as MNIST's do
@@ -25,11 +27,13 @@ export function rasterize(strokes, width = 2.5) {
   if (!lines.length) return result;
   const placed = fit(lines, width);
   paint(placed, width, result);
-  const { x, y } = centerOfMass(result);
-  const [right, down] = [SIDE / 2 - x, SIDE / 2 - y];
-  for (const point of placed.flat()) {
-    point.x += right;
-    point.y += down;
+  const mass = centerOfMass(result);
+  const points = placed.flat();
+  for (const axis of /** @type {const} */ (["x", "y"])) {
+    const ends = points.map((point) => point[axis]);
+    const margin = width / 2; // the ink stays inside
+    const move = clamp(SIDE / 2 - mass[axis], margin - Math.min(...ends), SIDE - margin - Math.max(...ends));
+    for (const point of points) point[axis] += move;
   }
   result.fill(0);
   paint(placed, width, result);
@@ -103,10 +107,10 @@ function segment(from, to, width, pixels) {
   for (let row = top; row <= bottom; row++) {
     for (let column = left; column <= right; column++) {
       const [x, y] = [column + 0.5 - from.x, row + 0.5 - from.y];
-      const share = length > 0 ? Math.min(1, Math.max(0, (x * dx + y * dy) / length)) : 0;
+      const share = length > 0 ? clamp((x * dx + y * dy) / length, 0, 1) : 0;
       const distance = Math.hypot(x - share * dx, y - share * dy);
       const radius = (width * (from.weight + share * (to.weight - from.weight))) / 2;
-      const inside = Math.min(1, Math.max(0, 0.5 + (radius - distance) / FADE));
+      const inside = clamp(0.5 + (radius - distance) / FADE, 0, 1);
       const at = row * SIDE + column;
       pixels[at] = Math.max(pixels[at], inside);
     }
