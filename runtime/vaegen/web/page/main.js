@@ -1,10 +1,17 @@
-/** Makes the page: finds the models, mounts each part, and keeps picture and address at what the store holds. */
+/** Makes the page: finds the models, mounts each part, and keeps the picture at what the store holds. */
 
 import * as vaegen from "../index.js";
+import { keepAddress } from "./address.js";
+import { mountDigit, mountSource, mountStyle } from "./controls.js";
+import { Drawer } from "./drawer.js";
+import { mount as mountPicture } from "./hero.js";
 import { Models } from "./models.js";
-import { Drawer, paint } from "./picture.js";
+import { announce, mountNotice, tell } from "./notice.js";
+import { paint } from "./picture.js";
 import { save } from "./save.js";
-import { readAddress, Store, writeAddress } from "./store.js";
+import { mount as mountSheet } from "./sheet.js";
+import { readAddress, Store } from "./store.js";
+import { mount as mountColor } from "./wheel.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
 
@@ -12,7 +19,7 @@ import { readAddress, Store, writeAddress } from "./store.js";
  * What each part of the page works with.
  * @typedef {object} App
  * @property {string[]} models names of the models in this page
- * @property {Record<string, import("./latent.js").Spec>} specs what each model is
+ * @property {import("./store.js").Specs} specs what each model is
  * @property {() => vaegen.Model} model the loaded model of the picture
  * @property {Store} store what is asked for; picture and address follow it
  * @property {() => Picture} picture what is shown
@@ -20,16 +27,19 @@ import { readAddress, Store, writeAddress } from "./store.js";
  * @property {(latent: Float32Array) => Promise<void>} show decode a latent and show it; resolves once it stands
  * @property {typeof paint} paint put an image on a canvas
  * @property {(text: string) => void} announce say something to a screen reader
- * @property {(text: string) => void} tell show a message, until the next change
+ * @property {(text: string) => void} tell show a message
  * @property {typeof save} save hand a file to the reader
  */
 
 /** @typedef {(section: HTMLElement, app: App) => void} Mount makes a part of the page in its section */
 
-const ADDRESS_EVERY = 300; // ms between changes of the address; Safari allows 100 in half a minute
+/** @type {Record<string, Mount>} by the section's id; these are there before the first digit */
+const FIRST = {
+  picture: mountPicture, digit: mountDigit, color: mountColor, style: mountStyle, source: mountSource,
+};
 
-/** @type {(id: string) => HTMLElement} */
-const find = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+/** @type {Record<string, Mount>} these follow it */
+const THEN = { sheet: mountSheet };
 
 async function start() {
   const models = await Models.find();
@@ -65,63 +75,34 @@ async function start() {
     tell,
     save,
   };
+  const mountAll = (/** @type {Record<string, Mount>} */ parts) => {
+    for (const [id, mount] of Object.entries(parts)) mount(/** @type {HTMLElement} */ (document.getElementById(id)), app);
+  };
+  store.subscribe(() => {
+    tell("");
+    drawer.refresh().catch(report);
+  });
   keepAddress(app);
-  store.subscribe(() => drawer.refresh().catch(fail));
-  for (const [id, mount] of Object.entries(OWN)) mount(find(id), app);
-  if (problems.length) tell(problems.join(" "));
+  mountNotice();
+  mountAll(FIRST);
   await drawer.refresh();
+  mountAll(THEN);
   document.documentElement.dataset.state = "ready";
-  for (const id of ["pad", "strip", "chips", "corners", "pen"]) {
-    const part = /** @type {{ mount: Mount }} */ (await import(`./${id}.js`).catch((error) => console.error(error)));
-    part?.mount(find(id), app);
+  if (problems.length) tell(problems.join(" "));
+  for (const id of ["pad", "strip", "chips", "corners", "pen", "walk"]) {
+    const part = await import(`./${id}.js`).catch((error) => console.error(error));
+    if (part) mountAll({ [id]: part.mount });
   }
 }
 
-/** @type {Record<string, Mount>} */
-const OWN = {
-  picture: (section, app) => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
-    canvas.setAttribute("role", "img");
-    section.append(canvas);
-    app.onPicture((picture) => app.paint(picture.image, canvas));
-  },
-};
-
-/** @type {(app: App) => void} keep the address at the state, and the state at an address that the reader enters */
-function keepAddress({ store, specs }) {
-  let waiting = 0;
-  let written = "";
-  const write = () => {
-    waiting = 0;
-    const state = store.get();
-    written = writeAddress(state, specs[state.model]);
-    history.replaceState(null, "", written);
-  };
-  write();
-  store.subscribe(() => void (waiting ||= window.setTimeout(write, ADDRESS_EVERY)));
-  addEventListener("hashchange", () => {
-    if (location.hash === written) return;
-    const { state, problems } = readAddress(location.hash, specs);
-    store.set(state);
-    write();
-    if (problems.length) tell(problems.join(" "));
-  });
-}
-
-/** @type {(text: string) => void} */
-function announce(text) {
-  find("live").textContent = text;
-}
-
-/** @type {(text: string) => void} */
-function tell(text) {
-  announce(text);
-}
-
 /** @type {(error: unknown) => void} */
-function fail(error) {
-  console.error(error);
+function report(error) {
+  tell(error instanceof vaegen.VaegenError ? error.message : `Something went wrong: ${error}`);
+  if (!(error instanceof vaegen.VaegenError)) throw error;
 }
 
 Object.assign(globalThis, { vaegen });
-await start();
+await start().catch((error) => {
+  document.documentElement.dataset.state = "failed";
+  report(error);
+});

@@ -1,6 +1,5 @@
 /** The large picture: what is asked for, drawn, read by the judge, and shown. */
 
-import { sha256 } from "../bundle.js";
 import { parseColor } from "../index.js";
 import { nameColor, strokeColor } from "./names.js";
 
@@ -8,7 +7,6 @@ import { nameColor, strokeColor } from "./names.js";
 /** @typedef {import("./store.js").State} State */
 
 export const SIDE = 28;
-const PIXELS = SIDE * SIDE;
 
 /**
  * @typedef {object} Picture
@@ -23,27 +21,41 @@ const PIXELS = SIDE * SIDE;
  */
 
 /**
+ * Return an image as a canvas takes it.
+ * @param {Uint8Array} image RGB, row by row
+ * @param {number} width
+ */
+export function toRgba(image, width) {
+  const pixels = new ImageData(width, image.length / (3 * width));
+  for (let from = 0, to = 0; from < image.length; to += 4) {
+    pixels.data[to] = image[from++];
+    pixels.data[to + 1] = image[from++];
+    pixels.data[to + 2] = image[from++];
+    pixels.data[to + 3] = 255;
+  }
+  return pixels;
+}
+
+/** @type {HTMLCanvasElement | undefined} */
+let small;
+
+/**
  * Put an image on a canvas of any size, with sharp edges.
  * @param {Uint8Array} image 28 x 28 x 3
  * @param {HTMLCanvasElement} canvas
  */
 export function paint(image, canvas) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const pixels = new ImageData(SIDE, SIDE);
-  for (let at = 0; at < PIXELS; at++) {
-    pixels.data.set(image.subarray(3 * at, 3 * at + 3), 4 * at);
-    pixels.data[4 * at + 3] = 255;
-  }
+  const pixels = toRgba(image, SIDE);
   if (canvas.width === SIDE && canvas.height === SIDE) {
     context.putImageData(pixels, 0, 0);
     return;
   }
+  small ??= Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
   small.getContext("2d")?.putImageData(pixels, 0, 0);
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
-
-const small = Object.assign(globalThis.document?.createElement("canvas") ?? {}, { width: SIDE, height: SIDE });
 
 /**
  * Draw what a state asks for.
@@ -79,58 +91,4 @@ export function describe({ state, digit, color, read, probability }) {
   const name = nameColor(parseColor(color));
   const words = color.toLowerCase() === name ? name : `${color} (${name})`;
   return `${state.latent ? "" : `${digit}, `}${state.latent ? name : words}, read as ${read} with ${percent}%`;
-}
-
-/**
- * Keeps a canvas at what the store asks for. One picture is drawn at a time, in step with the screen; what is asked for
- * meanwhile waits, and only the last of it is drawn. So no old picture ever comes after a newer one.
- */
-export class Drawer {
-  #open;
-  #store;
-  #shown;
-  /** @type {Promise<void> | null} */
-  #running = null;
-  #wanted = false;
-
-  /**
-   * @param {(name: string) => Promise<Model>} open
-   * @param {import("./store.js").Store} store
-   * @param {(picture: Picture, model: Model) => void} shown called with each picture
-   */
-  constructor(open, store, shown) {
-    this.#open = open;
-    this.#store = store;
-    this.#shown = shown;
-  }
-
-  /** @returns {Promise<void>} resolves when the picture is that of the newest state */
-  refresh() {
-    this.#wanted = true;
-    this.#running ??= this.#run().finally(() => void (this.#running = null));
-    return this.#running;
-  }
-
-  async #run() {
-    for (; this.#wanted; await nextFrame()) {
-      this.#wanted = false;
-      const state = this.#store.get();
-      const model = await this.#open(state.model);
-      const picture = await draw(model, state);
-      if (this.#store.get().model === state.model) this.#shown(picture, model);
-    }
-  }
-}
-
-/** @type {() => Promise<unknown>} resolves before the screen is next painted; in a hidden page, at once */
-const nextFrame = () => new Promise((resolve) => {
-  if (document.hidden) setTimeout(resolve);
-  else requestAnimationFrame(resolve);
-});
-
-/** @type {(canvas: HTMLCanvasElement, picture: Picture) => void} */
-export function show(canvas, picture) {
-  paint(picture.image, canvas);
-  canvas.dataset.sha256 = sha256(picture.image);
-  canvas.setAttribute("aria-label", describe(picture));
 }

@@ -25,8 +25,8 @@ import { parseLatent, spellLatent } from "./latent.js";
 
 /** @typedef {Record<string, Spec>} Specs the models of the page, by name */
 
-const MAX_SEED = 2n ** 64n - 1n;
-const MAX_ITEM = 2n ** 62n;
+/** The largest of the whole numbers. */
+export const MOST = { seed: 2n ** 64n - 1n, item: 2n ** 62n, hand: 2n ** 64n - 1n };
 export const SLANTS = /** @type {const} */ ([-60, 60]);
 export const THICKNESSES = /** @type {const} */ ([0.5, 8]);
 
@@ -57,11 +57,11 @@ export const read = {
     parseColor(text);
     return text.trim();
   },
-  seed: integer("Seed", 0n, MAX_SEED),
-  item: integer("Item", 0n, MAX_ITEM),
+  seed: integer("Seed", 0n, MOST.seed),
+  item: integer("Item", 0n, MOST.item),
   slant: decimal("Slant", SLANTS, "degrees"),
   thickness: decimal("Thickness", THICKNESSES, "pixels"),
-  hand: integer("Hand", 0n, MAX_SEED),
+  hand: integer("Hand", 0n, MOST.hand),
 };
 const STYLE = /** @type {const} */ (["slant", "thickness", "hand"]);
 
