@@ -37,9 +37,8 @@ export function mountSource(section, app) {
   const { group, choose } = choiceGroup("Model", models, (model) => store.set({ model }));
   if (models.length > 1) section.append(group);
   section.append(
-    stepper(app, "seed", "Seed"),
-    stepper(app, "item", "Item"),
-    element("p", { class: "hint" }, "Each seed is an endless row of pictures. The same numbers always give the same one."),
+    element("div", { class: "pair" }, stepper(app, "seed", "Seed"), stepper(app, "item", "Item")),
+    element("p", { class: "hint" }, "A seed is an endless row of pictures. The same numbers always give the same one."),
   );
   const show = () => choose(store.get().model);
   store.subscribe(show);
@@ -68,7 +67,7 @@ function slider({ store, specs }, name, label, range, spell) {
     const words = value === null ? "any" : spell(value) + (far ? ", beyond what people write" : "");
     input.setAttribute("aria-valuetext", words);
     input.classList.toggle("open", value === null);
-    output.textContent = words;
+    output.textContent = value === null ? "" : words;
     any.setAttribute("aria-pressed", String(value === null));
   };
   store.subscribe(show);

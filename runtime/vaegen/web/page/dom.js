@@ -56,8 +56,8 @@ export function choiceGroup(legend, choices, onChoice) {
 export function textField(label, onText, attributes = {}) {
   const id = `field-${label.toLowerCase().replace(/\W+/g, "-")}`;
   const input = element("input", {
-    id, type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false", "aria-describedby": `${id}-problem`,
-    ...attributes,
+    id, type: "text", autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+    "aria-describedby": `${id}-problem`, ...attributes,
   });
   const problem = element("p", { id: `${id}-problem`, class: "problem", "aria-live": "polite" });
   const report = (/** @type {string} */ message) => {
@@ -77,5 +77,6 @@ export function textField(label, onText, attributes = {}) {
     input.value = text;
     report("");
   };
-  return { field: element("div", { class: "field" }, element("label", { for: id }, label), input, problem), input, show };
+  const field = element("div", { class: "field" }, element("label", { for: id }, label), input, problem);
+  return { field, input, show };
 }

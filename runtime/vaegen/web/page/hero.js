@@ -21,11 +21,12 @@ export function version() {
 /** @type {(section: HTMLElement, app: App) => void} */
 export function mount(section, app) {
   const { store, specs } = app;
-  const canvas = element("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": "The first digit is being drawn" });
+  const label = "The first digit is being drawn";
+  const canvas = element("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": label });
   const caption = element("p", { id: "caption", "aria-hidden": "true" });
   const code = element("code", { tabindex: "0", "aria-label": "Command" });
   const size = element("select", { id: "size" }, ...SCALES.map((scale) => {
-    return element("option", { value: scale }, `${scale * SIDE} pixels`);
+    return element("option", { value: scale }, `${scale * SIDE} px`);
   }));
   const scale = () => Number(size.value);
   const commandText = () => commandFor(store.get(), specs[store.get().model], scale());
@@ -38,6 +39,8 @@ export function mount(section, app) {
     const texts = factsOf(state, specs[state.model], version());
     app.save(await encodePng(enlarge(image, SIDE, scale()), SIDE * scale(), texts), fileName(state));
   });
+  const sizeLabel = element("label", { for: "size", class: "unseen" }, "Size");
+  const saving = element("div", { class: "joined" }, download, sizeLabel, size);
   const copied = async (/** @type {HTMLButtonElement} */ from, /** @type {string} */ text) => {
     const done = await copy(text);
     app.announce(done ? "Copied" : "This browser does not let pages copy");
@@ -51,12 +54,15 @@ export function mount(section, app) {
     element("div", { class: "stage" }, canvas),
     element("div", { class: "about" },
       caption,
-      element("div", { class: "actions" }, another, link,
-        element("div", { class: "joined" }, download, element("label", { for: "size", class: "unseen" }, "Size"), size)),
+      element("div", { class: "actions" }, another, link, saving),
       element("div", { class: "command" }, code, command),
     ),
   );
-  const showCommand = () => void (code.textContent = commandText());
+  const showCommand = () => {
+    // A line breaks between options, not inside one.
+    code.replaceChildren(...commandText().split(/ (?=--)/).flatMap((part) => [element("span", {}, part), " "]));
+    code.lastChild?.remove();
+  };
   size.addEventListener("change", showCommand);
   store.subscribe(showCommand);
   showCommand();
@@ -68,7 +74,8 @@ export function mount(section, app) {
     const words = describe(picture);
     canvas.setAttribute("aria-label", words);
     const missed = picture.accepted ? "" : ". The best of 8 tries";
-    caption.textContent = words + missed;
+    const [said, reading] = words.split(/, (?=read as)/);
+    caption.replaceChildren(element("strong", {}, said), element("span", {}, `${reading}${missed}`));
     clearTimeout(waiting);
     waiting = window.setTimeout(() => app.announce(words + missed), SETTLED);
   });

@@ -1,10 +1,11 @@
 /** Latents as text, in the spelling of `vaegen decode --latent`. */
 
+/** @typedef {{ continuous: string[], categorical: string[] }} Names of each coordinate and each categorical */
+
 /**
  * @typedef {object} Spec what a model is: "model" in its manifest
  * @property {string} name
- * @property {{ continuous: number, categorical: [number, number], names: { continuous: string[], categorical: string[] } }
- *   } latent
+ * @property {{ continuous: number, categorical: [number, number], names: Names }} latent
  * @property {number} prior_temperature
  * @property {{ slant: number[], thickness: number[] } | null} style
  */
@@ -51,15 +52,16 @@ export function spellLatent(latent, spec) {
 export function parseLatent(text, spec) {
   const { continuous, categorical: [n, k] } = spec.latent;
   const [left, right, ...rest] = text.split(";");
+  const place = (/** @type {string} */ part) => (/^\d{1,4}$/.test(part) ? Number(part) : k);
   const numbers = left === "" ? [] : left.split(",").map((part) => (part.trim() === "" ? NaN : Number(part)));
-  const classes = right === undefined ? [] : right.split(",").map((part) => (/^\d{1,4}$/.test(part) ? Number(part) : k));
+  const classes = right === undefined ? [] : right.split(",").map(place);
   const size = right === undefined && n ? sizeOf(spec) : continuous;
   const fits = !rest.length && numbers.length === size && (right === undefined || classes.length === n);
-  if (!fits || !numbers.every((value) => Math.abs(value) <= MAX_LATENT) || !classes.every((place) => place < k)) {
+  if (!fits || !numbers.every((value) => Math.abs(value) <= MAX_LATENT) || !classes.every((one) => one < k)) {
     throw new Error(`The link's latent does not fit the model ${spec.name}.`);
   }
   const latent = new Float32Array(sizeOf(spec));
   latent.set(numbers);
-  classes.forEach((place, index) => void (latent[continuous + index * k + place] = 1));
+  classes.forEach((one, index) => void (latent[continuous + index * k + one] = 1));
   return latent;
 }

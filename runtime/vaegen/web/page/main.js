@@ -1,7 +1,7 @@
 /** Makes the page: finds the models, mounts each part, and keeps the picture at what the store holds. */
 
 import * as vaegen from "../index.js";
-import { keepAddress } from "./address.js";
+import { currentAddress, keepAddress } from "./address.js";
 import { mountDigit, mountSource, mountStyle } from "./controls.js";
 import { Drawer } from "./drawer.js";
 import { mount as mountPicture } from "./hero.js";
@@ -10,7 +10,7 @@ import { announce, mountNotice, tell } from "./notice.js";
 import { paint } from "./picture.js";
 import { save } from "./save.js";
 import { mount as mountSheet } from "./sheet.js";
-import { readAddress, Store } from "./store.js";
+import { Store } from "./store.js";
 import { mount as mountColor } from "./wheel.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -44,7 +44,7 @@ const THEN = { sheet: mountSheet };
 async function start() {
   const models = await Models.find();
   const { specs } = models;
-  const { state, problems } = readAddress(location.hash, specs);
+  const { state, complaint } = currentAddress(specs);
   const store = new Store(state, specs);
 
   /** @type {Picture} */
@@ -76,7 +76,9 @@ async function start() {
     save,
   };
   const mountAll = (/** @type {Record<string, Mount>} */ parts) => {
-    for (const [id, mount] of Object.entries(parts)) mount(/** @type {HTMLElement} */ (document.getElementById(id)), app);
+    for (const [id, mount] of Object.entries(parts)) {
+      mount(/** @type {HTMLElement} */ (document.getElementById(id)), app);
+    }
   };
   store.subscribe(() => {
     tell("");
@@ -88,9 +90,9 @@ async function start() {
   await drawer.refresh();
   mountAll(THEN);
   document.documentElement.dataset.state = "ready";
-  if (problems.length) tell(problems.join(" "));
+  tell(complaint);
   for (const id of ["pad", "strip", "chips", "corners", "pen", "walk"]) {
-    const part = await import(`./${id}.js`).catch((error) => console.error(error));
+    const part = await import(`./${id}.js`).catch((/** @type {unknown} */ error) => console.error(error));
     if (part) mountAll({ [id]: part.mount });
   }
 }
@@ -102,7 +104,7 @@ function report(error) {
 }
 
 Object.assign(globalThis, { vaegen });
-await start().catch((error) => {
+start().catch((error) => {
   document.documentElement.dataset.state = "failed";
   report(error);
 });

@@ -18,7 +18,8 @@ function sources() {
 
 /** @type {(source: Source) => Promise<Spec>} */
 async function specOf(source) {
-  const file = typeof source === "string" ? await (await fetch(`${source}manifest.json`)).text() : source["manifest.json"];
+  if (typeof source === "string") return (await (await fetch(`${source}manifest.json`)).json()).model;
+  const file = source["manifest.json"];
   return JSON.parse(typeof file === "string" ? file : new TextDecoder().decode(file)).model;
 }
 

@@ -14,8 +14,8 @@ export function tell(text) {
   find("close").hidden = text === "";
 }
 
-const PHOTOGRAPH = "This page reads drawings, made under Draw your own. For a photograph or a scan there is the command "
-  + "vaegen reconstruct FILE.";
+const PHOTOGRAPH = "This page reads only what is drawn on it, under Draw your own. "
+  + "For a photograph or a scan, use the command vaegen reconstruct FILE.";
 
 /** @type {() => void} */
 export function mountNotice() {

@@ -1,7 +1,7 @@
 /** The large picture: what is asked for, drawn, read by the judge, and shown. */
 
 import { parseColor } from "../index.js";
-import { nameColor, strokeColor } from "./names.js";
+import { nameColor, strokeColor } from "./shades.js";
 
 /** @typedef {import("../index.js").Model} Model */
 /** @typedef {import("./store.js").State} State */

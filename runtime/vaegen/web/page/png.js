@@ -65,8 +65,9 @@ export function textChunk(keyword, value) {
  */
 export async function deflateRows(image, width) {
   const height = image.length / (3 * width);
-  const rows = new Uint8Array(height * (1 + 3 * width)); // each begins with the number of its filter, 0 for none
-  for (let y = 0; y < height; y++) rows.set(image.subarray(3 * width * y, 3 * width * (y + 1)), y * (1 + 3 * width) + 1);
+  const stride = 3 * width;
+  const rows = new Uint8Array(height * (1 + stride)); // each begins with the number of its filter, 0 for none
+  for (let y = 0; y < height; y++) rows.set(image.subarray(stride * y, stride * (y + 1)), (1 + stride) * y + 1);
   const stream = new Blob([rows]).stream().pipeThrough(new CompressionStream("deflate"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -135,18 +136,23 @@ export function floatText(value) {
  */
 export function factsOf(state, spec, version, lists = {}) {
   const { digit, color, seed, item, slant, thickness, hand, latent } = state;
-  const known = version ? { version } : {};
-  /** @type {Record<string, string | number | bigint>} */
-  const facts = latent
-    ? { model: spec.name, ...known, index: 0, latent: spellLatent(latent, spec) }
-    : {
-      model: spec.name, seed, temperature: floatText(spec.prior_temperature), tries: TRIES,
-      ...(slant === null ? {} : { slant: floatText(slant) }),
-      ...(thickness === null ? {} : { thickness: floatText(thickness) }),
-      ...(hand === null ? {} : { hand }),
-      ...known, index: item, digit, color, ...lists,
-    };
-  return Object.entries(facts).map(([name, value]) => [`vaegen:${name}`, String(value)]);
+  const decoded = { model: spec.name, version: version || null, index: 0, latent: latent && spellLatent(latent, spec) };
+  const sampled = {
+    model: spec.name,
+    seed,
+    temperature: floatText(spec.prior_temperature),
+    tries: TRIES,
+    slant: slant === null ? null : floatText(slant),
+    thickness: thickness === null ? null : floatText(thickness),
+    hand,
+    version: version || null,
+    index: item,
+    digit: lists.digit ?? digit,
+    color: lists.color ?? color,
+  };
+  return Object.entries(latent ? decoded : sampled).flatMap(([name, value]) => {
+    return value === null ? [] : [[`vaegen:${name}`, String(value)]];
+  });
 }
 
 /**

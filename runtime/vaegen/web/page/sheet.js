@@ -36,7 +36,7 @@ export const parseColors = (text) => text.split(/,(?![^(]*\))/).map((color) => r
 /** @type {(digits: number[], colors: string[]) => void} */
 function check(digits, colors) {
   const n = digits.length * colors.length;
-  if (n > MOST) throw new Error(`${n} pictures are too many for this page; the command makes them. Here, at most ${MOST}.`);
+  if (n > MOST) throw new Error(`${n} pictures are too many for this page; ask for up to ${MOST}.`);
 }
 
 /** @type {(section: HTMLElement, app: App) => void} */
@@ -70,7 +70,8 @@ export function mount(section, app) {
   });
   const command = button("Copy its command", async () => {
     const { digit, color } = lists();
-    app.announce(await copy(sheetCommand(store.get(), digit, color, SCALE)) ? "Copied" : "This browser lets no page copy");
+    const done = await copy(sheetCommand(store.get(), digit, color, SCALE));
+    app.announce(done ? "Copied" : "This browser does not let pages copy");
   });
 
   const later = () => {

@@ -1,8 +1,8 @@
 /**
  * What the page shows, and the address that holds all of it.
  *
- * `#model=joint&digit=3&color=red&seed=0&item=0` asks for what `vaegen sample --start 0` draws; `slant`, `thickness` and
- * `hand` may follow. With `latent`, the picture is decoded from it instead, as by `vaegen decode --latent`.
+ * `#model=joint&digit=3&color=red&seed=0&item=0` asks for what `vaegen sample --start 0` draws; `slant`, `thickness`
+ * and `hand` may follow. With `latent`, the picture is decoded from it instead, as by `vaegen decode --latent`.
  */
 
 import { parseColor } from "../index.js";
@@ -20,10 +20,12 @@ import { parseLatent, spellLatent } from "./latent.js";
  * @property {number | null} slant degrees to the right; null as people write
  * @property {number | null} thickness of the stroke in pixels; null as people write
  * @property {bigint | null} hand 0 to 2**64 - 1; null for any
- * @property {Float32Array | null} latent L numbers that the picture is decoded from; null where it is drawn from the rest
+ * @property {Float32Array | null} latent L numbers that the picture is decoded from; null where the rest says it all
  */
 
 /** @typedef {Record<string, Spec>} Specs the models of the page, by name */
+
+const SHOWN = 3; // problems of an address
 
 /** The largest of the whole numbers. */
 export const MOST = { seed: 2n ** 64n - 1n, item: 2n ** 62n, hand: 2n ** 64n - 1n };
@@ -74,7 +76,8 @@ export const initial = (model) => ({
  * Read an address.
  * @param {string} hash what follows the page's address, with or without its "#"
  * @param {Specs} specs the models of the page; the first is the default
- * @returns {{ state: State, problems: string[] }} a state that can be drawn, and a sentence for each part that cannot
+ * @returns {{ state: State, problems: string[] }} a state that can be drawn, and a sentence for each part that
+ *   cannot, the first few of them
  */
 export function readAddress(hash, specs) {
   const names = Object.keys(specs);
@@ -100,7 +103,7 @@ export function readAddress(hash, specs) {
       problems.push(/** @type {Error} */ (error).message);
     }
   }
-  return { state, problems };
+  return { state, problems: problems.slice(0, SHOWN) };
 }
 
 /**
@@ -109,15 +112,13 @@ export function readAddress(hash, specs) {
  * @param {Spec} spec of its model
  */
 export function writeAddress(state, spec) {
-  const parts = Object.entries(state).flatMap(([name, value]) => {
-    if (value === null) return [];
-    return [[name, value instanceof Float32Array ? spellLatent(value, spec) : String(value)]];
+  const parts = Object.entries(state).filter(([, value]) => value !== null).map(([name, value]) => {
+    const text = value instanceof Float32Array ? spellLatent(value, spec) : String(value);
+    // Commas and semicolons are safe in a link, and a latent has hundreds.
+    return `${name}=${encodeURIComponent(text).replaceAll("%2C", ",").replaceAll("%3B", ";")}`;
   });
-  return `#${parts.map(([name, text]) => `${name}=${encodeURIComponent(text).replace(/%(2C|3B|3A)/g, unescapeOne)}`).join("&")}`;
+  return `#${parts.join("&")}`;
 }
-
-/** @type {(code: string) => string} signs that are safe in a link, and make it shorter and plainer */
-const unescapeOne = (code) => decodeURIComponent(code);
 
 /** The one place that holds the state. */
 export class Store {
