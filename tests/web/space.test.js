@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { inflateSync } from "node:zlib";
 
-import { animatedPng, enlarged } from "../../runtime/vaegen/web/page/apng.js";
+import { encodeAnimation } from "../../runtime/vaegen/web/page/apng.js";
 import { borders, regions } from "../../runtime/vaegen/web/page/contour.js";
 import { along, bilinear, nearest, principal } from "../../runtime/vaegen/web/page/math.js";
 import { blender, classOf, partsOf, recolored, settle, withPart } from "../../runtime/vaegen/web/page/moves.js";
@@ -109,7 +109,7 @@ test("a drawing becomes 20 pixels high, its center of mass in the middle, at any
   assert.equal(Math.max(...pixels), 1);
   const moved = rasterize([seven[0].map((point) => ({ x: point.x / 50 - 9, y: point.y / 50 }))]);
   moved.forEach((value, at) => near(value, pixels[at], 1e-4));
-  assert.ok(rasterize([[{ x: 5, y: 5 }]]).some((value) => value === 1), "a dot");
+  assert.ok(Math.max(...rasterize([[{ x: 5, y: 5 }]])) > 0.9, "a dot");
   assert.ok(rasterize([]).every((value) => value === 0));
   assert.deepEqual([...inked(Float32Array.of(0, 0.5, 1), [255, 0, 9])], [0, 0, 0, 128, 0, 5, 255, 0, 9]);
   const curve = smooth(seven[0]);
@@ -123,18 +123,16 @@ test("a walk goes at an even pace", () => {
 
 test("an animated PNG holds its frames, bit by bit", async () => {
   const frames = [0, 1, 2].map((frame) => Uint8Array.from({ length: 2 * 2 * 3 }, (_, at) => 20 * at + frame));
-  const bytes = Buffer.from(await animatedPng(frames, 2, 2, { delay: 50, texts: { "vaegen:model": "joint" } }));
+  const bytes = Buffer.from(await encodeAnimation(frames, 2, 50, [["vaegen:model", "joint"]]));
   const chunks = [];
   for (let at = 8; at < bytes.length; at += 12 + bytes.readUInt32BE(at)) {
     chunks.push([bytes.toString("latin1", at + 4, at + 8), bytes.subarray(at + 8, at + 8 + bytes.readUInt32BE(at))]);
   }
   assert.deepEqual(chunks.map(([type]) => type), [
-    "IHDR", "acTL", "iTXt", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]);
+    "IHDR", "acTL", "tEXt", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]);
   assert.deepEqual([...chunks[1][1]], [0, 0, 0, 3, 0, 0, 0, 0]);
   const sequence = chunks.filter(([type]) => type === "fcTL" || type === "fdAT").map(([, data]) => data.readUInt32BE(0));
   assert.deepEqual(sequence, [0, 1, 2, 3, 4]);
-  const last = inflateSync(chunks[8][1].subarray(4));
-  const above = [...last.subarray(1, 7)];
-  assert.deepEqual([...above, ...last.subarray(8).map((value, at) => value + above[at])], [...frames[2]]);
-  assert.deepEqual([...enlarged(Uint8Array.of(1, 2, 3), 1, 2)], [1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3]);
+  const rows = [...inflateSync(chunks[8][1].subarray(4))];
+  assert.deepEqual(rows, [0, ...frames[2].subarray(0, 6), 0, ...frames[2].subarray(6)]);
 });

@@ -1,19 +1,9 @@
 /** Moves through a latent space that stay where digits are legible: clamped coordinates, codes that stay codes. */
 
 import { clamp } from "./math.js";
+import { toHsv } from "./shades.js";
 
-/**
- * What a model's manifest says about its latents, as `model.spec` has it.
- *
- * @typedef {object} Spec
- * @property {{continuous: number, categorical: number[], names: Names}} latent
- */
-
-/**
- * @typedef {object} Names
- * @property {string[]} continuous
- * @property {string[]} categorical
- */
+/** @typedef {import("./latent.js").Spec} Spec */
 
 /**
  * A part of a latent: a coordinate, or a categorical with its classes.
@@ -127,6 +117,16 @@ export function recolored(latent, from, spec) {
 }
 
 /**
+ * Return a color by the names of its latents.
+ *
+ * @param {ArrayLike<number>} rgb 0 to 255 each
+ */
+export function asLatents(rgb) {
+  const { hue, saturation, value } = toHsv(rgb);
+  return { hue: hue / 360, saturation, value };
+}
+
+/**
  * Return the class with the largest share.
  *
  * @param {ArrayLike<number>} latent
@@ -153,6 +153,19 @@ export function withPart(latent, part, value) {
   if (part.width === 1) result[part.at] = bounded(value, part.role);
   else for (let which = 0; which < part.width; which++) result[part.at + which] = Number(which === value);
   return result;
+}
+
+/**
+ * Return latents as one batch.
+ *
+ * @param {Float32Array[]} latents n of them, (L,) each.
+ * @returns {Float32Array} (n, L)
+ */
+export function stacked(latents) {
+  const size = latents[0].length;
+  const all = new Float32Array(size * latents.length);
+  latents.forEach((latent, at) => all.set(latent, at * size));
+  return all;
 }
 
 /** @param {string} name @returns {Part["role"]} */
