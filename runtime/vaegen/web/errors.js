@@ -23,7 +23,9 @@ const SHORT_ESCAPES = { "\n": "\\n", "\r": "\\r", "\t": "\\t", " ": " " };
 
 /** Base class of all errors that vaegen throws on purpose. */
 export class VaegenError extends Error {
-  name = "VaegenError"; // written out, for a bundler may shorten the class's own
+  static {
+    this.prototype.name = "VaegenError"; // written out, for a bundler may shorten the class's own
+  }
 
   /**
    * @param {string} message  What went wrong, in one line.
@@ -36,17 +38,23 @@ export class VaegenError extends Error {
 
 /** A source is not a model bundle, or one this version of vaegen cannot use. */
 export class BundleError extends VaegenError {
-  name = "BundleError";
+  static {
+    this.prototype.name = "BundleError";
+  }
 }
 
 /** A file of a bundle differs from what its manifest records: damaged or tampered with. */
 export class IntegrityError extends BundleError {
-  name = "IntegrityError";
+  static {
+    this.prototype.name = "IntegrityError";
+  }
 }
 
 /** A call asks for a value, a length or a type that does not exist. */
 export class RequestError extends VaegenError {
-  name = "RequestError";
+  static {
+    this.prototype.name = "RequestError";
+  }
 }
 
 /**
@@ -83,8 +91,9 @@ export function quoted(value, depth = DEEPEST) {
   if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView))) {
     const entries = /** @type {ArrayLike<unknown>} */ (value);
     if (depth === 0 && entries.length > 0) return "[...]";
-    const first = Array.from({ length: Math.min(entries.length, MOST_ENTRIES) }, (_, i) => quoted(entries[i], depth - 1));
-    return `[${[...first, ...(entries.length > MOST_ENTRIES ? ["..."] : [])].join(", ")}]`;
+    const parts = Array.from(entries).slice(0, MOST_ENTRIES).map((entry) => quoted(entry, depth - 1));
+    if (entries.length > MOST_ENTRIES) parts.push("...");
+    return `[${parts.join(", ")}]`;
   }
   if (typeof value === "function") return `function ${value.name || "without a name"}`;
   if (typeof value === "object" && value !== null) return `an object of type ${value.constructor?.name ?? "Object"}`;
