@@ -2,15 +2,21 @@
 
 import * as vaegen from "../index.js";
 import { currentAddress, keepAddress } from "./address.js";
+import { mount as mountChips } from "./chips.js";
 import { mountDigit, mountSource, mountStyle } from "./controls.js";
+import { mount as mountCorners } from "./corners.js";
 import { Drawer } from "./drawer.js";
 import { mount as mountPicture } from "./hero.js";
 import { Models } from "./models.js";
 import { announce, mountNotice, tell } from "./notice.js";
+import { mount as mountPad } from "./pad.js";
+import { mount as mountPen } from "./pen.js";
 import { paint } from "./picture.js";
 import { save } from "./save.js";
 import { mount as mountSheet } from "./sheet.js";
 import { Store } from "./store.js";
+import { mount as mountStrip } from "./strip.js";
+import { mount as mountWalk } from "./walk.js";
 import { mount as mountColor } from "./wheel.js";
 
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -39,7 +45,10 @@ const FIRST = {
 };
 
 /** @type {Record<string, Mount>} these follow it */
-const THEN = { sheet: mountSheet };
+const THEN = {
+  pad: mountPad, strip: mountStrip, chips: mountChips, corners: mountCorners, pen: mountPen, walk: mountWalk,
+  sheet: mountSheet,
+};
 
 async function start() {
   const models = await Models.find();
@@ -82,7 +91,10 @@ async function start() {
   };
   store.subscribe(() => {
     tell("");
-    drawer.refresh().catch(report);
+    drawer.refresh().catch((error) => {
+      if (current) store.set(current.state); // go back to what could be drawn
+      report(error);
+    });
   });
   keepAddress(app);
   mountNotice();
@@ -91,10 +103,6 @@ async function start() {
   mountAll(THEN);
   document.documentElement.dataset.state = "ready";
   tell(complaint);
-  for (const id of ["pad", "strip", "chips", "corners", "pen", "walk"]) {
-    const part = await import(`./${id}.js`).catch((/** @type {unknown} */ error) => console.error(error));
-    if (part) mountAll({ [id]: part.mount });
-  }
 }
 
 /** @type {(error: unknown) => void} */

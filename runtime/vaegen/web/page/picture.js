@@ -58,6 +58,15 @@ export function paint(image, canvas) {
 }
 
 /**
+ * Return the style that a state asks for, as the calls of a model take it.
+ * @param {State} state
+ * @returns {{ slant?: number, thickness?: number, hand?: bigint }}
+ */
+export function styleOf({ slant, thickness, hand }) {
+  return Object.fromEntries(Object.entries({ slant, thickness, hand }).filter(([, value]) => value !== null));
+}
+
+/**
  * Draw what a state asks for.
  * @param {Model} model
  * @param {State} state
@@ -70,9 +79,8 @@ export async function draw(model, state) {
     const color = strokeColor(image);
     return { state, latent: state.latent, image, digit: read, color, read, probability, accepted: true };
   }
-  const { digit, color, seed, item: start, slant, thickness, hand } = state;
-  const style = Object.fromEntries(Object.entries({ slant, thickness, hand }).filter(([, value]) => value !== null));
-  const drawn = await model.draw(digit, color, { seed, start, ...style });
+  const { digit, color, seed, item: start } = state;
+  const drawn = await model.draw(digit, color, { seed, start, ...styleOf(state) });
   const { read, probability } = mostProbable(await model.judge(drawn.images));
   const accepted = drawn.accepted?.[0] === 1;
   return { state, latent: drawn.latents, image: drawn.images, digit, color, read, probability, accepted };

@@ -3,12 +3,13 @@
 import { sheetCommand } from "./command.js";
 import { button, element, textField } from "./dom.js";
 import { version } from "./hero.js";
-import { SIDE, toRgba } from "./picture.js";
-import { encodePng, enlarge, factsOf } from "./png.js";
+import { SIDE, styleOf, toRgba } from "./picture.js";
+import { encodePng, enlarge, factsOf, join } from "./png.js";
 import { copy } from "./save.js";
 import { read } from "./store.js";
 
 /** @typedef {import("./main.js").App} App */
+/** @typedef {import("./store.js").State} State */
 
 const SCALE = 4; // of the file
 const MOST = 200; // pictures, so that a phone is not busy for long
@@ -37,6 +38,30 @@ export const parseColors = (text) => text.split(/,(?![^(]*\))/).map((color) => r
 function check(digits, colors) {
   const n = digits.length * colors.length;
   if (n > MOST) throw new Error(`${n} pictures are too many for this page; ask for up to ${MOST}.`);
+}
+
+/**
+ * Draw a sheet, one row after the other: a row for each digit, a column for each color.
+ * @param {import("../index.js").Model} model
+ * @param {State} state gives the seed, the first item and the style
+ * @param {number[]} digits
+ * @param {string[]} colors
+ * @returns {AsyncGenerator<Uint8Array>} RGB, 28 lines of 28 times as many pixels as there are colors
+ */
+export async function* drawRows(model, state, digits, colors) {
+  const line = 3 * SIDE;
+  for (const [row, digit] of digits.entries()) {
+    const start = state.item + BigInt(row * colors.length);
+    const images = await model.sample(digit, colors, { seed: state.seed, start, ...styleOf(state) });
+    const made = new Uint8Array(images.length);
+    for (let at = 0; at < SIDE * colors.length; at++) {
+      const [y, column] = [Math.floor(at / colors.length), at % colors.length];
+      const from = line * (SIDE * column + y);
+      made.set(images.subarray(from, from + line), line * at);
+    }
+    yield made;
+    await new Promise((resolve) => void setTimeout(resolve)); // lets a page answer meanwhile
+  }
 }
 
 /** @type {(section: HTMLElement, app: App) => void} */
@@ -79,32 +104,18 @@ export function mount(section, app) {
     turn += 1;
     if (inView) timer = window.setTimeout(make, SETTLED);
   };
-  /** Draw the sheet row by row, and stop where something else is asked for meanwhile. */
   const make = async () => {
     const mine = (turn += 1);
-    const { seed, item, slant, thickness, hand } = store.get();
-    const style = Object.fromEntries(Object.entries({ slant, thickness, hand }).filter(([, value]) => value !== null));
-    const width = SIDE * colors.length;
-    const made = new Uint8Array(digits.length * SIDE * width * 3);
+    const [width, height] = [SIDE * colors.length, SIDE * digits.length];
     download.disabled = true;
-    for (const [row, digit] of digits.entries()) {
-      const start = item + BigInt(row * colors.length);
-      const images = await app.model().sample(digit, colors, { seed, start, ...style });
-      await new Promise((resolve) => void setTimeout(resolve)); // lets the page answer meanwhile
-      if (mine !== turn) return;
-      for (let y = 0; y < SIDE; y++) {
-        colors.forEach((_, column) => {
-          const from = 3 * SIDE * (column * SIDE + y);
-          made.set(images.subarray(from, from + 3 * SIDE), 3 * (width * (row * SIDE + y) + column * SIDE));
-        });
-      }
-      if (canvas.width !== width || canvas.height !== SIDE * digits.length) {
-        [canvas.width, canvas.height] = [width, SIDE * digits.length];
-      }
-      const band = made.subarray(3 * width * row * SIDE, 3 * width * (row + 1) * SIDE);
-      canvas.getContext("2d")?.putImageData(toRgba(band, width), 0, row * SIDE);
+    const rows = [];
+    for await (const row of drawRows(app.model(), store.get(), digits, colors)) {
+      if (mine !== turn) return; // something else is asked for meanwhile
+      if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
+      canvas.getContext("2d")?.putImageData(toRgba(row, width), 0, SIDE * rows.length);
+      rows.push(row);
     }
-    sheet = made;
+    sheet = join(...rows);
     download.disabled = false;
     canvas.setAttribute("aria-label", `A sheet of the digits ${digits.join(", ")} in ${colors.join(", ")}`);
   };
