@@ -12,30 +12,29 @@ const LEAST = 1e-6; // probabilities below it are noise, and their logarithms wo
 /**
  * Return the borders between regions, as lines in the unit square.
  *
- * For each digit, marching squares follow where its log-probability equals the largest of the others; between the
- * points of the grid both are taken as straight.
+ * Each cell of the grid is two triangles, in which the log-probabilities are taken as linear; a border is where two
+ * of them are equal and none is larger. So three borders meet in one point.
  *
  * @param {ArrayLike<number>} probabilities (side, side, digits), row by row from the top; the grid's edge is the square's.
  * @param {number} side
- * @returns {Float64Array} Of each line x, y at one end and x, y at the other.
+ * @returns {number[]} Of each line x, y at one end and x, y at the other.
  */
 export function borders(probabilities, side) {
   const digits = probabilities.length / (side * side);
   const logs = Float64Array.from(probabilities, (value) => Math.log(Math.max(value, LEAST)));
   /** @type {number[]} */
   const lines = [];
-  for (let digit = 0; digit < digits; digit++) {
-    const lead = new Float64Array(side * side);
-    for (let at = 0; at < lead.length; at++) {
-      let rival = -Infinity;
-      for (let other = 0; other < digits; other++) {
-        if (other !== digit) rival = Math.max(rival, logs[at * digits + other]);
-      }
-      lead[at] = logs[at * digits + digit] - rival;
+  for (let row = 0; row + 1 < side; row++) {
+    for (let column = 0; column + 1 < side; column++) {
+      const [a, b, c, d] = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([right, down]) => {
+        const at = ((row + down) * side + column + right) * digits;
+        return { x: (column + right) / (side - 1), y: (row + down) / (side - 1), logs: logs.subarray(at, at + digits) };
+      });
+      const halves = (row + column) % 2 ? [[a, b, c], [a, c, d]] : [[a, b, d], [b, c, d]];
+      for (const half of halves) divide(half, lines);
     }
-    march(lead, side, lines);
   }
-  return Float64Array.from(lines);
+  return lines;
 }
 
 /**
@@ -78,28 +77,51 @@ export function regions(probabilities, side, least = 1) {
   return found.map(({ digit, x, y }) => ({ digit, x, y }));
 }
 
-/** @param {Float64Array} field @param {number} side @param {number[]} lines Where lines are added. */
-function march(field, side, lines) {
-  for (let row = 0; row + 1 < side; row++) {
-    for (let column = 0; column + 1 < side; column++) {
-      const corner = [[0, 0], [1, 0], [1, 1], [0, 1]].map(([right, down]) => (
-        { x: column + right, y: row + down, value: field[(row + down) * side + column + right] }));
-      const crossings = [];
-      for (let edge = 0; edge < 4; edge++) {
-        const [from, to] = [corner[edge], corner[(edge + 1) % 4]];
-        if (from.value > 0 === to.value > 0) continue;
-        const share = from.value / (from.value - to.value);
-        crossings.push((from.x + share * (to.x - from.x)) / (side - 1), (from.y + share * (to.y - from.y)) / (side - 1));
+/** @typedef {{x: number, y: number, logs: Float64Array}} Vertex */
+
+/** @param {Vertex[]} triangle @param {number[]} lines Where the borders inside are added. */
+function divide(triangle, lines) {
+  const tops = triangle.map(({ logs }) => logs.indexOf(Math.max(...logs)));
+  if (tops[0] === tops[1] && tops[1] === tops[2]) return;
+  const digits = triangle[0].logs.length;
+  for (let one = 0; one < digits; one++) {
+    for (let other = one + 1; other < digits; other++) {
+      const ends = triangle.flatMap((from, at) => crossing(from, triangle[(at + 1) % 3], one, other));
+      if (ends.length !== 2) continue;
+      let [first, last] = [0, 1];
+      for (let rival = 0; rival < digits; rival++) {
+        if (rival === one || rival === other) continue;
+        const [ahead, behind] = ends.map(({ logs }) => logs[one] - logs[rival]);
+        if (ahead < 0 && behind < 0) last = -1;
+        else if (ahead < 0) first = Math.max(first, ahead / (ahead - behind));
+        else if (behind < 0) last = Math.min(last, ahead / (ahead - behind));
       }
-      if (crossings.length === 4) lines.push(...crossings);
-      if (crossings.length === 8) {
-        // A saddle: the middle decides which two corners belong together.
-        const middle = corner.reduce((sum, { value }) => sum + value, 0) > 0;
-        const order = middle === corner[0].value > 0 ? [0, 1, 2, 3] : [3, 0, 1, 2];
-        for (const at of order) lines.push(crossings[2 * at], crossings[2 * at + 1]);
+      if (first >= last) continue;
+      for (const share of [first, last]) {
+        const { x, y } = between(ends[0], ends[1], share);
+        lines.push(x, y);
       }
     }
   }
+}
+
+/**
+ * Return the point of an edge at which two digits are equally probable, or none.
+ *
+ * @param {Vertex} from
+ * @param {Vertex} to
+ * @param {number} one
+ * @param {number} other
+ */
+function crossing(from, to, one, other) {
+  const [start, end] = [from.logs[one] - from.logs[other], to.logs[one] - to.logs[other]];
+  return start > 0 === end > 0 ? [] : [between(from, to, start / (start - end))];
+}
+
+/** @param {Vertex} from @param {Vertex} to @param {number} share @returns {Vertex} */
+function between(from, to, share) {
+  const logs = from.logs.map((value, digit) => value + share * (to.logs[digit] - value));
+  return { x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y), logs };
 }
 
 /** @param {number} at @param {number} side */

@@ -1,17 +1,20 @@
 /** Four corners that hold digits, and the plane between them. */
 
+import { parseColor } from "../index.js";
 import { Background } from "./background.js";
 import { button, element } from "./dom.js";
 import { bilinear } from "./math.js";
 import { blender } from "./moves.js";
 import { Plane } from "./plane.js";
+import { hsvToHex, toHsv } from "./shades.js";
 import { CORNERS, shared } from "./shared.js";
 import { borderButton, bordersInWords, pathButton, routeAlong } from "./toggles.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./plane.js").Place} Place */
 
-const FIRST = [0, 5, 8, 4]; // added to the digit shown, for corners that differ
+const COMPANY = [8, 5, 0, 9]; // digits that others turn into without breaking, for the corners at first
+const HUES = [0, 50, 110, 160]; // degrees that the corners' colors are turned by
 const AROUND = [0, 1, 3, 2, 0]; // the corners in the order of a walk
 
 /** @type {(section: HTMLElement, app: App) => void} */
@@ -38,8 +41,10 @@ export function mount(section, app) {
     if (!await turn()) return;
     const { digit, color, state: { model, seed, item } } = app.picture();
     if (shared.corners.includes(null)) {
-      const digits = FIRST.map((step) => (digit + step) % 10);
-      const { latents } = await app.model().draw(digits, color, { seed, start: item });
+      const digits = [digit, ...COMPANY.filter((other) => other !== digit).slice(0, 3)];
+      const hsv = toHsv(parseColor(color));
+      const colors = HUES.map((turn) => hsvToHex({ ...hsv, hue: (hsv.hue + turn) % 360 }));
+      const { latents } = await app.model().draw(digits, colors, { seed, start: item });
       const size = latents.length / digits.length;
       if (!await turn()) return;
       shared.fill(digits.map((_, at) => latents.slice(at * size, (at + 1) * size)));

@@ -28,6 +28,8 @@ export function mount(section, app) {
 
   const spec = () => app.specs[app.store.get().model];
 
+  const image = () => inked(rasterize(ink.strokes.map(smooth)), parseColor(color));
+
   /** Encode the drawing and decode it again; one run at a time, the last of what was drawn meanwhile follows. */
   const follow = async () => {
     waiting = true;
@@ -36,11 +38,10 @@ export function mount(section, app) {
     try {
       while (waiting) {
         waiting = false;
-        const strokes = ink.strokes.filter((stroke) => stroke.length);
-        const image = inked(rasterize(strokes.map(smooth)), parseColor(color));
-        app.paint(image, drawn);
-        latent = strokes.length ? await app.model().encode(image) : null;
-        app.paint(latent ? await app.model().decode(latent) : image, made);
+        const pixels = image();
+        app.paint(pixels, drawn);
+        latent = pixels.some((value) => value > 0) ? await app.model().encode(pixels) : null;
+        app.paint(latent ? await app.model().decode(latent) : pixels, made);
       }
     } finally {
       running = false;
@@ -61,6 +62,7 @@ export function mount(section, app) {
     const rgb = parseColor(tint.value);
     color = tint.value;
     ink.color = color;
+    app.paint(image(), drawn);
     if (!latent) return;
     const like = await app.model().latent({ digit: app.picture().read, ...asLatents(rgb) });
     const other = recolored(latent, like, spec());
@@ -76,14 +78,14 @@ export function mount(section, app) {
     const { latents } = await app.model().draw(digit, color, { seed: app.store.get().seed, start: fresh });
     fresh += 1n;
     const blend = blender([latent, latents], spec());
-    const route = { label: `From your drawing to a ${digit}`, at: (/** @type {number} */ t) => blend([1 - t, t]), closed: false };
+    const route = { label: `From your drawing to ${named(digit)}`, at: (/** @type {number} */ t) => blend([1 - t, t]), closed: false };
     shared.offer("pen", route, { walk: true });
   };
 
   const actions = element("div", { class: "pen-actions" },
     element("div", { role: "group", "aria-label": "Walk to a digit" }, element("p", {}, "Walk to"),
       element("div", { class: "row tight" }, ...Array.from({ length: 10 }, (_, digit) => (
-        button(String(digit), () => void walkTo(digit).catch(fail), { disabled: true, "aria-label": `Walk to a ${digit}` }))))),
+        button(String(digit), () => void walkTo(digit).catch(fail), { disabled: true, "aria-label": `Walk to ${named(digit)}` }))))),
     element("div", { role: "group", "aria-label": "Put it in a corner" }, element("p", {}, "Put in a corner"),
       element("div", { class: "row tight" }, ...CORNERS.map((name, corner) => button(ARROWS[corner], () => {
         if (!latent) return;
@@ -98,7 +100,7 @@ export function mount(section, app) {
   let model = app.picture().state.model;
   app.onPicture((picture) => {
     if (picture.latent === latent) {
-      says.textContent = `The network\u2019s: a ${picture.read}, ${Math.floor(100 * picture.probability)}%`;
+      says.textContent = `The network\u2019s: ${named(picture.read)}, ${Math.floor(100 * picture.probability)}%`;
     }
     if (picture.state.model !== model) {
       model = picture.state.model;
@@ -117,3 +119,6 @@ export function mount(section, app) {
       actions)),
   );
 }
+
+/** @type {(digit: number) => string} "a 3", "an 8" */
+const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;

@@ -13,7 +13,7 @@ import { smooth } from "./stroke.js";
 const SIDE = 28;
 const GRID = 7; // digits in a row of the ground
 const EDGE = 0.5 / GRID; // of the square: the handle stays that far from its sides
-const FINE = 17; // readings in a row, from side to side
+const FINE = 21; // readings in a row, from side to side
 const SLICE = 6; // digits decoded at a time, about 20 ms of work
 const STEP = 1 / 24; // of the way across, that an arrow key moves
 const GLIDE = 35; // ms in which the handle comes two thirds of the way to where it is wanted
@@ -79,6 +79,7 @@ export class Plane {
     };
     app.onPicture(follow);
     follow(app.picture());
+    this.#place();
     this.#listen();
   }
 

@@ -3,7 +3,7 @@
 import { parseColor } from "../index.js";
 import { Background } from "./background.js";
 import { element } from "./dom.js";
-import { asLatents, classOf, partsOf, recolored, stacked, withPart } from "./moves.js";
+import { asLatents, bounded, classOf, partsOf, recolored, stacked, withPart } from "./moves.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -94,7 +94,7 @@ function lineOf(part, ends) {
   const turned = part.role === "hue";
   return {
     name: part.name, ends, count: COUNT, step: 0.01,
-    valueOf: ({ latent }) => (turned ? latent[part.at] - Math.floor(latent[part.at]) : latent[part.at]),
+    valueOf: ({ latent }) => (turned ? latent[part.at] - Math.floor(latent[part.at]) : bounded(latent[part.at], part.role)),
     moved: async ({ latent }, value) => withPart(latent, part, value),
   };
 }
