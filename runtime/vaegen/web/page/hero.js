@@ -10,6 +10,7 @@ import { copy } from "./save.js";
 /** @typedef {import("./main.js").App} App */
 
 const SETTLED = 600; // ms without a new picture, after which a screen reader tells it
+const LONG = 40; // characters that a line of the command holds on any screen
 const SCALES = [1, 10, 40];
 
 /** @type {() => string} of vaegen, as the page's maker wrote it; "" in a page that is served from a folder */
@@ -60,7 +61,8 @@ export function mount(section, app) {
   );
   const showCommand = () => {
     // A line breaks between options, not inside one.
-    code.replaceChildren(...commandText().split(/ (?=--)/).flatMap((part) => [element("span", {}, part), " "]));
+    const parts = commandText().split(/ (?=--)/).map((part) => (part.length < LONG ? element("span", {}, part) : part));
+    code.replaceChildren(...parts.flatMap((part) => [part, " "]));
     code.lastChild?.remove();
   };
   size.addEventListener("change", showCommand);

@@ -93,10 +93,11 @@ function mostProbable(probabilities) {
   return { read: list.indexOf(probability), probability };
 }
 
-/** @type {(picture: Picture) => string} a picture in words: "3, red, read as 3 with 99%" */
-export function describe({ state, digit, color, read, probability }) {
-  const percent = Math.min(Math.round(100 * probability), probability < 1 ? 99 : 100);
-  const name = nameColor(parseColor(color));
-  const words = color.toLowerCase() === name ? name : `${color} (${name})`;
-  return `${state.latent ? "" : `${digit}, `}${state.latent ? name : words}, read as ${read} with ${percent}%`;
+/**
+ * Return a picture in words: "3, red, read as 3 with 99%". A color that was given in numbers gets a name.
+ * @param {Picture} picture
+ */
+export function describe({ digit, color, read, probability }) {
+  const name = /[#(]/.test(color) ? nameColor(parseColor(color)) : color;
+  return `${digit}, ${name}, read as ${read} with ${Math.floor(100 * probability)}%`;
 }
