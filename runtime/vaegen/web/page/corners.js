@@ -39,12 +39,12 @@ export function mount(section, app) {
 
   const layer = new Background(app, section, async (turn) => {
     if (!await turn()) return;
-    const { digit, color, state: { model, seed, item } } = app.picture();
+    const { digit, color, state } = app.picture();
     if (shared.corners.includes(null)) {
       const digits = [digit, ...COMPANY.filter((other) => other !== digit).slice(0, 3)];
       const hsv = toHsv(parseColor(color));
       const colors = HUES.map((turn) => hsvToHex({ ...hsv, hue: (hsv.hue + turn) % 360 }));
-      const { latents } = await app.model().draw(digits, colors, { seed, start: item });
+      const { latents } = await app.model().draw(digits, colors, { seed: state.seed, start: state.item });
       const size = latents.length / digits.length;
       if (!await turn()) return;
       shared.fill(digits.map((_, at) => latents.slice(at * size, (at + 1) * size)));
@@ -52,7 +52,7 @@ export function mount(section, app) {
     }
     const corners = /** @type {Float32Array[]} */ (shared.corners);
     for (const [at, { canvas }] of tiles.entries()) app.paint(await app.model().decode(corners[at]), canvas);
-    const blend = blender(corners, app.specs[model]);
+    const blend = blender(corners, app.specs[state.model]);
     latentAt = ({ x, y }) => blend(bilinear(x, y));
     plane.lay(latentAt, plane.place);
     shared.offer("between", null);
@@ -68,8 +68,10 @@ export function mount(section, app) {
     laid = shared.corners;
     layer.start();
   });
-  app.store.subscribe((state, before) => {
-    if (state.model !== before.model) shared.clear();
+  let { model } = app.picture().state;
+  app.onPicture(({ state }) => {
+    if (state.model !== model) shared.clear();
+    model = state.model;
   });
 
   const row = (/** @type {number[]} */ corners, /** @type {string} */ text) => element("div", { class: "corner-row" },

@@ -118,6 +118,10 @@ export class Ink {
   #listenToKeys(announce) {
     /** @type {Set<string>} */
     const held = new Set();
+    const says = () => {
+      const [right, down] = [this.#cursor.x, this.#cursor.y].map((share) => Math.round(100 * share));
+      this.#canvas.setAttribute("aria-description", `Pen ${this.#down ? "down" : "up"}, ${right}% across, ${down}% down`);
+    };
     const lower = (/** @type {boolean} */ down) => {
       if (down === this.#down) return;
       this.#down = down;
@@ -127,10 +131,7 @@ export class Ink {
       } else this.#ended();
       this.#draw();
       announce(down ? "Pen down" : "Pen up");
-    };
-    const says = () => {
-      const [right, down] = [this.#cursor.x, this.#cursor.y].map((share) => Math.round(100 * share));
-      this.#canvas.setAttribute("aria-description", `Pen ${this.#down ? "down" : "up"}, ${right}% across, ${down}% down`);
+      says();
     };
     this.#canvas.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey) {

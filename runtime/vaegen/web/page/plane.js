@@ -43,6 +43,7 @@ export class Plane {
   /** @type {Place} */
   #goal = { x: 0.5, y: 0.5 };
   #frame = 0;
+  #model = "";
   #bordered = false;
   /** @type {Place[]} */
   #path = [];
@@ -90,6 +91,7 @@ export class Plane {
    */
   lay(latentAt, place) {
     this.#at = latentAt;
+    this.#model = this.#app.picture().state.model;
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
     this.#now = this.#goal = place;
@@ -115,6 +117,7 @@ export class Plane {
 
   /** Move the handle, and the picture with it. @param {Place} goal */
   move({ x, y }) {
+    if (this.#model !== this.#app.picture().state.model) return; // not laid through this model's space yet
     this.#goal = { x: clamp(x, 0, 1), y: clamp(y, 0, 1) };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.#now = this.#goal;
     if (!this.#frame) this.#glide(performance.now());
@@ -129,14 +132,15 @@ export class Plane {
   /** @param {number} before time of the last frame */
   #glide(before) {
     this.#frame = requestAnimationFrame((time) => {
+      this.#frame = 0;
+      if (this.#model !== this.#app.picture().state.model) return;
       const share = 1 - Math.exp(-Math.max(0, time - before) / GLIDE);
       const [dx, dy] = [this.#goal.x - this.#now.x, this.#goal.y - this.#now.y];
       const arrived = Math.hypot(dx, dy) < 1e-3;
       this.#now = arrived ? this.#goal : { x: this.#now.x + share * dx, y: this.#now.y + share * dy };
       this.#place();
-      const shown = this.#app.show(this.#at(this.#now));
+      void this.#app.show(this.#at(this.#now));
       if (!arrived) this.#glide(time);
-      else void shown.finally(() => void (this.#frame = 0));
     });
   }
 
