@@ -36,7 +36,8 @@ export function mountSource(section, app) {
   const { store, models } = app;
   const { group, choose } = choiceGroup("Model", models, (model) => store.set({ model }));
   const meaning = "What the network keeps of a digit: numbers (continuous), codes (discrete) or both (joint).";
-  if (models.length > 1) section.append(element("div", { class: "field" }, group, element("p", { class: "hint" }, meaning)));
+  const choice = element("div", { class: "field" }, group, element("p", { class: "hint" }, meaning));
+  if (models.length > 1) section.append(choice);
   section.append(
     element("div", { class: "pair" }, stepper(app, "seed", "Seed"), stepper(app, "item", "Item")),
     element("p", { class: "hint" }, "The same seed and item always give the same picture."),

@@ -78,7 +78,8 @@ async function start() {
     picture: () => current,
     onPicture: (listener) => void listeners.push(listener),
     show: (latent) => {
-      store.set({ latent });
+      // A walk may go on while another model is opened, for which its latents mean nothing.
+      if (store.get().model === current.state.model) store.set({ latent });
       return drawer.refresh();
     },
     paint,

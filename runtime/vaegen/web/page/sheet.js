@@ -69,7 +69,7 @@ export function mount(section, app) {
   const { store, specs } = app;
   let digits = parseDigits("0-9");
   let colors = parseColors("red,orange,yellow,lime,cyan,blue,magenta,white");
-  let sheet = new Uint8Array();
+  let sheet = /** @type {Uint8Array} */ (new Uint8Array());
   let inView = false;
   let [timer, turn] = [0, 0];
 
