@@ -105,7 +105,9 @@ test("a latent's text is short, and the same float32 numbers again", () => {
     const latent = latentOf(its);
     assert.deepEqual(parseLatent(spellLatent(latent, its), its), latent);
     const soft = latent.map((value) => value * Math.fround(0.9));
-    assert.deepEqual(parseLatent(spellLatent(soft, its), its), soft);
+    const both = Float32Array.from(latent).fill(1, -2);
+    for (const one of [soft, both]) assert.deepEqual(parseLatent(spellLatent(one, its), its), one);
+    assert.throws(() => parseLatent(spellLatent(latent.map((value) => value * 1e7), its), its), /does not fit/);
   }
   const latent = latentOf(specs.joint).fill(0, 0, 35);
   latent.set([0.1, -2.5, 1e-7]);
