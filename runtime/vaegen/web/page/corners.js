@@ -8,7 +8,7 @@ import { blender } from "./moves.js";
 import { Plane } from "./plane.js";
 import { hsvToHex, toHsv } from "./shades.js";
 import { CORNERS, shared } from "./shared.js";
-import { borderButton, bordersInWords, pathButton, routeAlong } from "./toggles.js";
+import { borderButton, bordersInWords, pathButton, routeAlong, walkButton } from "./toggles.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./plane.js").Place} Place */
@@ -21,7 +21,9 @@ const AROUND = [0, 1, 3, 2, 0]; // the corners in the order of a walk
 export function mount(section, app) {
   const said = element("p", { class: "hint", role: "status" });
   const plane = new Plane(app, "Between the four corners", {
-    path: (path) => shared.offer("between", { label: "The path between the corners", at: routeAlong(path, latentAt), closed: false }),
+    path: (path) => {
+      shared.offer("between", { label: "The path between the corners", at: routeAlong(path, latentAt), closed: false });
+    },
     borders: (digits) => void (said.textContent = bordersInWords(digits)),
   });
   /** @type {(place: Place) => Float32Array} */
@@ -32,7 +34,7 @@ export function mount(section, app) {
     const tile = button("", () => {
       shared.put(corner, app.picture().latent);
       app.announce(`The digit is in the ${name} corner.`);
-    }, { class: "corner", "aria-label": `Put the digit in the ${name} corner`, title: `Put the digit in the ${name} corner` });
+    }, { class: "corner", "aria-label": `Put the digit in the ${name} corner` });
     tile.append(canvas);
     return { tile, canvas };
   });
@@ -80,7 +82,7 @@ export function mount(section, app) {
     row([0, 1], "Tap a corner to put the digit there."),
     plane.element,
     row([2, 3], ""),
-    element("div", { class: "row" }, borderButton(plane), pathButton(plane, app)),
+    element("div", { class: "row" }, borderButton(plane), pathButton(plane, app), walkButton("between")),
     said,
   );
   layer.start();

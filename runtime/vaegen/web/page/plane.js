@@ -57,8 +57,8 @@ export class Plane {
    * @param {string} label for screen readers
    * @param {object} on
    * @param {(path: Place[]) => void} on.path called with each path that was drawn, smooth, at an even pace
-   * @param {(digits: number[] | null) => void} on.borders called with the digits that are read, the most frequent first,
-   *   when the borders stand; null while they are not known
+   * @param {(digits: number[] | null) => void} on.borders called when the borders stand, with the digits that are
+   *   read, the most frequent first; null while they are not known
    */
   constructor(app, label, on) {
     this.#app = app;
@@ -153,7 +153,8 @@ export class Plane {
   #describe() {
     const [right, up] = [Math.round(200 * this.#now.x - 100), Math.round(100 - 200 * this.#now.y)];
     const words = [
-      right ? `${Math.abs(right)}% ${right > 0 ? "right" : "left"}` : "", up ? `${Math.abs(up)}% ${up > 0 ? "up" : "down"}` : "",
+      right ? `${Math.abs(right)}% ${right > 0 ? "right" : "left"}` : "",
+      up ? `${Math.abs(up)}% ${up > 0 ? "up" : "down"}` : "",
     ].filter(Boolean).join(", ") || "middle";
     const { read, probability } = this.#app.picture();
     this.#handle.setAttribute("aria-valuenow", String(Math.round(100 * this.#now.x)));
@@ -166,9 +167,9 @@ export class Plane {
     const moved = (/** @type {PointerEvent} */ event) => {
       if (event.pointerId !== pointer) return;
       const box = this.element.getBoundingClientRect();
-      const place = { x: inner((event.clientX - box.left) / box.width), y: inner((event.clientY - box.top) / box.height) };
-      if (this.drawing) this.#extend(place);
-      this.move(place);
+      const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map(inner);
+      if (this.drawing) this.#extend({ x, y });
+      this.move({ x, y });
     };
     this.element.addEventListener("pointerdown", (event) => {
       if (pointer !== null || event.button !== 0) return;
@@ -191,8 +192,8 @@ export class Plane {
     }
     this.#handle.addEventListener("keydown", (event) => {
       const size = event.shiftKey ? 4 * STEP : STEP;
-      const step = { ArrowLeft: [-size, 0], ArrowRight: [size, 0], ArrowUp: [0, -size], ArrowDown: [0, size] }[event.key];
-      if (step) this.move({ x: this.#goal.x + step[0], y: this.#goal.y + step[1] });
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+      if (step) this.move({ x: this.#goal.x + size * step[0], y: this.#goal.y + size * step[1] });
       else if (event.key === "Home") this.move({ x: 0.5, y: 0.5 });
       else if (event.key === "Enter" && this.drawing) {
         this.#extend(this.#goal);
@@ -225,7 +226,8 @@ export class Plane {
     for (let at = 0; at < cells.length; at += SLICE) {
       if (!await turn()) return;
       const slice = cells.slice(at, at + SLICE);
-      const images = await this.#decode(slice.map(({ column, row }) => ({ x: column / (GRID - 1), y: row / (GRID - 1) })));
+      const places = slice.map(({ column, row }) => ({ x: column / (GRID - 1), y: row / (GRID - 1) }));
+      const images = await this.#decode(places);
       slice.forEach(({ column, row }, which) => {
         this.#app.paint(images.subarray(which * 3 * SIDE * SIDE, (which + 1) * 3 * SIDE * SIDE), small);
         context.drawImage(small, 2 * SIDE * column, 2 * SIDE * row, 2 * SIDE, 2 * SIDE);
@@ -272,8 +274,8 @@ export class Plane {
   }
 
   #drawPath() {
-    const points = this.#path.map(({ x, y }) => `${(100 * outer(x)).toFixed(2)},${(100 * outer(y)).toFixed(2)}`).join(" ");
-    for (const line of this.#lines.querySelectorAll("polyline")) line.setAttribute("points", points);
+    const points = this.#path.map(({ x, y }) => [x, y].map((share) => (100 * outer(share)).toFixed(2)).join(","));
+    for (const line of this.#lines.querySelectorAll("polyline")) line.setAttribute("points", points.join(" "));
   }
 }
 
