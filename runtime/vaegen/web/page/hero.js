@@ -1,9 +1,10 @@
 /** The large picture with what is said of it, its file, its link and its command. */
 
 import { sha256 } from "../sha256.js";
+import { SIDE } from "../spec.js";
 import { commandFor } from "./command.js";
 import { button, element } from "./dom.js";
-import { describe, paint, SIDE } from "./picture.js";
+import { describe, paint } from "./picture.js";
 import { encodePng, enlarge, factsOf, fileName } from "./png.js";
 import { copy } from "./save.js";
 
@@ -77,7 +78,7 @@ export function mount(section, app) {
     canvas.setAttribute("aria-label", words);
     const missed = picture.accepted ? "" : ". The best of 8 tries";
     const [said, reading] = words.split(/, (?=read as)/);
-    caption.replaceChildren(element("strong", {}, said), element("span", {}, `${reading}${missed}`));
+    caption.replaceChildren(element("strong", {}, said), " ", element("span", {}, `${reading}${missed}`));
     clearTimeout(waiting);
     waiting = window.setTimeout(() => app.announce(words + missed), SETTLED);
   });

@@ -1,12 +1,11 @@
 /** The large picture: what is asked for, drawn, read by the judge, and shown. */
 
-import { parseColor } from "../index.js";
+import { parseColor, toRgba } from "../index.js";
+import { SIDE } from "../spec.js";
 import { nameColor, strokeColor } from "./shades.js";
 
 /** @typedef {import("../index.js").Model} Model */
 /** @typedef {import("./store.js").State} State */
-
-export const SIDE = 28;
 
 /**
  * @typedef {object} Picture
@@ -20,22 +19,6 @@ export const SIDE = 28;
  * @property {boolean} accepted whether it came out as asked; true for a latent, which asks for nothing
  */
 
-/**
- * Return an image as a canvas takes it.
- * @param {Uint8Array} image RGB, row by row
- * @param {number} width
- */
-export function toRgba(image, width) {
-  const pixels = new ImageData(width, image.length / (3 * width));
-  for (let from = 0, to = 0; from < image.length; to += 4) {
-    pixels.data[to] = image[from++];
-    pixels.data[to + 1] = image[from++];
-    pixels.data[to + 2] = image[from++];
-    pixels.data[to + 3] = 255;
-  }
-  return pixels;
-}
-
 /** @type {HTMLCanvasElement | undefined} */
 let small;
 
@@ -46,7 +29,7 @@ let small;
  */
 export function paint(image, canvas) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const pixels = toRgba(image, SIDE);
+  const pixels = new ImageData(toRgba(image), SIDE);
   if (canvas.width === SIDE && canvas.height === SIDE) {
     context.putImageData(pixels, 0, 0);
     return;

@@ -1,9 +1,11 @@
 /** A sheet of many digits in many colors, as `vaegen sample --grid` makes it. */
 
+import { toRgba } from "../index.js";
+import { SIDE } from "../spec.js";
 import { sheetCommand } from "./command.js";
 import { button, element, textField } from "./dom.js";
 import { version } from "./hero.js";
-import { SIDE, styleOf, toRgba } from "./picture.js";
+import { styleOf } from "./picture.js";
 import { encodePng, enlarge, factsOf, join } from "./png.js";
 import { copy } from "./save.js";
 import { read } from "./store.js";
@@ -112,7 +114,7 @@ export function mount(section, app) {
     for await (const row of drawRows(app.model(), store.get(), digits, colors)) {
       if (mine !== turn) return; // something else is asked for meanwhile
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-      canvas.getContext("2d")?.putImageData(toRgba(row, width), 0, SIDE * rows.length);
+      canvas.getContext("2d")?.putImageData(new ImageData(toRgba(row), width), 0, SIDE * rows.length);
       rows.push(row);
     }
     sheet = join(...rows);
