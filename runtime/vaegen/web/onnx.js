@@ -7,6 +7,7 @@
  */
 
 import { BundleError, quoted } from "./errors.js";
+import { size } from "./shapes.js";
 
 /**
  * @typedef {object} Value  What a graph takes or returns.
@@ -54,23 +55,20 @@ const TYPES = {
   [FLOAT16]: { name: "float16", bytes: 2, field: "int32s" },
 };
 
-// Of onnx/onnx-ml.proto, what is read: in each message a field's number, its name here, and what it holds. A "*" stands
+// Of onnx/onnx-ml.proto, what is read: by message and number of field, its name here and what it holds. A "*" stands
 // for a repeated field, "refused" for what no bundle may have.
 /** @type {Record<string, Record<number, string>>} */
 const MESSAGES = {
   Model: { 7: "graph Graph", 8: "opsets OperatorSet*", 20: "training refused", 25: "function refused" },
   OperatorSet: { 1: "domain text", 2: "version int" },
-  Graph: {
-    1: "nodes Node*", 5: "tensors Tensor*", 11: "inputs Value*", 12: "outputs Value*", 15: "sparse_tensor refused",
-  },
+  Graph: { 1: "nodes Node*", 5: "tensors Tensor*", 11: "inputs Value*", 12: "outputs Value*", 15: "sparse refused" },
   Node: { 1: "inputs text*", 2: "outputs text*", 4: "operator text", 5: "attributes Attribute*", 7: "domain text" },
   Attribute: {
-    1: "name text", 2: "f float", 3: "i int", 4: "s text", 5: "tensor refused", 6: "subgraph refused", 7: "floats float*",
-    8: "ints int*", 11: "subgraphs refused", 20: "type int", 22: "sparse_tensor refused", 23: "sparse_tensors refused",
+    1: "name text", 2: "f float", 3: "i int", 4: "s text", 7: "floats float*", 8: "ints int*", 20: "type int",
   },
   Tensor: {
-    1: "shape int*", 2: "type int", 4: "floats float*", 5: "int32s int*", 7: "int64s int*", 8: "name text", 9: "raw bytes",
-    13: "external_data refused", 14: "location int",
+    1: "shape int*", 2: "type int", 4: "floats float*", 5: "int32s int*", 7: "int64s int*", 8: "name text",
+    9: "raw bytes", 13: "external refused", 14: "external int",
   },
   Value: { 1: "name text", 2: "type Type" },
   Type: { 1: "tensor TensorType" },
@@ -78,8 +76,13 @@ const MESSAGES = {
   Shape: { 1: "dimensions Dimension*" },
   Dimension: { 1: "length int", 2: "free text" },
 };
+const FIELDS = new Map(Object.entries(MESSAGES).map(([message, fields]) => [message, toFields(fields)]));
+/** @type {Record<string, unknown>} */
+const ABSENT = { int: 0, float: 0, text: "" };
 /** @type {Record<number, string>} */
 const ATTRIBUTES = { 1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints" }; // by AttributeProto.type: the field of the value
+
+const TEXT = new TextDecoder();
 
 const VARINT = 0; // wire types
 const FIXED64 = 1;
@@ -94,7 +97,8 @@ const FIXED32 = 5;
  * @throws {BundleError}  It is no ONNX model, is damaged, or has a part that no bundle may have.
  */
 export function readModel(bytes) {
-  const { graph, opsets } = read(new Reader(bytes), "Model");
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length); // a Buffer of Node is slow
+  const { graph, opsets } = read(new Reader(plain), "Model");
   if (!graph) throw damaged("there is no graph in it");
   const constants = new Map(graph.tensors.map((/** @type {any} */ tensor) => [tensor.name, toConstant(tensor)]));
   if (constants.size < graph.tensors.length) throw damaged("two of its tensors have one name");
@@ -122,7 +126,9 @@ export function decode({ type, stored }) {
     return type === INT32 ? new Int32Array(buffer) : new Uint8Array(buffer);
   }
   if (type === FLOAT16) return halves(Uint16Array.from(stored));
-  return { [FLOAT32]: Float32Array, [INT64]: Float64Array, [INT32]: Int32Array }[type]?.from(stored) ?? Uint8Array.from(stored);
+  if (type === FLOAT32) return Float32Array.from(stored);
+  if (type === INT64) return Float64Array.from(stored);
+  return type === INT32 ? Int32Array.from(stored) : Uint8Array.from(stored);
 }
 
 /**
@@ -151,10 +157,12 @@ function halves(bits) {
 function toConstant(tensor) {
   const { type, shape } = tensor;
   const { bytes, field } = known(type);
-  if (tensor.location) throw new BundleError(`tensor ${quoted(tensor.name)} is kept outside of its file`);
+  if (tensor.external) throw new BundleError(`tensor ${quoted(tensor.name)} is kept outside of its file`);
   const stored = tensor.raw ?? tensor[field];
   const held = tensor.raw ? stored.length / bytes : stored.length;
-  if (held !== size(shape)) throw damaged(`tensor ${quoted(tensor.name)} holds not as many values as its shape says`);
+  if (held !== size(shape) || shape.some((/** @type {number} */ n) => n < 0)) {
+    throw damaged(`tensor ${quoted(tensor.name)} of shape [${shape.join(", ")}] has ${Math.floor(held)} values`);
+  }
   return { type, shape, stored };
 }
 
@@ -175,8 +183,8 @@ function toValue({ name, type }) {
 function toNode({ domain, operator, inputs, outputs, attributes }) {
   const named = attributes.map((/** @type {any} */ attribute) => {
     const field = ATTRIBUTES[attribute.type];
-    if (!field) throw new BundleError(`attribute ${quoted(attribute.name)} of a ${operator} has a type that is not read`);
-    return [attribute.name, attribute[field]];
+    if (field) return [attribute.name, attribute[field]];
+    throw new BundleError(`attribute ${quoted(attribute.name)} of a ${operator} has a type that is not read`);
   });
   const spelt = domain && domain !== "ai.onnx" ? `${domain}:${operator}` : operator;
   return { operator: spelt, inputs, outputs, attributes: Object.fromEntries(named) };
@@ -189,16 +197,12 @@ function known(type) {
   throw new BundleError(`tensors have ONNX's type ${type}; choose from ${names.join(", ")}`);
 }
 
-/**
- * Return the number of values in a shape.
- *
- * @param {readonly number[]} shape
- * @returns {number}
- */
-export function size(shape) {
-  let n = 1;
-  for (let i = 0; i < shape.length; i++) n *= shape[i];
-  return n;
+/** @param {Record<number, string>} fields */
+function toFields(fields) {
+  return Object.entries(fields).map(([number, field]) => {
+    const [name, holds] = field.split(" ");
+    return { number: Number(number), name, holds: holds.replace("*", ""), many: holds.endsWith("*") };
+  });
 }
 
 /**
@@ -209,22 +213,22 @@ export function size(shape) {
  * @returns {any}
  */
 function read(reader, kind) {
+  const fields = FIELDS.get(kind) ?? [];
   /** @type {Record<string, any>} */
   const found = {};
-  for (const field of Object.values(MESSAGES[kind])) {
-    const [name, holds] = field.split(" ");
-    if (holds.endsWith("*")) found[name] = [];
-    else if (holds === "text" || holds === "int" || holds === "float") found[name] = holds === "text" ? "" : 0;
-  }
+  for (const { name, holds, many } of fields) found[name] = many ? [] : ABSENT[holds];
   while (!reader.done) {
     const [number, wire] = reader.tag();
-    const [name, holds] = MESSAGES[kind][number]?.split(" ") ?? ["", ""];
+    const field = fields.find((each) => each.number === number);
+    if (!field) {
+      reader.skip(wire);
+      continue;
+    }
+    const { name, holds, many } = field;
     if (holds === "refused") throw new BundleError(`it has what no bundle may have: ${kind}.${name}`);
-    const one = holds.replace("*", "");
-    if (holds === "") reader.skip(wire);
-    else if (one === holds) found[name] = reader.value(wire, one);
-    else if (wire === BYTES && (one === "int" || one === "float")) found[name].push(...reader.run(one));
-    else found[name].push(reader.value(wire, one));
+    if (!many) found[name] = reader.value(wire, holds);
+    else if (wire === BYTES && (holds === "int" || holds === "float")) found[name].push(...reader.run(holds));
+    else found[name].push(reader.value(wire, holds));
   }
   return found;
 }
@@ -272,7 +276,7 @@ class Reader {
     if (holds === "int") return this.#varint();
     if (holds === "float") return this.#view.getFloat32(this.#step(4), true);
     const bytes = this.#take(this.#varint());
-    if (holds === "text") return new TextDecoder().decode(bytes);
+    if (holds === "text") return TEXT.decode(bytes);
     return holds === "bytes" ? bytes : read(new Reader(bytes), holds);
   }
 
@@ -284,13 +288,19 @@ class Reader {
     return numbers;
   }
 
-  /** Return a signed integer of 64 bits. */
+  /** Return a signed integer of 64 bits; beyond 2^53 it is rounded. */
   #varint() {
-    let value = 0n;
-    for (let shift = 0; shift < 70; shift += 7) {
+    let value = 0;
+    for (let place = 1; place < 2 ** 49; place *= 128) {
       const byte = this.#bytes[this.#step(1)];
-      value |= BigInt(byte & 0x7f) << BigInt(shift);
-      if (byte < 0x80) return Number(BigInt.asIntN(64, value));
+      value += (byte & 0x7f) * place;
+      if (byte < 0x80) return value;
+    }
+    let long = BigInt(value);
+    for (let shift = 49n; shift < 70n; shift += 7n) {
+      const byte = this.#bytes[this.#step(1)];
+      long |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return Number(BigInt.asIntN(64, long));
     }
     throw damaged("a number takes more than ten bytes");
   }
