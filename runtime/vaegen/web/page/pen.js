@@ -118,7 +118,7 @@ export function mount(section, app) {
   section.append(
     element("p", { class: "hint" }, "The network reads your digit, and writes it again in its own hand."),
     element("div", { class: "pen" }, ink.element, element("div", { class: "pen-side" },
-      element("div", { class: "pair" },
+      element("div", { class: "both" },
         element("figure", {}, drawn, element("figcaption", {}, "Yours")),
         element("figure", {}, made, element("figcaption", {}, says))),
       element("div", { class: "field" }, element("label", { for: tint.id }, "Color"), tint),
