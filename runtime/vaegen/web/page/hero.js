@@ -6,7 +6,8 @@ import { commandFor } from "./command.js";
 import { button, element } from "./dom.js";
 import { describe, paint } from "./picture.js";
 import { encodePng, enlarge, factsOf, fileName } from "./png.js";
-import { copy } from "./save.js";
+import { copyButton } from "./save.js";
+import { writeAddress } from "./store.js";
 
 /** @typedef {import("./main.js").App} App */
 
@@ -34,8 +35,10 @@ export function mount(section, app) {
   const commandText = () => commandFor(store.get(), specs[store.get().model], scale());
 
   const another = button("Another", () => store.set({ item: store.get().item + 1n }), { class: "primary" });
-  const link = button("Copy link", () => copied(link, location.href));
-  const command = button("Copy", () => copied(command, commandText()), { "aria-label": "Copy command" });
+  const link = copyButton("Copy link", () => {
+    return location.href.replace(/#.*/, "") + writeAddress(store.get(), specs[store.get().model]);
+  }, app);
+  const command = copyButton("Copy", commandText, app, { "aria-label": "Copy command" });
   const download = button("Save", async () => {
     const { image, state } = app.picture();
     const texts = factsOf(state, specs[state.model], version());
@@ -43,14 +46,6 @@ export function mount(section, app) {
   });
   const sizeLabel = element("label", { for: "size", class: "unseen" }, "Size");
   const saving = element("div", { class: "joined" }, download, sizeLabel, size);
-  const copied = async (/** @type {HTMLButtonElement} */ from, /** @type {string} */ text) => {
-    const done = await copy(text);
-    app.announce(done ? "Copied" : "This browser does not let pages copy");
-    if (!done) return;
-    const label = from.textContent;
-    [from.textContent, from.disabled] = ["Copied", true];
-    setTimeout(() => [from.textContent, from.disabled] = [label, false], 1200);
-  };
 
   section.append(
     element("div", { class: "stage" }, canvas),
