@@ -1,6 +1,7 @@
 """The client in JavaScript gives what Python gives: noise, colors, messages, images, and the choice among attempts."""
 
 import functools
+import gzip
 import http.server
 import json
 import os
@@ -88,6 +89,7 @@ def test_uniforms_are_the_same_to_the_last_bit() -> None:
         (0, 7, (2**64 - 2) // 13, 104),  # within the item
         (9, 1, 2**61 - 1, 64),  # its last counter is 2**64
         (2**63, 999, 2**53 + 1, 1),
+        (0, 0, 203288, 104),  # its uniform 59 would round to 1
     ):
         golden.append((seed, attempt, item, uniform(seed, attempt, range(item, item + 1), size)[0].tolist()))
     found = ask(*(["uniform", seed, attempt, item, len(values)] for seed, attempt, item, values in golden))
@@ -174,8 +176,9 @@ def test_requests_are_refused_in_pythons_words() -> None:
 def pictures(bundle: Path) -> list[tuple[list[Any], Any, float]]:
     """Return calls, what Python answers to each, and how far off each value may be."""
     model = vaegen.load(bundle)
-    style, hand = ({"slant": 12, "thickness": [2.5]}, {"hand": 7}) if model.spec.style else ({}, {})
     n = 20 if bundle == BUNDLES[0] else 8
+    slants = [3.5 * row - 20 for row in range(n)]
+    style, hand = ({"slant": slants, "thickness": [2.5]}, {"hand": 7}) if model.spec.style else ({}, {})
     subjects: tuple[Any, Any] = [row % 10 for row in range(n)], ["red", "teal", "#ff8000", [20, 90, 130]] * (n // 4)
     asked: list[dict[str, Any]] = [
         {"tries": 1},
@@ -310,6 +313,17 @@ def test_what_the_page_shows_for_browsers_runs(tmp_path: Path) -> None:
                 server.shutdown()
     wanted = vaegen.load("joint").sample(3, "red", seed=1).reshape(-1).astype(int)
     assert np.abs(np.array(found) - wanted).max() <= 1
+
+
+def test_the_sizes_on_the_page_are_those_of_the_files() -> None:
+    page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:the client|of these).*?: (.*) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    assert len(rows) == 2
+    for names, plain, packed in rows:
+        files = [path for name in re.findall("`(.+?)`", names) for path in sorted(WEB.glob(name))]
+        data = b"".join(path.read_bytes() for path in files)
+        assert len(data) / 1000 == pytest.approx(int(plain), rel=0.1)
+        assert len(gzip.compress(data, 9)) / 1000 == pytest.approx(int(packed), rel=0.1)
 
 
 @pytest.mark.parametrize("folder", [WEB, WEB / "page"], ids=["client", "page"])
