@@ -104,7 +104,7 @@ def test_a_script_gets_out_what_was_put_in(tiny: Path, tmp_path: Path) -> None:
     modules = {path.relative_to(WEB).as_posix() for path in WEB.rglob("*.js")}
     assert names == modules - {"page/boot.js"}
     for text in texts:
-        assert not re.search(r'^(import|export)[\w\s{},*]*"\.|\bimport\("?\.', text, re.MULTILINE)
+        assert not re.search(r'^(import|export)[\w\s{},*]*"\.|\bawait import\(["`]\.', text, re.MULTILINE)
 
 
 def test_what_a_page_cannot_be_made_of(tiny: Path, tmp_path: Path) -> None:

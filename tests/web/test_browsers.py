@@ -75,19 +75,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["chromium", "firefox", "webkit"])
 def test_the_page(name: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrapper, program = browser(name)
-    find = [str(node), "-e", "for (const name of ['puppeteer-core', 'axe-core']) require.resolve(name)"]
-    if subprocess.run(find, cwd=WEB, capture_output=True, check=False).returncode:
-        pytest.skip("the test tools are not installed: npm install --prefix tests/web")
-    suite = [
-        *wrapper,
-        str(node),
-        "--test-reporter=spec",
-        str(WEB / "browser" / "suite.js"),
-        name,
-        program,
-        str(prepared),
-    ]
-    done = subprocess.run(suite, capture_output=True, text=True, timeout=300, check=False)
+    find = "for (const name of ['axe-core', 'onnxruntime-web', 'puppeteer-core']) require.resolve(name)"
+    if subprocess.run([str(node), "-e", find], cwd=WEB, capture_output=True, check=False).returncode:
+        pytest.skip("the test tools are not installed: npm install --ignore-scripts --prefix tests/web")
+    suite = [*wrapper, str(node), "--test-reporter=spec", "browser/suite.js", name, program, str(prepared)]
+    done = subprocess.run(suite, cwd=WEB, capture_output=True, text=True, timeout=300, check=False)
     print(done.stdout, done.stderr)
     assert done.returncode == 0
 

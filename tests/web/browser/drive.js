@@ -14,9 +14,9 @@ const require = createRequire(import.meta.url); // which also looks where NODE_P
 /**
  * @typedef {object} Browser
  * @property {string} name
- * @property {string[]} problems errors on the console and requests to anywhere, where the browser tells
+ * @property {string[]} problems errors on the console, and what a page from a file asks of a network; none of WebKit
  * @property {(url: string) => Promise<void>} open go to an address
- * @property {(code: Function, ...values: any[]) => Promise<any>} evaluate call a function in the page, with plain values
+ * @property {(code: Function, ...values: any[]) => Promise<any>} evaluate call a function in the page with plain values
  * @property {(text: string) => Promise<void>} run a script in the page
  * @property {(places: [number, number][]) => Promise<void>} drag press at the first place, move, release at the last
  * @property {(...keys: string[]) => Promise<void>} press keys by the names that KeyboardEvent.key has
@@ -63,7 +63,7 @@ async function launchByPuppeteer(name, program, downloads) {
   page.on("pageerror", (error) => note(error.message.slice(0, 300)));
   page.on("request", (request) => {
     const url = request.url();
-    if (!/^(file|blob|data):/.test(url) && !request.isNavigationRequest()) note(`a request of ${url}`);
+    if (page.url().startsWith("file:") && !/^(file|blob|data):/.test(url)) note(`a request of ${url}`);
   });
   return {
     name,
@@ -129,8 +129,8 @@ async function launchWebKit(program, downloads) {
   const session = `/session/${(await Promise.race([start(), failed])).sessionId}`;
   /** @type {(kind: string, actions: object[]) => Promise<void>} */
   const act = async (kind, actions) => {
-    const source = { type: kind, id: kind, actions, ...(kind === "pointer" && { parameters: { pointerType: "mouse" } }) };
-    await send("POST", `${session}/actions`, { actions: [source] });
+    const parameters = kind === "pointer" ? { pointerType: "mouse" } : undefined;
+    await send("POST", `${session}/actions`, { actions: [{ type: kind, id: kind, parameters, actions }] });
   };
   /** @type {Browser["evaluate"]} */
   const evaluate = (code, ...values) => {

@@ -23,7 +23,8 @@ export async function golden(name, requests) {
     const options = { stochastic: true, seed: BigInt(seed), start: BigInt(item) };
     const pixels = Uint8Array.from(image);
     made.reconstructions.push({
-      stochastic: Array.from(await model.reconstruct(pixels, options)), plain: Array.from(await model.reconstruct(pixels)),
+      stochastic: Array.from(await model.reconstruct(pixels, options)),
+      plain: Array.from(await model.reconstruct(pixels)),
     });
   }
   model.close();

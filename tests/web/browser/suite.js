@@ -1,6 +1,6 @@
 /**
- * What the explorer does in a browser; the same for all of them. Run by `pytest tests/web/test_browsers.py`, which makes
- * the page, and holds the pictures and commands that this writes down against Python.
+ * What the explorer does in a browser; the same for all of them. Run by `pytest tests/web/test_browsers.py`, which
+ * makes the page, and holds the pictures and commands that this writes down against Python.
  *
  *     node tests/web/browser/suite.js BROWSER PROGRAM FOLDER
  *
@@ -12,10 +12,10 @@ import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
-import { basename, join } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { launch } from "./drive.js";
 import { golden } from "./golden.js";
@@ -89,6 +89,24 @@ async function tabTo(selector) {
   assert.fail(`the Tab key never comes to ${selector}`);
 }
 
+/**
+ * Serve what a function returns for a path.
+ * @param {(path: string) => { type: string, body: Buffer | string } | undefined} answer
+ */
+async function serve(answer) {
+  const server = createServer((request, response) => {
+    const { type, body } = answer(request.url ?? "") ?? { type: "text/plain", body: "" };
+    response.setHeader("content-type", type).end(body);
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  const close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { address: `http://127.0.0.1:${port}`, close };
+}
+
 test("opens from a file, and the first digit stands", async () => {
   await open(page);
   const time = await browser.evaluate(() => Math.round(performance.now()));
@@ -135,7 +153,9 @@ test("a pointer moves the pad", async () => {
 test("a digit drawn by a pointer is read and written again", async () => {
   await open(page);
   const { x, y, width, height } = await boxOf("#pen canvas.ink");
-  const line = Array.from({ length: 15 }, (_, at) => [x + width * (0.55 - 0.007 * at), y + height * (0.15 + 0.05 * at)]);
+  const line = Array.from({ length: 15 }, (_, at) => {
+    return [x + width * (0.55 - 0.007 * at), y + height * (0.15 + 0.05 * at)];
+  });
   await browser.drag(/** @type {[number, number][]} */ (line));
   const drawn = await picture(/^vaegen decode/);
   assert.match(drawn.label, /read as 1 with/);
@@ -171,7 +191,7 @@ test("the keyboard alone does everything", async () => {
   results.pictures.push(moved);
   await tabTo("#strip input[type=range]");
   await browser.press("ArrowLeft");
-  assert.notEqual((await picture()).sha256, moved.sha256);
+  await until((old) => document.querySelector("canvas[data-sha256]").dataset.sha256 !== old, moved.sha256);
   await tabTo("#corners button.corner");
   await browser.press("Enter");
   await tabTo("#pen canvas.ink");
@@ -196,7 +216,37 @@ test("golden vectors, on the engine of the client", async () => {
   results.golden.own = await browser.evaluate(golden, "./tiny", requests.golden);
 });
 
+test("golden vectors, from folders on a server, on onnxruntime-web", async () => {
+  const root = fileURLToPath(new URL("../../..", import.meta.url));
+  const folders = {
+    "/web": join(root, "runtime/vaegen/web"),
+    "/tiny": join(root, "tests/assets/tiny"),
+    "/ort": dirname(require.resolve("onnxruntime-web")),
+  };
+  const types = { ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" };
+  const script = `
+    import * as vaegen from "/web/index.js";
+    import * as onnxruntime from "/ort/ort.wasm.min.mjs";
+    Object.assign(onnxruntime.env.wasm, { wasmPaths: "/ort/", numThreads: 1 });
+    Object.assign(globalThis, { vaegen, onnxruntime, vaegenBundles: { "./tiny": "/tiny/" } });
+    document.documentElement.dataset.state = "ready";`;
+  const server = await serve((path) => {
+    if (path === "/") return { type: "text/html", body: `<!doctype html><script type="module">${script}</script>` };
+    const folder = folders[/** @type {keyof typeof folders} */ (path.replace(/\/[^/]*$/, ""))];
+    if (!folder) return undefined;
+    const type = types[/** @type {keyof typeof types} */ (extname(path))] ?? "application/octet-stream";
+    return { type, body: readFileSync(join(folder, basename(path))) };
+  });
+  try {
+    await open(server.address);
+    results.golden.onnxruntime = await browser.evaluate(golden, "./tiny", requests.golden);
+  } finally {
+    server.close();
+  }
+});
+
 test("nothing is asked of a network, and nothing goes wrong unseen", async () => {
+  await open(page);
   const resources = await browser.evaluate(() => performance.getEntriesByType("resource").map((entry) => entry.name));
   assert.deepEqual(resources.filter((/** @type {string} */ url) => !/^(blob|data):/.test(url)), []);
   assert.deepEqual(browser.problems, []);
@@ -235,7 +285,8 @@ test("on a narrow screen all targets are large, and none lies outside", async ()
       return [Math.round(width), Math.round(height)];
     };
     const { scrollWidth, clientWidth } = document.documentElement;
-    return [scrollWidth - clientWidth, seen.filter((one) => Math.min(...size(one)) < 44).map((one) => `${size(one)} ${one.outerHTML}`)];
+    const small = seen.filter((one) => Math.min(...size(one)) < 44);
+    return [scrollWidth - clientWidth, small.map((one) => `${size(one)} ${one.outerHTML}`)];
   });
   assert.equal(wide, 0);
   assert.deepEqual(small, []);
@@ -253,25 +304,19 @@ test("opens whatever encoding a server claims, and after an editor's", async (co
     "/cut": { type: "text/html", body: bytes.subarray(0, 1_000_001) },
     "/changed": { type: "text/html", body: text.slice(0, 1e6) + text.slice(1e6).replace(/[\u4e00-\u5e00]/, "\u3333") },
   };
-  const server = createServer((request, response) => {
-    const { type, body } = answers[request.url ?? ""] ?? { type: "text/plain", body: "" };
-    response.setHeader("content-type", type).end(body);
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  const server = await serve((path) => answers[path]);
   try {
     for (const path of Object.keys(answers)) {
       await context.test(basename(path), async () => {
-        await browser.open(`http://127.0.0.1:${port}${path}`);
+        await browser.open(`${server.address}${path}`);
         const state = await until(() => document.documentElement.dataset.state);
         if (!["/cut", "/changed"].includes(path)) return assert.equal(state, "ready");
         assert.equal(state, "failed");
         const said = await browser.evaluate(() => document.querySelector("main").innerText);
-        assert.match(said, /^This page is damaged and cannot start: get the file again, or make it with: vaegen explore/);
+        assert.match(said, /^This page is damaged and cannot start: get the file again, or make it with: vaegen/);
       });
     }
   } finally {
-    server.closeAllConnections();
     server.close();
   }
 });
