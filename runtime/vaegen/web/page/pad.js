@@ -19,6 +19,7 @@ const REACH = 2.4; // standard deviations from the mean; digits stay whole up to
 const REACH_OF_CODES = 6; // likewise where there are codes alone, which change over late
 const LEAST = 0.6; // of them, in each direction, wherever the digit stands
 const FURTHER = 2; // times as far, where asked for
+const MIDDLE = { x: 0.5, y: 0.5 };
 
 /** @type {(section: HTMLElement, app: App) => void} */
 export function mount(section, app) {
@@ -58,13 +59,17 @@ export function mount(section, app) {
       const found = latentAt(place);
       own.add(found);
       return found;
-    }, { x: 0.5, y: 0.5 });
+    }, MIDDLE);
   });
 
-  const middle = button("Center here", () => layer.start());
+  const begin = () => {
+    plane.hold(MIDDLE);
+    layer.start();
+  };
+  const middle = button("Center here", begin);
   const reach = toggle("Further out", (pressed) => {
     further = pressed;
-    layer.start();
+    begin();
   });
   section.append(
     element("p", { class: "hint" }, "The same digit, as others write it. Drag, or use the arrow keys."),
@@ -73,9 +78,9 @@ export function mount(section, app) {
     said,
   );
   app.onPicture((picture) => {
-    if (!own.has(picture.latent)) layer.start();
+    if (!own.has(picture.latent)) begin();
   });
-  if (app.picture()) layer.start();
+  begin();
 }
 
 /**

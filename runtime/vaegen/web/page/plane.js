@@ -43,6 +43,7 @@ export class Plane {
   /** @type {Place} */
   #goal = { x: 0.5, y: 0.5 };
   #frame = 0;
+  #held = true; // until a plane is laid
   #model = "";
   #bordered = false;
   /** @type {Place[]} */
@@ -84,18 +85,28 @@ export class Plane {
     this.#listen();
   }
 
+  /** Hold moves back until a plane is laid: the one there is another picture's. @param {Place} place of the handle */
+  hold(place) {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#held = true;
+    this.#goal = place;
+  }
+
   /**
-   * Lay the plane through the latent space.
+   * Lay the plane through the latent space, and make the moves that were held back.
    * @param {(place: Place) => Float32Array} latentAt
    * @param {Place} place of the handle
    */
   lay(latentAt, place) {
     this.#at = latentAt;
     this.#model = this.#app.picture().state.model;
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
-    this.#now = this.#goal = place;
+    const goal = this.#held ? this.#goal : place;
+    this.hold(place);
+    this.#held = false;
+    this.#now = place;
     this.#place();
+    if (goal.x !== place.x || goal.y !== place.y) this.move(goal);
     this.clear();
     this.#painter.start();
     this.#draw([], []);
@@ -117,8 +128,9 @@ export class Plane {
 
   /** Move the handle, and the picture with it. @param {Place} goal */
   move({ x, y }) {
-    if (this.#model !== this.#app.picture().state.model) return; // not laid through this model's space yet
-    this.#goal = { x: clamp(x, 0, 1), y: clamp(y, 0, 1) };
+    const goal = { x: clamp(x, 0, 1), y: clamp(y, 0, 1) };
+    if (this.#held || this.#model === this.#app.picture().state.model) this.#goal = goal;
+    if (this.#held || this.#goal !== goal) return; // not laid through this model's space yet
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.#now = this.#goal;
     if (!this.#frame) this.#glide(performance.now());
   }
