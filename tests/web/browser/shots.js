@@ -4,7 +4,7 @@
  *     vaegen explore -o page.html
  *     node tests/web/browser/shots.js page.html docs/explore
  *
- * writes docs/explore-390x844.png and docs/explore-1280x800.png.
+ * writes docs/explore-390x844.png and docs/explore-1280x800.png, and docs/explore-pad-... with the pad in view.
  */
 
 import { tmpdir } from "node:os";
@@ -20,8 +20,16 @@ try {
   for (const [width, height] of [[390, 844], [1280, 800]]) {
     await browser.resize(width, height);
     await browser.open(`${pathToFileURL(page).href}#digit=3&color=%23ff8000`);
-    await sleep(5000); // until what is painted in the background stands
-    writeFileSync(`${target}-${width}x${height}.png`, await browser.screenshot());
+    for (const [scene, id] of [["", "picture"], ["-pad", "pad"]]) {
+      await browser.evaluate((id) => document.getElementById(id).scrollIntoView({ behavior: "instant" }), id);
+      if (scene) {
+        await browser.evaluate(() => {
+          [...document.querySelectorAll("#pad button")].find((one) => one.textContent === "Borders")?.click();
+        });
+      }
+      await sleep(5000); // until what is painted in the background stands
+      writeFileSync(`${target}${scene}-${width}x${height}.png`, await browser.screenshot());
+    }
   }
 } finally {
   await browser.close();
