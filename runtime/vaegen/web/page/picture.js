@@ -19,6 +19,8 @@ import { nameColor, strokeColor } from "./shades.js";
  * @property {boolean} accepted whether it came out as asked; true for a latent, which asks for nothing
  */
 
+const SAME = 10; // of 255 in any channel; a stroke's measured color is rarely further from the one it was asked in
+
 /** @type {HTMLCanvasElement | undefined} */
 let small;
 
@@ -59,7 +61,10 @@ export async function draw(model, state) {
   if (state.latent) {
     const image = await model.decode(state.latent);
     const { read, probability } = mostProbable(await model.judge(image));
-    const color = strokeColor(image);
+    const stroke = strokeColor(image);
+    const [asked, measured] = [parseColor(state.color), parseColor(stroke)];
+    // Else "red" would drift a little further with each digit that is walked to.
+    const color = asked.every((value, channel) => Math.abs(value - measured[channel]) <= SAME) ? state.color : stroke;
     return { state, latent: state.latent, image, digit: read, color, read, probability, accepted: true };
   }
   const { digit, color, seed, item: start } = state;
