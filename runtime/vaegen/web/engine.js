@@ -8,8 +8,8 @@
 
 import { BOOL, FLOAT32, INT32, INT64, UINT8 } from "./onnx.js";
 import { multiply } from "./product.js";
-import { Only, Program } from "./program.js";
-import { along, broadcast, copy, counted, empty, size, spread, stridesOf, view, walk } from "./shapes.js";
+import { Only, Program, within } from "./program.js";
+import { along, broadcast, copy, counted, empty, size, small, spread, stridesOf, view, walk } from "./shapes.js";
 
 /**
  * @typedef {import("./onnx.js").Data} Data
@@ -28,7 +28,7 @@ import { along, broadcast, copy, counted, empty, size, spread, stridesOf, view, 
  * @throws {import("./errors.js").BundleError}  It is damaged, or needs what this engine does not have.
  */
 export function compile(bytes, where = "the graph") {
-  return new Program(bytes, where, OPERATORS);
+  return within(where, () => new Program(bytes, where, OPERATORS));
 }
 
 const EDGE = 3 * 2 ** 51; // a double of this size has no bits for fractions: adding it rounds, halves to even
@@ -58,7 +58,10 @@ const OPERATORS = {
 
   // The values of two tensors, each with its partner; one that is smaller repeats.
   Add: binary((a, p, s, b, q, t, y, i, u, n) => { for (; n--; p += s, q += t, i += u) y[i] = a[p] + b[q]; }),
-  Div: binary((a, p, s, b, q, t, y, i, u, n) => { for (; n--; p += s, q += t, i += u) y[i] = a[p] / b[q]; }),
+  Div: binary((a, p, s, b, q, t, y, i, u, n) => {
+    const whole = y instanceof Float64Array; // an int64, whose fractions go
+    for (; n--; p += s, q += t, i += u) y[i] = whole ? Math.trunc(a[p] / b[q]) : a[p] / b[q];
+  }),
   Mod: binary((a, p, s, b, q, t, y, i, u, n) => {
     for (; n--; p += s, q += t, i += u) y[i] = a[p] - b[q] * Math.floor(a[p] / b[q]);
   }),
@@ -344,7 +347,7 @@ function reshape([x, to], { allowzero }) {
   if (size(shape) !== x.data.length || !shape.every((n) => n >= 0 && Number.isInteger(n))) {
     throw new Error(`it cannot have the shape [${Array.from(to.data).join(", ")}]`);
   }
-  return { data: x.data, shape };
+  return { data: x.data, shape: small(shape) };
 }
 
 /** @type {Run} */

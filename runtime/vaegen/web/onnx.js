@@ -3,11 +3,12 @@
  *
  * What only people or other tools need (documentation, names of nodes, inferred shapes) is skipped. What the engine
  * could not honour is refused: external and sparse tensors, functions, subgraphs. Nothing is allocated for what a file
- * declares before its bytes are there. Wire format: https://protobuf.dev/programming-guides/encoding/
+ * declares before its bytes are there.
  */
 
 import { BundleError, quoted } from "./errors.js";
-import { size } from "./shapes.js";
+import { Reader, damaged } from "./protobuf.js";
+import { size, small } from "./shapes.js";
 
 /**
  * @typedef {object} Value  What a graph takes or returns.
@@ -82,13 +83,6 @@ const ABSENT = { int: 0, float: 0, text: "" };
 /** @type {Record<number, string>} */
 const ATTRIBUTES = { 1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints" }; // by AttributeProto.type: the field of the value
 
-const TEXT = new TextDecoder();
-
-const VARINT = 0; // wire types
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
-
 /**
  * Read the model in the bytes of an ONNX file.
  *
@@ -98,7 +92,7 @@ const FIXED32 = 5;
  */
 export function readModel(bytes) {
   const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length); // a Buffer of Node is slow
-  const { graph, opsets } = read(new Reader(plain), "Model");
+  const { graph, opsets } = read(plain, "Model");
   if (!graph) throw damaged("there is no graph in it");
   const constants = new Map(graph.tensors.map((/** @type {any} */ tensor) => [tensor.name, toConstant(tensor)]));
   if (constants.size < graph.tensors.length) throw damaged("two of its tensors have one name");
@@ -163,7 +157,7 @@ function toConstant(tensor) {
   if (held !== size(shape) || shape.some((/** @type {number} */ n) => n < 0)) {
     throw damaged(`tensor ${quoted(tensor.name)} of shape [${shape.join(", ")}] has ${Math.floor(held)} values`);
   }
-  return { type, shape, stored };
+  return { type, shape: small(shape), stored };
 }
 
 /**
@@ -208,12 +202,13 @@ function toFields(fields) {
 /**
  * Return a message as an object: [] for a repeated field that is not there, 0 or "" for a number or a text.
  *
- * @param {Reader} reader
+ * @param {Uint8Array} bytes
  * @param {string} kind  A name of MESSAGES.
  * @returns {any}
  */
-function read(reader, kind) {
+function read(bytes, kind) {
   const fields = FIELDS.get(kind) ?? [];
+  const reader = new Reader(bytes);
   /** @type {Record<string, any>} */
   const found = {};
   for (const { name, holds, many } of fields) found[name] = many ? [] : ABSENT[holds];
@@ -226,104 +221,12 @@ function read(reader, kind) {
     }
     const { name, holds, many } = field;
     if (holds === "refused") throw new BundleError(`it has what no bundle may have: ${kind}.${name}`);
-    if (!many) found[name] = reader.value(wire, holds);
-    else if (wire === BYTES && (holds === "int" || holds === "float")) found[name].push(...reader.run(holds));
-    else found[name].push(reader.value(wire, holds));
+    const message = FIELDS.has(holds);
+    for (const held of reader.values(wire, message ? "bytes" : holds)) {
+      const value = message ? read(held, holds) : held;
+      if (many) found[name].push(value);
+      else found[name] = value;
+    }
   }
   return found;
-}
-
-/** Reads bytes from the first to the last, and never beyond. */
-class Reader {
-  #bytes;
-  #view;
-  #at = 0;
-
-  /** @param {Uint8Array} bytes */
-  constructor(bytes) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get done() {
-    return this.#at === this.#bytes.length;
-  }
-
-  /** Return the number of the next field, and its wire type. */
-  tag() {
-    const tag = this.#varint();
-    if (tag < 8 || tag >= 2 ** 32) throw damaged("a field has a number that cannot be");
-    return [Math.floor(tag / 8), tag % 8];
-  }
-
-  /** @param {number} wire  The type of a value to pass over. */
-  skip(wire) {
-    if (wire === VARINT) this.#varint();
-    else if (wire === BYTES) this.#take(this.#varint());
-    else if (wire === FIXED32 || wire === FIXED64) this.#take(wire === FIXED32 ? 4 : 8);
-    else throw damaged(`a field has wire type ${wire}`);
-  }
-
-  /**
-   * @param {number} wire
-   * @param {string} holds  "int", "float", "text", "bytes" or a message.
-   * @returns {any}
-   */
-  value(wire, holds) {
-    if (wire !== (holds === "int" ? VARINT : holds === "float" ? FIXED32 : BYTES)) {
-      throw damaged(`wire type ${wire} where ${holds} is expected`);
-    }
-    if (holds === "int") return this.#varint();
-    if (holds === "float") return this.#view.getFloat32(this.#step(4), true);
-    const bytes = this.#take(this.#varint());
-    if (holds === "text") return TEXT.decode(bytes);
-    return holds === "bytes" ? bytes : read(new Reader(bytes), holds);
-  }
-
-  /** @param {string} holds  "int" or "float", of which there are many in a row. */
-  run(holds) {
-    const reader = new Reader(this.#take(this.#varint()));
-    const numbers = [];
-    while (!reader.done) numbers.push(reader.value(holds === "int" ? VARINT : FIXED32, holds));
-    return numbers;
-  }
-
-  /** Return a signed integer of 64 bits; beyond 2^53 it is rounded. */
-  #varint() {
-    let value = 0;
-    for (let place = 1; place < 2 ** 49; place *= 128) {
-      const byte = this.#bytes[this.#step(1)];
-      value += (byte & 0x7f) * place;
-      if (byte < 0x80) return value;
-    }
-    let long = BigInt(value);
-    for (let shift = 49n; shift < 70n; shift += 7n) {
-      const byte = this.#bytes[this.#step(1)];
-      long |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return Number(BigInt.asIntN(64, long));
-    }
-    throw damaged("a number takes more than ten bytes");
-  }
-
-  /** @param {number} length */
-  #take(length) {
-    const start = this.#step(length);
-    return this.#bytes.subarray(start, start + length);
-  }
-
-  /**
-   * Return where the next bytes start, and go behind them.
-   *
-   * @param {number} length
-   */
-  #step(length) {
-    if (length < 0 || length > this.#bytes.length - this.#at) throw damaged("it ends before it should");
-    this.#at += length;
-    return this.#at - length;
-  }
-}
-
-/** @param {string} reason */
-function damaged(reason) {
-  return new BundleError(`no ONNX file, or a damaged one: ${reason}`);
 }

@@ -2,7 +2,7 @@
 
 import { BundleError, RequestError, quoted } from "./errors.js";
 import { FLOAT16, decode, readModel } from "./onnx.js";
-import { size } from "./shapes.js";
+import { size, small } from "./shapes.js";
 
 /**
  * @typedef {import("./onnx.js").Value} Value
@@ -58,9 +58,10 @@ export class Program {
         throw new BundleError(`a ${name} takes a float16 tensor; only a Cast may`);
       }
       const places = node.inputs.map((input) => this.#find(input));
-      return { name, run, attributes, inputs: places, outputs: node.outputs.map((output) => this.#define(output)) };
+      const results = node.outputs.map((output) => (output === "" ? 0 : this.#define(output)));
+      return { name, run, attributes, inputs: places, outputs: results };
     });
-    for (const { name } of outputs) this.#find(name);
+    if (outputs.some(({ name }) => this.#find(name) === 0)) throw new BundleError("an output has no name");
     this.#where = where;
     this.#constants = constants;
     /** What it takes. */
@@ -132,7 +133,6 @@ export class Program {
 
   /** @param {string} name */
   #define(name) {
-    if (name === "") return 0;
     if (this.#places.has(name)) throw new BundleError(`two of its values are called ${quoted(name)}`);
     this.#places.set(name, this.#places.size);
     return this.#places.size - 1;
@@ -217,7 +217,7 @@ function accepted({ name, type, shape }, feed) {
     throw new RequestError(`input ${quoted(name)} is ${feed.data.length} values as [${given}]; it takes [${asked}]`);
   }
   const data = feed.data instanceof ARRAYS[type] ? feed.data : ARRAYS[type].from(feed.data, Number);
-  return { data, shape: feed.shape };
+  return { data, shape: small(feed.shape) };
 }
 
 /**
@@ -227,7 +227,7 @@ function accepted({ name, type, shape }, feed) {
  * @param {string} where
  * @param {() => T} work
  */
-function within(where, work) {
+export function within(where, work) {
   try {
     return work();
   } catch (error) {
