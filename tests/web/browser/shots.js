@@ -20,10 +20,10 @@ try {
   for (const [width, height] of [[390, 844], [1280, 800]]) {
     await browser.resize(width, height);
     await browser.open(`${pathToFileURL(page).href}#digit=3&color=%23ff8000`);
-    for (const [scene, id] of [["", "picture"], ["-pad", "pad"]]) {
-      await browser.evaluate((id) => document.getElementById(id).scrollIntoView({ behavior: "instant" }), id);
+    for (const scene of ["", "-pad"]) {
       if (scene) {
         await browser.evaluate(() => {
+          document.querySelector("#pad .plane").scrollIntoView({ block: "end", behavior: "instant" });
           [...document.querySelectorAll("#pad button")].find((one) => one.textContent === "Borders")?.click();
         });
       }
