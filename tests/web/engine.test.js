@@ -166,8 +166,8 @@ test("products of matrices of any size, windows over images", () => {
   same([f([2], 1, 2), f([2, 2], 1, 2, 3, 4)], "MatMul", [2], [7, 10]);
   const image = f([1, 2, 3, 3], ...range(18));
   same([image, f([1, 2, 2, 2], 1, 0, 0, 1, 0, 0, 0, 1), f([1], 100)], "Conv", [1, 1, 2, 2], [117, 120, 126, 129]);
-  const ones = f([2, 1, 3, 3], ...Array(18).fill(1));
-  same([image, ones], "Conv", [1, 2, 2, 2], [8, 12, 20, 24, 44, 48, 56, 60],
+  const weights = f([2, 1, 3, 3], ...Array(9).fill(1), ...Array(9).fill(2));
+  same([image, weights], "Conv", [1, 2, 2, 2], [8, 12, 20, 24, 88, 96, 112, 120],
     { pads: [1, 1, 1, 1], strides: [2, 2], group: 2 });
   same([image, f([1, 2, 2, 2], ...Array(8).fill(1))], "Conv", [1, 1, 1, 1], [68], { dilations: [2, 2] });
   same([image], "AveragePool", [1, 2, 1, 1], [2, 11], { kernel_shape: [2, 2], strides: [2, 2] });
@@ -256,7 +256,7 @@ test("a file that is cut off or no model at all is refused in one line", () => {
   const garbage = [[], [0], [255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255], [58, 255, 255, 255, 255, 15]];
   const files = garbage.map((each) => Uint8Array.from(each));
   files.push(new TextEncoder().encode("<!doctype html><title>404</title>"), new Uint8Array(1000).fill(127));
-  for (let n = 0; n < TINY.length; n += 13) files.push(TINY.subarray(0, n));
+  for (let n = 0; n < TINY.length; n += 29) files.push(TINY.subarray(0, n));
   for (const file of files) {
     assert.throws(() => compile(file, "judge.onnx"), (error) =>
       error instanceof BundleError && /^judge\.onnx: [^\n]*$/.test(error.message));
@@ -265,7 +265,7 @@ test("a file that is cut off or no model at all is refused in one line", () => {
 
 test("a damaged byte gives a BundleError or numbers, and nothing else", () => {
   const feeds = { image: { data: new Float32Array(2352), shape: [1, 3, 28, 28] }, digit: { data: [3], shape: [1] } };
-  for (let at = 0; at < TINY.length; at += 3) {
+  for (let at = 0; at < TINY.length; at += 7) {
     const file = Uint8Array.from(TINY);
     file[at] ^= 1 << at % 8;
     try {

@@ -61,7 +61,7 @@ def chain(sessions: Mapping[str, ort.InferenceSession], n: int) -> list[tuple[st
         names = [each.name for each in session.get_outputs()]
         return dict(zip(names, session.run(names, feeds), strict=True))
 
-    asked = {
+    asked: dict[str, Array] = {
         "digit": np.arange(n, dtype=np.int64) % 10,
         "temperature": np.array(0.7, np.float32),
         "rgb": draw.random((n, 3), np.float32),

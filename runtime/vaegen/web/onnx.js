@@ -125,6 +125,9 @@ export function decode({ type, stored }) {
   return type === INT32 ? Int32Array.from(stored) : Uint8Array.from(stored);
 }
 
+/** @type {Float32Array | undefined} */
+let float16; // all numbers of it, by their bits
+
 /**
  * Return the numbers that have these bits in float16.
  *
@@ -132,15 +135,21 @@ export function decode({ type, stored }) {
  * @returns {Float32Array}
  */
 function halves(bits) {
+  const known = (float16 ??= allHalves());
   const numbers = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) numbers[i] = known[bits[i]];
+  return numbers;
+}
+
+function allHalves() {
+  const numbers = new Float32Array(2 ** 16);
   const words = new Uint32Array(numbers.buffer);
-  for (let i = 0; i < bits.length; i++) {
-    const half = bits[i];
-    // Sign and digits go where float32 has them; its exponent counts from 112 below. So even the least numbers come out
-    // right. In infinities and what is no number, all bits of the exponent are set in both.
-    words[i] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13) | ((half & 0x7c00) === 0x7c00 ? 0x7f800000 : 0);
+  // Sign and digits go where float32 has them, and its exponent counts from 112 below; so even the least numbers come
+  // out right. Infinity, and what is no number, has all bits of the exponent in both.
+  for (let half = 0; half < 2 ** 16; half++) {
+    words[half] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13) | ((half & 0x7c00) === 0x7c00 ? 0x7f800000 : 0);
   }
-  for (let i = 0; i < numbers.length; i++) numbers[i] *= 2 ** 112;
+  for (let half = 0; half < 2 ** 16; half++) numbers[half] *= 2 ** 112;
   return numbers;
 }
 
