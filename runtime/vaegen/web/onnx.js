@@ -187,7 +187,7 @@ function toNode({ domain, operator, inputs, outputs, attributes }) {
   const named = attributes.map((/** @type {any} */ attribute) => {
     const field = ATTRIBUTES[attribute.type];
     if (field) return [attribute.name, attribute[field]];
-    throw new BundleError(`attribute ${quoted(attribute.name)} of a ${operator} has a type that is not read`);
+    throw new BundleError(`attribute ${quoted(attribute.name)} of ${operator} has a type that is not read`);
   });
   const spelt = domain && domain !== "ai.onnx" ? `${domain}:${operator}` : operator;
   return { operator: spelt, inputs, outputs, attributes: Object.fromEntries(named) };

@@ -55,7 +55,7 @@ export class Program {
       const name = node.operator;
       const { run, attributes } = chosen(operators, node);
       if (name !== "Cast" && node.inputs.some((input) => constants.get(input)?.type === FLOAT16)) {
-        throw new BundleError(`a ${name} takes a float16 tensor; only a Cast may`);
+        throw new BundleError(`${name} takes a float16 tensor, which only Cast may`);
       }
       const places = node.inputs.map((input) => this.#find(input));
       const results = node.outputs.map((output) => (output === "" ? 0 : this.#define(output)));
@@ -197,7 +197,7 @@ function perform({ name, run, attributes, inputs, outputs }, values) {
   } catch (error) {
     const shapes = taken.map((tensor) => `[${tensor?.shape.join(", ") ?? ""}]`).join(", ");
     const reason = error instanceof Error ? error.message : error;
-    throw new BundleError(`a ${name} of ${shapes} failed: ${reason}`, { cause: error });
+    throw new BundleError(`${name} of ${shapes} failed: ${reason}`, { cause: error });
   }
 }
 
