@@ -28,7 +28,9 @@ globalThis.addEventListener = () => {};
 globalThis.document = {
   addEventListener: (name, listener) => { listeners[name] = listener; },
   getElementById: () => ({ textContent, dataset: { bytes }, remove() {} }),
-  createElement: () => ({}),
+  createElement: () => ({ setAttribute() {} }),
+  documentElement: { dataset: {} },
+  querySelector: () => ({ appendChild: (notice) => console.log(notice.textContent) }),
   body: {
     appendChild: async (script) => {
       const texts = await Promise.all(modules.map((blob) => blob.text()));
@@ -105,6 +107,15 @@ def test_a_script_gets_out_what_was_put_in(tiny: Path, tmp_path: Path) -> None:
     assert names == modules - {"page/boot.js"}
     for text in texts:
         assert not re.search(r'^(import|export)[\w\s{},*]*"\.|\bawait import\(["`]\.', text, re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_an_old_browser_is_told_so(tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    file.write_bytes(explorer_page([tiny]))
+    program = f"delete globalThis.DecompressionStream; {NODE}"
+    done = subprocess.run(["node", "-e", program, file], capture_output=True, text=True, check=True)
+    assert re.fullmatch(r"Your browser is too old for this page: it needs Chrome \d+, .+ or newer\.\n", done.stdout)
 
 
 def test_what_a_page_cannot_be_made_of(tiny: Path, tmp_path: Path) -> None:

@@ -24,7 +24,6 @@ try {
       if (scene) {
         await browser.evaluate(() => {
           document.querySelector("#pad .plane").scrollIntoView({ block: "end", behavior: "instant" });
-          [...document.querySelectorAll("#pad button")].find((one) => one.textContent === "Borders")?.click();
         });
       }
       await sleep(5000); // until what is painted in the background stands

@@ -12,7 +12,7 @@
   var GAP = 0xd800 - FIRST;
   var BASE = GAP + 0xfdd0 - 0xe000;
 
-  var OLD = "Your browser is too old for this page: it needs Chrome 89, Firefox 113, Safari 16.4 or newer.";
+  var OLD = "Your browser is too old for this page: it needs Chrome 105, Firefox 113, Safari 17.4 or newer.";
   var DAMAGED = "This page is damaged and cannot start: get the file again, or make it with:"
     + " vaegen explore -o page.html";
 
