@@ -29,6 +29,12 @@ const manifest = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
 const model = await load(files);
 const red = await model.sample(3, "red");
 
+// A bundle whose judge is what its manifest records, and no graph.
+const noGraph = new TextEncoder().encode("no graph");
+const recorded = structuredClone(manifest);
+Object.assign(recorded.graphs.judge, { bytes: noGraph.length, sha256: sha256(noGraph) });
+const unreadable = { ...files, "judge.onnx": noGraph, "manifest.json": JSON.stringify(recorded) };
+
 /** Expect an error of a class, whose message has a text in it or is it. */
 function refused(call, kind, message) {
   return assert.rejects(async () => call(), (error) => {
@@ -102,6 +108,11 @@ test("a file that is not the one recorded is refused, with and without the platf
     const bytes = Uint8Array.from({ length }, (_, at) => 7 * at);
     assert.equal(sha256(bytes), createHash("sha256").update(bytes).digest("hex"));
   }
+});
+
+test("a graph that cannot be read is named, once", async () => {
+  await refused(() => load(unreadable), BundleError, "'judge.onnx': no ONNX file");
+  await assert.rejects(load(unreadable), (error) => error.message.split("judge.onnx").length === 2);
 });
 
 test("a browser's old copy of one file is fetched again, once", async (context) => {
@@ -262,12 +273,8 @@ for (const name of ["onnxruntime-node", "onnxruntime-web"]) {
       const own = await model.sample([3, 8], "orange", { seed });
       assert.ok(pixels.every((value, at) => Math.abs(value - own[at]) <= 1));
     }
-    const changed = structuredClone(manifest);
-    const broken = new TextEncoder().encode("no graph");
-    Object.assign(changed.graphs.judge, { bytes: broken.length, sha256: sha256(broken) });
-    const bad = { ...files, "judge.onnx": broken, "manifest.json": JSON.stringify(changed) };
-    await refused(() => load(bad, { engine: ort }), BundleError, "'judge.onnx': onnxruntime cannot load it");
-    await refused(() => load(bad), BundleError, "judge.onnx");
+    const failed = "'judge.onnx': onnxruntime cannot load it";
+    await refused(() => load(unreadable, { engine: ort }), BundleError, failed);
     other.close();
     await refused(() => other.sample(3, "red"), RequestError, "closed");
   });
