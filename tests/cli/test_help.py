@@ -71,6 +71,7 @@ def test_verbs() -> None:
         "reconstruct",
         "report",
         "sample",
+        "serve",
         "sign",
         "train",
         "verify",
