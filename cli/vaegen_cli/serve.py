@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -11,14 +11,14 @@ from vaegen.errors import shown
 from vaegen.manifest import GRAPHS
 from vaegen.process import usable_cores
 
-from vaegen_cli.console import Console, common_options, messages, pass_console, put, results
+from vaegen_cli.console import Console, Decorated, common_options, messages, pass_console, put, results
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import complete_models
 
 MOST_WORKERS = 256
 
 
-def _limit(flag: str, default: int, text: str, least: int = 1) -> Any:
+def _limit(flag: str, default: int, text: str, least: int = 1) -> Callable[[Decorated], Decorated]:
     """Return the option of a limit; a test compares its default with the library's, which loads numpy."""
     kind = click.IntRange(min=least)
     return click.option(flag, type=kind, default=default, show_default=True, metavar="N", help=text)

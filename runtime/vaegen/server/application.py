@@ -20,9 +20,10 @@ import vaegen
 from vaegen.errors import BundleError, RequestError, VaegenError, quoted, shown
 from vaegen.model import Model
 from vaegen.process import import_onnxruntime
-from vaegen.server.endpoints import JSON, Answer, Endpoint, Endpoints, Job
+from vaegen.server.endpoints import JSON, Endpoints
 from vaegen.server.limits import JSON as MAX_JSON
 from vaegen.server.limits import Limits
+from vaegen.server.openapi import Answer, Endpoint, Job
 from vaegen.server.parameters import prefers_json, read_query
 from vaegen.server.refusals import RefusedError, refuse, response
 from vaegen.server.workers import Clock, GoneError, Workers, busy

@@ -7,14 +7,14 @@ import hashlib
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import vaegen
+from vaegen.bundle import SHIPPED
 from vaegen.encoding import encode_png, encode_result, sheet, to_lists
 from vaegen.errors import RequestError, first_line, quoted
 from vaegen.images import INTAKE, errors, looks_unlike, read_picture
@@ -23,10 +23,10 @@ from vaegen.noise import MAX_SEED
 from vaegen.request import MAX_START, MAX_TRIES, SLANTS, THICKNESSES, check_latents
 from vaegen.server import schemas
 from vaegen.server.limits import DRAWN, Limits
-from vaegen.server.openapi import document
-from vaegen.server.parameters import Choice, Flag, Integer, Number, Parameter, Temperature, Texts
+from vaegen.server.openapi import Answer, Endpoint, Job, document
+from vaegen.server.parameters import Choice, Flag, Integer, Number, Temperature, Texts
 from vaegen.server.refusals import RefusedError
-from vaegen.server.workers import Clock, Workers
+from vaegen.server.workers import Workers
 from vaegen.session import ROWS
 from vaegen.spec import SIDE
 from vaegen.subjects import (
@@ -43,46 +43,6 @@ DRAWS = 4096  # at most between two looks at the clock, a fraction of a second
 PNG, JSON, HTML = "image/png", "application/json", "text/html"
 
 
-class Answer(NamedTuple):
-    """What an endpoint answers."""
-
-    content: bytes
-    media: str
-    tag: str | None = None
-    """What stands for the content, where it is always the same."""
-    gzipped: bytes | None = None
-    """The content compressed, where that pays."""
-
-
-class Job(NamedTuple):
-    """One request, as its endpoint gets it."""
-
-    asked: Mapping[str, Any]
-    """The value of each parameter."""
-    body: bytes
-    clock: Clock
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One method of one path."""
-
-    path: str
-    method: Literal["GET", "POST"]
-    summary: str
-    details: str
-    parameters: tuple[Parameter, ...]
-    takes: Literal["image", "json"] | None
-    """What its body is; None where it has none."""
-    gives: Mapping[str, Mapping[str, Any]]
-    """The JSON schema of each media type that it answers with."""
-    work: Callable[[Job], Answer]
-    at_once: bool = False
-    """Whether it takes no time: it waits for no worker."""
-    fixed: bool = False
-    """Whether the same query always has the same answer, so that a client that has it need not get it again."""
-
-
 class Endpoints:
     """The table, and what its functions work with."""
 
@@ -91,7 +51,8 @@ class Endpoints:
         self._limits = limits
         self._workers = workers
         self._default = default = vaegen.DEFAULT_MODEL if vaegen.DEFAULT_MODEL in models else next(iter(models))
-        self._making = threading.Lock()  # of the page, by one thread for all
+        self._making = threading.Lock()
+        self._pages: dict[str, Answer] = {}
         model = Choice("model", "The model.", default, tuple(models))
         form = Choice("format", "png or json; without it, the header Accept decides.", None, ("png", "json"))
         grid = Flag("grid", "One sheet of all images.")
@@ -202,7 +163,7 @@ class Endpoints:
                 "GET",
                 "Explore the models in a browser",
                 "One page that needs nothing else, as `vaegen explore` writes it.",
-                (),
+                (model,),
                 None,
                 {HTML: {"type": "string"}},
                 self._page,
@@ -303,15 +264,16 @@ class Endpoints:
     def _described(self) -> Answer:
         return _unchanging(_json(document(self.table, self._limits)), JSON)
 
-    def _page(self, _job: Job) -> Answer:
-        with self._making:
-            return self._made
+    def _page(self, job: Job) -> Answer:
+        name = job.asked["model"]
+        with self._making:  # by one thread for all
+            if name not in self._pages:
+                from vaegen.explorer import explorer_page
 
-    @functools.cached_property
-    def _made(self) -> Answer:
-        from vaegen.explorer import explorer_page
-
-        return _unchanging(explorer_page(list(self._models.values())), HTML)
+                model = self._models[name]
+                place = model.path.name if model.path.parent == SHIPPED else model.path
+                self._pages[name] = _unchanging(explorer_page([place]), HTML)
+            return self._pages[name]
 
     def _check_count(self, n: int, what: str, advice: str) -> None:
         if n > self._limits.count:
@@ -321,7 +283,7 @@ class Endpoints:
 
     def _check_form(self, n: int, asked: Mapping[str, Any]) -> bool:
         """Return whether the answer is JSON; raise RequestError where n images do not fit into it."""
-        as_json = asked["format"] == "json"
+        as_json: bool = asked["format"] == "json"
         if as_json and asked["grid"]:
             raise RequestError("grid=true makes one PNG file; ask for image/png, or leave it out")
         if not as_json and not asked["grid"] and n > 1:

@@ -1,19 +1,58 @@
-"""The server's description of itself, OpenAPI 3.1, made from the table that validates."""
+"""What an endpoint is, and the description of all of them, OpenAPI 3.1, made from the table that validates."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import vaegen
 from vaegen.server import schemas
 from vaegen.server.limits import JSON, Limits
+from vaegen.server.parameters import Parameter
 from vaegen.server.refusals import STATUSES
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vaegen.server.endpoints import Endpoint
+from vaegen.server.workers import Clock
 
 
-def document(table: "Sequence[Endpoint]", limits: Limits) -> dict[str, Any]:
+class Answer(NamedTuple):
+    """What an endpoint answers."""
+
+    content: bytes
+    media: str
+    tag: str | None = None
+    """What stands for the content, where it is always the same."""
+    gzipped: bytes | None = None
+    """The content compressed, where that pays."""
+
+
+class Job(NamedTuple):
+    """One request, as its endpoint gets it."""
+
+    asked: Mapping[str, Any]
+    """The value of each parameter."""
+    body: bytes
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method of one path."""
+
+    path: str
+    method: Literal["GET", "POST"]
+    summary: str
+    details: str
+    parameters: tuple[Parameter, ...]
+    takes: Literal["image", "json"] | None
+    """What its body is; None where it has none."""
+    gives: Mapping[str, Mapping[str, Any]]
+    """The JSON schema of each media type that it answers with."""
+    work: Callable[[Job], Answer]
+    at_once: bool = False
+    """Whether it takes no time: it waits for no worker."""
+    fixed: bool = False
+    """Whether the same query always has the same answer, so that a client that has it need not get it again."""
+
+
+def document(table: Sequence[Endpoint], limits: Limits) -> dict[str, Any]:
     """Return the document."""
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in table:
@@ -32,7 +71,7 @@ def document(table: "Sequence[Endpoint]", limits: Limits) -> dict[str, Any]:
     }
 
 
-def _operation(endpoint: "Endpoint", limits: Limits) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, limits: Limits) -> dict[str, Any]:
     answers: dict[str, Any] = {
         "200": {
             "description": "The answer.",
@@ -62,7 +101,7 @@ def _body(kind: str, limits: Limits) -> dict[str, Any]:
     return {"description": f"{what}, of at most {most} bytes.", "required": True, "content": content}
 
 
-def _met(endpoint: "Endpoint") -> list[int]:
+def _met(endpoint: Endpoint) -> list[int]:
     """Return the statuses of refusals that an endpoint may answer with."""
     with_body = {408, 413, 415} if endpoint.takes is not None else set()
     without = {404, 405, 408, 413, 415, *(() if not endpoint.at_once else (503, 504))}
