@@ -19,6 +19,7 @@ VERBS = {
     "reconstruct": "Encode and decode an image, every image of a folder, or those of a list.",
     "encode": "Turn images into latents.",
     "decode": "Turn latents into images.",
+    "explore": "Explore models in a browser, on a page that is one file.",
     "models": "List the models in this installation.",
     "info": "Show the latent space, graphs, checksums and figures of a model.",
     "verify": "Check a bundle closely: files, operators, tensors and what comes out.",

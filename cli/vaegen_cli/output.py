@@ -134,13 +134,13 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
         check_free(path, force=force)
 
 
-def refuse_terminal() -> None:
-    """Keep image bytes off the screen: raise RequestError on a terminal, OutputError where stdout cannot take them."""
+def refuse_terminal(what: str = "image bytes") -> None:
+    """Keep `what` off the screen: raise RequestError on a terminal, OutputError where stdout cannot take them."""
     require_stdout("'-'")
     if not hasattr(results(), "buffer"):
         raise OutputError("'-' means stdout, which takes only text in this program; name a file")
     if results().isatty():
-        raise RequestError("'-' would write image bytes to the terminal; pipe them into a program or name a file")
+        raise RequestError(f"'-' would write {what} to the terminal; pipe that into a program or name a file")
 
 
 def write(target: Path | None, data: bytes, *, force: bool) -> None:

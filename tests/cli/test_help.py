@@ -65,6 +65,7 @@ def test_verbs() -> None:
         "decode",
         "encode",
         "evaluate",
+        "explore",
         "export",
         "info",
         "models",
