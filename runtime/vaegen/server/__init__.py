@@ -19,6 +19,6 @@ except ModuleNotFoundError as error:
 
 from vaegen.server.application import app
 from vaegen.server.limits import Limits
-from vaegen.server.run import LOCAL, address, is_local, listen, run
+from vaegen.server.service import LOCAL, address, is_local, listen, run
 
 __all__ = ["LOCAL", "Limits", "address", "app", "is_local", "listen", "run"]

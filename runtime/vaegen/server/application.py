@@ -103,7 +103,13 @@ class Desk:
         self._held = 0  # bytes of all bodies
 
     async def answer(self, endpoint: Endpoint, request: Request) -> Response:
-        """Answer one request; raises VaegenError."""
+        """Answer one request; raises VaegenError, or GoneError where nobody waits any longer."""
+        try:
+            return await self._answer(endpoint, request)
+        except asyncio.CancelledError as error:  # the server is stopping, and its grace has ended
+            raise RefusedError("Busy", "the server is stopping", {"Connection": "close"}) from error
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
         clock = Clock(self._limits.seconds)
         query = request.scope["query_string"]
         asked = read_query(query, endpoint.parameters)
@@ -194,14 +200,14 @@ def _unchanged(tag: str | None, vary: Sequence[str]) -> Response:
 
 
 def _response(request: Request, endpoint: Endpoint, answer: Answer, tag: str | None, vary: Sequence[str]) -> Response:
-    content, headers = answer.content, {}
+    content, headers = answer.content, {"Content-Type": answer.media}  # to a media_type Starlette would add a charset
     if answer.gzipped is not None:
         vary = [*vary, "Accept-Encoding"]
         if _takes_gzip(request.headers.get("accept-encoding", "")):
-            content, headers = answer.gzipped, {"Content-Encoding": "gzip"}
+            content, headers = answer.gzipped, headers | {"Content-Encoding": "gzip"}
     if endpoint.method == "GET":
         headers |= _caching(tag, vary)
-    return Pieces(content, headers=headers, media_type=answer.media)
+    return Pieces(content, headers=headers)
 
 
 def _caching(tag: str | None, vary: Sequence[str]) -> dict[str, str]:

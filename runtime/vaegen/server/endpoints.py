@@ -39,7 +39,7 @@ from vaegen.subjects import (
     read_digits,
 )
 
-DRAWS = 4096  # at most between two looks at the clock, a fraction of a second
+DRAWS = 2**14  # at most between two looks at the clock, some 1.3 seconds
 PNG, JSON, HTML = "image/png", "application/json", "text/html"
 
 
