@@ -19,7 +19,7 @@ def load(verb: str) -> click.Command:
     return command
 
 
-HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL")
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL", "starlette", "uvicorn")
 
 
 def examples(command: click.Command) -> list[str]:

@@ -228,6 +228,8 @@ class Endpoints:
 
     def _decode(self, job: Job) -> Answer:
         asked, model = job.asked, self._models[job.asked["model"]]
+        # Each latent begins with a bracket; a million of them would keep Python from doing anything else.
+        self._check_count(job.body.count(b"[") + job.body.count(b"{") - 2, "latents", "in one request")
         entries = _read_latents(job.body)
         n = len(entries)
         self._check_count(n, "latents", "in one request")
