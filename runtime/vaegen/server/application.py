@@ -229,8 +229,8 @@ class Pieces(Response):
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = bytes(self.body)
         for at in range(0, len(body), PIECE):
-            await send({"type": "http.response.body", "body": body[at : at + PIECE], "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            more = at + PIECE < len(body)
+            await send({"type": "http.response.body", "body": body[at : at + PIECE], "more_body": more})
 
 
 class Door:
