@@ -207,7 +207,14 @@ def document(server: Server) -> Any:
 
 def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     """Return whether a value is what a JSON schema says, of the words that the server uses."""
-    kinds: dict[str, Any] = {"object": dict, "array": list, "string": str, "boolean": bool, "number": (int, float), "integer": int}
+    kinds: dict[str, Any] = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "number": (int, float),
+        "integer": int,
+    }
     known = {"type", "enum", "const", "properties", "required", "additionalProperties", "items", "anyOf", "minItems"}
     known |= {"maxItems", "description", "contentEncoding", "contentMediaType", "format"}
     assert set(schema) <= known, schema

@@ -228,7 +228,7 @@ class Pieces(Response):
         """Send it."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         body = bytes(self.body)
-        for at in range(0, len(body), PIECE):
+        for at in range(0, max(len(body), 1), PIECE):
             more = at + PIECE < len(body)
             await send({"type": "http.response.body", "body": body[at : at + PIECE], "more_body": more})
 
