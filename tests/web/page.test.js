@@ -49,7 +49,7 @@ test("an address brings back the state that it was written from", () => {
 test("what an address gets wrong is said, and the rest of it holds", () => {
   const wrong = {
     "digit=12": /^Digit "12": choose from 0 to 9\.$/, "digit=": /Digit ""/, "digit=-1": /Digit "-1"/, "digit=3.0": /Digit/,
-    "model=jiont": /no model "jiont": it has joint, discrete, continuous/, "color=redd": /redd.*red/, "color=black": /dark/,
+    "model=jiont": /no model "jiont": it has joint, discrete, continuous/, "color=redd": /^Unknown color 'redd'; did you mean red\?$/, "color=black": /too dark.*255\.$/,
     "seed=18446744073709551616": /Seed/, "seed=1e3": /Seed/, "item=4611686018427387905": /Item/, "slant=61": /-60 to 60 degrees/,
     "slant=NaN": /Slant/, "slant=Infinity": /Slant/, "thickness=0x2": /0\.5 to 8 pixels/, "hand=-1": /Hand/,
     "latent=1,2": /latent does not fit the model joint/, "latent=": /latent/, "__proto__=1": /"__proto__" means nothing/,
@@ -105,7 +105,9 @@ test("a latent's text is short, and the same float32 numbers again", () => {
     const latent = latentOf(its);
     assert.deepEqual(parseLatent(spellLatent(latent, its), its), latent);
     const soft = latent.map((value) => value * Math.fround(0.9));
-    assert.deepEqual(parseLatent(spellLatent(soft, its), its), soft);
+    const both = Float32Array.from(latent).fill(1, -2);
+    for (const one of [soft, both]) assert.deepEqual(parseLatent(spellLatent(one, its), its), one);
+    assert.throws(() => parseLatent(spellLatent(latent.map((value) => value * 1e7), its), its), /does not fit/);
   }
   const latent = latentOf(specs.joint).fill(0, 0, 35);
   latent.set([0.1, -2.5, 1e-7]);
@@ -159,7 +161,7 @@ test("a sheet reads lists as the command does", () => {
   assert.deepEqual(parseDigits("0-2, 7,3"), [0, 1, 2, 7, 3]);
   for (const text of ["", "10", "3-1", "a", "1,,2"]) assert.throws(() => parseDigits(text), /Digits are a list/);
   assert.deepEqual(parseColors("red, hsl(30,100%,50%),#f80"), ["red", "hsl(30,100%,50%)", "#f80"]);
-  assert.throws(() => parseColors("red,"), /unknown color/);
+  assert.throws(() => parseColors("red,"), /Unknown color/);
 });
 
 test("colors have names, and strokes have colors", () => {
@@ -173,4 +175,6 @@ test("colors have names, and strokes have colors", () => {
   const image = new Uint8Array(2352);
   for (let at = 0; at < 50; at++) image.set([200, 100, 0], 3 * at);
   assert.equal(strokeColor(image), "#c86400");
+  assert.equal(strokeColor(image.map((value) => value / 20)), "#201000", "as dark as can be asked for");
+  assert.equal(strokeColor(image.fill(0)), "#202020");
 });

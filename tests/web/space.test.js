@@ -8,7 +8,10 @@ import { encodeAnimation } from "../../runtime/vaegen/web/page/apng.js";
 import { borders, regions } from "../../runtime/vaegen/web/page/contour.js";
 import { along, bilinear, nearest, principal } from "../../runtime/vaegen/web/page/math.js";
 import { blender, classOf, partsOf, recolored, settle, withPart } from "../../runtime/vaegen/web/page/moves.js";
+import { around } from "../../runtime/vaegen/web/page/pad.js";
 import { inked, rasterize, smooth } from "../../runtime/vaegen/web/page/stroke.js";
+import { routeAlong } from "../../runtime/vaegen/web/page/toggles.js";
+import { shareAt } from "../../runtime/vaegen/web/page/walk.js";
 
 const joint = {
   latent: {
@@ -70,9 +73,31 @@ test("a blend begins and ends at its latents, and hues take the shorter way", ()
 
 test("a digit takes another's color and keeps its shape", () => {
   const [one, other] = [Float32Array.from([1, 0.1, 0.2, 0.3, 1, 0, 0, 1, 0, 0]), new Float32Array(10).fill(0.7)];
-  assert.deepEqual([...recolored(one, other, joint)].map((value) => Math.round(10 * value)), [10, 7, 7, 7, 10, 0, 0, 10, 0, 0]);
+  const tenths = Array.from(recolored(one, other, joint), (value) => Math.round(10 * value));
+  assert.deepEqual(tenths, [10, 7, 7, 7, 10, 0, 0, 10, 0, 0]);
   const plain = { latent: { continuous: 1, categorical: [0, 0], names: { continuous: ["shape 0"], categorical: [] } } };
   assert.equal(recolored([1], [0], plain), null);
+});
+
+test("the pad has the digit in its middle, and ends where such digits do", () => {
+  const latents = Float32Array.from({ length: 96 * 10 }, (_, at) => {
+    const [row, place] = [Math.floor(at / 10), at % 10];
+    return [Math.sin(row) * Math.SQRT2, 0.5, 1, 1, 0, 1, 0, 1, 0, 0][place];
+  });
+  const center = Float32Array.from([1.4, 0.5, 1, 1, 0, 1, 0, 1, 0, 0]);
+  const latentAt = around(center, latents, joint, false);
+  assert.deepEqual(latentAt({ x: 0.5, y: 0.5 }), center);
+  const [left, right] = [latentAt({ x: 0, y: 0.5 })[0], latentAt({ x: 1, y: 0.5 })[0]];
+  assert.ok(left < 1 && right > 1.5 && 1.5 * (right - center[0]) < center[0] - left, `${left} to ${right}`);
+  assert.ok(around(center, latents, joint, true)({ x: 1, y: 0.5 })[0] > right);
+});
+
+test("a walk goes there and back, or around", () => {
+  const turns = [0, 0.25, 0.5, 0.75, 1];
+  assert.deepEqual(turns.map((turn) => shareAt({ closed: false }, turn)), [0, 0.5, 1, 0.5, 0]);
+  assert.deepEqual(turns.map((turn) => shareAt({ closed: true }, turn)), [0, 0.25, 0.5, 0.75, 0]);
+  const square = routeAlong([{ x: 0, y: 0 }, { x: 1, y: 0 }, { x: 1, y: 1 }], ({ x, y }) => Float32Array.of(x, y));
+  assert.deepEqual([0, 0.5, 0.75, 1].map((t) => [...square(t)]), [[0, 0], [1, 0], [1, 0.5], [1, 1]]);
 });
 
 test("borders run where readings meet", () => {
@@ -98,9 +123,15 @@ test("borders run where readings meet", () => {
   }
   const met = borders(three, 3);
   const places = new Map();
-  for (let at = 0; at < met.length; at += 2) {
-    const key = `${met[at].toFixed(6)} ${met[at + 1].toFixed(6)}`;
-    places.set(key, (places.get(key) ?? 0) + 1);
+  for (let at = 0; at < met.length; at += 4) {
+    const [left, top, right, bottom] = met.slice(at, at + 4);
+    const [x, y] = [left + right, top + bottom]; // twice the middle, which is on a grid of 3 points
+    const [most, next] = [x - 1.1, y - 1, 1 - x - y].sort((one, other) => other - one);
+    near(most, next, 1e-9);
+    for (const end of [[left, top], [right, bottom]]) {
+      const key = end.map((share) => share.toFixed(6)).join();
+      places.set(key, (places.get(key) ?? 0) + 1);
+    }
   }
   assert.equal([...places.values()].filter((times) => times === 3).length, 1);
 });
@@ -144,8 +175,8 @@ test("an animated PNG holds its frames, bit by bit", async () => {
   assert.deepEqual(chunks.map(([type]) => type), [
     "IHDR", "acTL", "tEXt", "fcTL", "IDAT", "fcTL", "fdAT", "fcTL", "fdAT", "IEND"]);
   assert.deepEqual([...chunks[1][1]], [0, 0, 0, 3, 0, 0, 0, 0]);
-  const sequence = chunks.filter(([type]) => type === "fcTL" || type === "fdAT").map(([, data]) => data.readUInt32BE(0));
-  assert.deepEqual(sequence, [0, 1, 2, 3, 4]);
+  const numbered = chunks.filter(([type]) => type === "fcTL" || type === "fdAT");
+  assert.deepEqual(numbered.map(([, data]) => data.readUInt32BE(0)), [0, 1, 2, 3, 4]);
   const rows = [...inflateSync(chunks[8][1].subarray(4))];
   assert.deepEqual(rows, [0, ...frames[2].subarray(0, 6), 0, ...frames[2].subarray(6)]);
 });

@@ -32,7 +32,8 @@ for (const [number, { file, feeds }] of JSON.parse(readFileSync(`${folder}/index
   const program = programs.get(file);
   const read = ({ type, shape }, name) =>
     ({ data: new arrays[type](new Uint8Array(readFileSync(`${folder}/${number}.${name}`)).buffer), shape });
-  const results = program.run(Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, read(feed, name)])));
+  const given = Object.entries(feeds).map(([name, feed]) => [name, read(feed, name)]);
+  const results = program.run(Object.fromEntries(given));
   for (const { name, type } of program.outputs) {
     const { data, shape } = results[name];
     const numbers = type === "int64" ? BigInt64Array.from(data, BigInt) : data;
@@ -60,7 +61,7 @@ def chain(sessions: Mapping[str, ort.InferenceSession], n: int) -> list[tuple[st
         names = [each.name for each in session.get_outputs()]
         return dict(zip(names, session.run(names, feeds), strict=True))
 
-    asked = {
+    asked: dict[str, Array] = {
         "digit": np.arange(n, dtype=np.int64) % 10,
         "temperature": np.array(0.7, np.float32),
         "rgb": draw.random((n, 3), np.float32),
@@ -85,6 +86,10 @@ def differing(expected: Array, got: Array) -> int:
     elif expected.dtype != np.float32:
         tolerance = 0
     return int((np.abs(left - right).max(axis=1, initial=0) > tolerance).sum())
+
+
+def test_operators_are_computed_and_refused_by_hand() -> None:
+    subprocess.run(["node", "--test", Path(__file__).with_name("engine.test.js")], check=True, timeout=100)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -149,14 +149,14 @@ function onServer(folder, cache) {
  */
 async function onDisk(folder) {
   const { readFile } = await import("node:fs/promises");
-  const place = folder instanceof URL ? (await import("node:url")).fileURLToPath(folder) : folder;
+  const place = String(folder);
   return {
     place,
     async read(file) {
       try {
-        return new Uint8Array(await readFile(place + file));
+        return new Uint8Array(await readFile(folder instanceof URL ? new URL(file, folder) : folder + file));
       } catch (error) {
-        const { code, message } = /** @type {NodeJS.ErrnoException} */ (error);
+        const { code, message } = /** @type {Error & {code?: string}} */ (error);
         if (code === "ENOENT" || code === "ENOTDIR") return null;
         throw new BundleError(`cannot read ${quoted(place + file)}: ${message}`, { cause: error });
       }

@@ -47,7 +47,7 @@ const ENDS = new RegExp(`^${S}|${S}$`, "gu");
 /** @type {[RegExp, (...numbers: number[]) => number[]][]} */
 const FORMS = [
   [form("rgb", INTEGER, INTEGER, INTEGER), (...rgb) => rgb],
-  [form("rgb", `${INTEGER}%`, `${INTEGER}%`, `${INTEGER}%`), (...rgb) => rgb.map((x) => rounded((x * 255) / 100))],
+  [form("rgb", `${INTEGER}%`, `${INTEGER}%`, `${INTEGER}%`), (...rgb) => bytes(rgb.map((share) => share / 100))],
   [form("hsl", DECIMAL, `${DECIMAL}%`, `${DECIMAL}%`), (h, s, l) => bytes(hlsToRgb(h / 360, l / 100, s / 100))],
   [form("hs[bv]", DECIMAL, `${DECIMAL}%`, `${DECIMAL}%`), (h, s, v) => bytes(hsvToRgb(h / 360, s / 100, v / 100))],
   [form("rgba", INTEGER, INTEGER, INTEGER, INTEGER), (...rgba) => rgba],
@@ -190,14 +190,9 @@ function toNumber(digits) {
 }
 
 /**
- * @param {RGB} rgb  0 to 1.
- * @returns {number[]} 0 to 255.
+ * @param {number[]} rgb  0 to 1.
+ * @returns {number[]} 0 to 255, rounded as Pillow does it.
  */
 function bytes(rgb) {
-  return rgb.map((value) => rounded(value * 255));
-}
-
-/** @param {number} value  Rounded as Pillow does it. */
-function rounded(value) {
-  return Math.trunc(value + 0.5);
+  return rgb.map((value) => Math.trunc(value * 255 + 0.5));
 }

@@ -3,10 +3,12 @@
  *
  * What only people or other tools need (documentation, names of nodes, inferred shapes) is skipped. What the engine
  * could not honour is refused: external and sparse tensors, functions, subgraphs. Nothing is allocated for what a file
- * declares before its bytes are there. Wire format: https://protobuf.dev/programming-guides/encoding/
+ * declares before its bytes are there.
  */
 
 import { BundleError, quoted } from "./errors.js";
+import { Reader, damaged } from "./protobuf.js";
+import { size, small } from "./shapes.js";
 
 /**
  * @typedef {object} Value  What a graph takes or returns.
@@ -54,23 +56,20 @@ const TYPES = {
   [FLOAT16]: { name: "float16", bytes: 2, field: "int32s" },
 };
 
-// Of onnx/onnx-ml.proto, what is read: in each message a field's number, its name here, and what it holds. A "*" stands
+// Of onnx/onnx-ml.proto, what is read: by message and number of field, its name here and what it holds. A "*" stands
 // for a repeated field, "refused" for what no bundle may have.
 /** @type {Record<string, Record<number, string>>} */
 const MESSAGES = {
   Model: { 7: "graph Graph", 8: "opsets OperatorSet*", 20: "training refused", 25: "function refused" },
   OperatorSet: { 1: "domain text", 2: "version int" },
-  Graph: {
-    1: "nodes Node*", 5: "tensors Tensor*", 11: "inputs Value*", 12: "outputs Value*", 15: "sparse_tensor refused",
-  },
+  Graph: { 1: "nodes Node*", 5: "tensors Tensor*", 11: "inputs Value*", 12: "outputs Value*", 15: "sparse refused" },
   Node: { 1: "inputs text*", 2: "outputs text*", 4: "operator text", 5: "attributes Attribute*", 7: "domain text" },
   Attribute: {
-    1: "name text", 2: "f float", 3: "i int", 4: "s text", 5: "tensor refused", 6: "subgraph refused", 7: "floats float*",
-    8: "ints int*", 11: "subgraphs refused", 20: "type int", 22: "sparse_tensor refused", 23: "sparse_tensors refused",
+    1: "name text", 2: "f float", 3: "i int", 4: "s text", 7: "floats float*", 8: "ints int*", 20: "type int",
   },
   Tensor: {
-    1: "shape int*", 2: "type int", 4: "floats float*", 5: "int32s int*", 7: "int64s int*", 8: "name text", 9: "raw bytes",
-    13: "external_data refused", 14: "location int",
+    1: "shape int*", 2: "type int", 4: "floats float*", 5: "int32s int*", 7: "int64s int*", 8: "name text",
+    9: "raw bytes", 13: "external refused", 14: "external int",
   },
   Value: { 1: "name text", 2: "type Type" },
   Type: { 1: "tensor TensorType" },
@@ -78,13 +77,11 @@ const MESSAGES = {
   Shape: { 1: "dimensions Dimension*" },
   Dimension: { 1: "length int", 2: "free text" },
 };
+const FIELDS = new Map(Object.entries(MESSAGES).map(([message, fields]) => [message, toFields(fields)]));
+/** @type {Record<string, unknown>} */
+const ABSENT = { int: 0, float: 0, text: "" };
 /** @type {Record<number, string>} */
 const ATTRIBUTES = { 1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints" }; // by AttributeProto.type: the field of the value
-
-const VARINT = 0; // wire types
-const FIXED64 = 1;
-const BYTES = 2;
-const FIXED32 = 5;
 
 /**
  * Read the model in the bytes of an ONNX file.
@@ -94,7 +91,8 @@ const FIXED32 = 5;
  * @throws {BundleError}  It is no ONNX model, is damaged, or has a part that no bundle may have.
  */
 export function readModel(bytes) {
-  const { graph, opsets } = read(new Reader(bytes), "Model");
+  const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length); // a Buffer of Node is slow
+  const { graph, opsets } = read(plain, "Model");
   if (!graph) throw damaged("there is no graph in it");
   const constants = new Map(graph.tensors.map((/** @type {any} */ tensor) => [tensor.name, toConstant(tensor)]));
   if (constants.size < graph.tensors.length) throw damaged("two of its tensors have one name");
@@ -122,8 +120,13 @@ export function decode({ type, stored }) {
     return type === INT32 ? new Int32Array(buffer) : new Uint8Array(buffer);
   }
   if (type === FLOAT16) return halves(Uint16Array.from(stored));
-  return { [FLOAT32]: Float32Array, [INT64]: Float64Array, [INT32]: Int32Array }[type]?.from(stored) ?? Uint8Array.from(stored);
+  if (type === FLOAT32) return Float32Array.from(stored);
+  if (type === INT64) return Float64Array.from(stored);
+  return type === INT32 ? Int32Array.from(stored) : Uint8Array.from(stored);
 }
+
+/** @type {Float32Array | undefined} */
+let float16; // all numbers of it, by their bits
 
 /**
  * Return the numbers that have these bits in float16.
@@ -132,15 +135,21 @@ export function decode({ type, stored }) {
  * @returns {Float32Array}
  */
 function halves(bits) {
+  const known = (float16 ??= allHalves());
   const numbers = new Float32Array(bits.length);
+  for (let i = 0; i < bits.length; i++) numbers[i] = known[bits[i]];
+  return numbers;
+}
+
+function allHalves() {
+  const numbers = new Float32Array(2 ** 16);
   const words = new Uint32Array(numbers.buffer);
-  for (let i = 0; i < bits.length; i++) {
-    const half = bits[i];
-    // Sign and digits go where float32 has them; its exponent counts from 112 below. So even the least numbers come out
-    // right. In infinities and what is no number, all bits of the exponent are set in both.
-    words[i] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13) | ((half & 0x7c00) === 0x7c00 ? 0x7f800000 : 0);
+  // Sign and digits go where float32 has them, and its exponent counts from 112 below; so even the least numbers come
+  // out right. Infinity, and what is no number, has all bits of the exponent in both.
+  for (let half = 0; half < 2 ** 16; half++) {
+    words[half] = ((half & 0x8000) << 16) | ((half & 0x7fff) << 13) | ((half & 0x7c00) === 0x7c00 ? 0x7f800000 : 0);
   }
-  for (let i = 0; i < numbers.length; i++) numbers[i] *= 2 ** 112;
+  for (let half = 0; half < 2 ** 16; half++) numbers[half] *= 2 ** 112;
   return numbers;
 }
 
@@ -151,11 +160,13 @@ function halves(bits) {
 function toConstant(tensor) {
   const { type, shape } = tensor;
   const { bytes, field } = known(type);
-  if (tensor.location) throw new BundleError(`tensor ${quoted(tensor.name)} is kept outside of its file`);
+  if (tensor.external) throw new BundleError(`tensor ${quoted(tensor.name)} is kept outside of its file`);
   const stored = tensor.raw ?? tensor[field];
   const held = tensor.raw ? stored.length / bytes : stored.length;
-  if (held !== size(shape)) throw damaged(`tensor ${quoted(tensor.name)} holds not as many values as its shape says`);
-  return { type, shape, stored };
+  if (held !== size(shape) || shape.some((/** @type {number} */ n) => n < 0)) {
+    throw damaged(`tensor ${quoted(tensor.name)} of shape [${shape.join(", ")}] has ${Math.floor(held)} values`);
+  }
+  return { type, shape: small(shape), stored };
 }
 
 /**
@@ -175,8 +186,8 @@ function toValue({ name, type }) {
 function toNode({ domain, operator, inputs, outputs, attributes }) {
   const named = attributes.map((/** @type {any} */ attribute) => {
     const field = ATTRIBUTES[attribute.type];
-    if (!field) throw new BundleError(`attribute ${quoted(attribute.name)} of a ${operator} has a type that is not read`);
-    return [attribute.name, attribute[field]];
+    if (field) return [attribute.name, attribute[field]];
+    throw new BundleError(`attribute ${quoted(attribute.name)} of ${operator} has a type that is not read`);
   });
   const spelt = domain && domain !== "ai.onnx" ? `${domain}:${operator}` : operator;
   return { operator: spelt, inputs, outputs, attributes: Object.fromEntries(named) };
@@ -189,131 +200,42 @@ function known(type) {
   throw new BundleError(`tensors have ONNX's type ${type}; choose from ${names.join(", ")}`);
 }
 
-/**
- * Return the number of values in a shape.
- *
- * @param {readonly number[]} shape
- * @returns {number}
- */
-export function size(shape) {
-  let n = 1;
-  for (let i = 0; i < shape.length; i++) n *= shape[i];
-  return n;
+/** @param {Record<number, string>} fields */
+function toFields(fields) {
+  return Object.entries(fields).map(([number, field]) => {
+    const [name, holds] = field.split(" ");
+    return { number: Number(number), name, holds: holds.replace("*", ""), many: holds.endsWith("*") };
+  });
 }
 
 /**
  * Return a message as an object: [] for a repeated field that is not there, 0 or "" for a number or a text.
  *
- * @param {Reader} reader
+ * @param {Uint8Array} bytes
  * @param {string} kind  A name of MESSAGES.
  * @returns {any}
  */
-function read(reader, kind) {
+function read(bytes, kind) {
+  const fields = FIELDS.get(kind) ?? [];
+  const reader = new Reader(bytes);
   /** @type {Record<string, any>} */
   const found = {};
-  for (const field of Object.values(MESSAGES[kind])) {
-    const [name, holds] = field.split(" ");
-    if (holds.endsWith("*")) found[name] = [];
-    else if (holds === "text" || holds === "int" || holds === "float") found[name] = holds === "text" ? "" : 0;
-  }
+  for (const { name, holds, many } of fields) found[name] = many ? [] : ABSENT[holds];
   while (!reader.done) {
     const [number, wire] = reader.tag();
-    const [name, holds] = MESSAGES[kind][number]?.split(" ") ?? ["", ""];
+    const field = fields.find((each) => each.number === number);
+    if (!field) {
+      reader.skip(wire);
+      continue;
+    }
+    const { name, holds, many } = field;
     if (holds === "refused") throw new BundleError(`it has what no bundle may have: ${kind}.${name}`);
-    const one = holds.replace("*", "");
-    if (holds === "") reader.skip(wire);
-    else if (one === holds) found[name] = reader.value(wire, one);
-    else if (wire === BYTES && (one === "int" || one === "float")) found[name].push(...reader.run(one));
-    else found[name].push(reader.value(wire, one));
+    const message = FIELDS.has(holds);
+    for (const held of reader.values(wire, message ? "bytes" : holds)) {
+      const value = message ? read(held, holds) : held;
+      if (many) found[name].push(value);
+      else found[name] = value;
+    }
   }
   return found;
-}
-
-/** Reads bytes from the first to the last, and never beyond. */
-class Reader {
-  #bytes;
-  #view;
-  #at = 0;
-
-  /** @param {Uint8Array} bytes */
-  constructor(bytes) {
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  get done() {
-    return this.#at === this.#bytes.length;
-  }
-
-  /** Return the number of the next field, and its wire type. */
-  tag() {
-    const tag = this.#varint();
-    if (tag < 8 || tag >= 2 ** 32) throw damaged("a field has a number that cannot be");
-    return [Math.floor(tag / 8), tag % 8];
-  }
-
-  /** @param {number} wire  The type of a value to pass over. */
-  skip(wire) {
-    if (wire === VARINT) this.#varint();
-    else if (wire === BYTES) this.#take(this.#varint());
-    else if (wire === FIXED32 || wire === FIXED64) this.#take(wire === FIXED32 ? 4 : 8);
-    else throw damaged(`a field has wire type ${wire}`);
-  }
-
-  /**
-   * @param {number} wire
-   * @param {string} holds  "int", "float", "text", "bytes" or a message.
-   * @returns {any}
-   */
-  value(wire, holds) {
-    if (wire !== (holds === "int" ? VARINT : holds === "float" ? FIXED32 : BYTES)) {
-      throw damaged(`wire type ${wire} where ${holds} is expected`);
-    }
-    if (holds === "int") return this.#varint();
-    if (holds === "float") return this.#view.getFloat32(this.#step(4), true);
-    const bytes = this.#take(this.#varint());
-    if (holds === "text") return new TextDecoder().decode(bytes);
-    return holds === "bytes" ? bytes : read(new Reader(bytes), holds);
-  }
-
-  /** @param {string} holds  "int" or "float", of which there are many in a row. */
-  run(holds) {
-    const reader = new Reader(this.#take(this.#varint()));
-    const numbers = [];
-    while (!reader.done) numbers.push(reader.value(holds === "int" ? VARINT : FIXED32, holds));
-    return numbers;
-  }
-
-  /** Return a signed integer of 64 bits. */
-  #varint() {
-    let value = 0n;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.#bytes[this.#step(1)];
-      value |= BigInt(byte & 0x7f) << BigInt(shift);
-      if (byte < 0x80) return Number(BigInt.asIntN(64, value));
-    }
-    throw damaged("a number takes more than ten bytes");
-  }
-
-  /** @param {number} length */
-  #take(length) {
-    const start = this.#step(length);
-    return this.#bytes.subarray(start, start + length);
-  }
-
-  /**
-   * Return where the next bytes start, and go behind them.
-   *
-   * @param {number} length
-   */
-  #step(length) {
-    if (length < 0 || length > this.#bytes.length - this.#at) throw damaged("it ends before it should");
-    this.#at += length;
-    return this.#at - length;
-  }
-}
-
-/** @param {string} reason */
-function damaged(reason) {
-  return new BundleError(`no ONNX file, or a damaged one: ${reason}`);
 }

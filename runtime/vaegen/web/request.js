@@ -171,7 +171,7 @@ function parseColors(color) {
   const isOne = typeof color !== "string" && entries.length > 0 && entries.every((entry) => NUMERIC.has(typeof entry));
   /** @type {Map<unknown, number[]>} */
   const found = new Map(); // each text is read once, however many images have it
-  return (isOne ? [color] : entries).map((entry) => {
+  return (isOne ? [entries] : entries).map((entry) => {
     const rgb = found.get(entry) ?? parseColor(/** @type {Color} */ (entry));
     if (typeof entry === "string") found.set(entry, rgb);
     return rgb;

@@ -7,7 +7,7 @@ import { chunk, deflateRows, head, join, textChunk } from "./png.js";
  * @param {Uint8Array[]} frames one or more, RGB, row by row
  * @param {number} width
  * @param {number} delay milliseconds that each frame stands
- * @param {[string, string][]} [texts] keywords and texts to carry
+ * @param {string[][]} [texts] keywords and texts to carry
  * @returns {Promise<Uint8Array>}
  */
 export async function encodeAnimation(frames, width, delay, texts = []) {

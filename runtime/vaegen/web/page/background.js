@@ -28,7 +28,12 @@ export class Background {
   constructor(app, part, work) {
     this.#work = work;
     this.#failed = (/** @type {Error} */ error) => app.tell(error.message);
-    app.onPicture(() => void (this.#moved = performance.now()));
+    let { model } = app.picture().state;
+    app.onPicture(({ state }) => {
+      this.#moved = performance.now();
+      if (state.model !== model) this.#run++; // what was begun is of a model that is gone
+      model = state.model;
+    });
     new IntersectionObserver((entries) => {
       this.#seen = entries[entries.length - 1].isIntersecting;
       if (this.#seen) this.#wake();

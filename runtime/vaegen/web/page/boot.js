@@ -12,8 +12,9 @@
   var GAP = 0xd800 - FIRST;
   var BASE = GAP + 0xfdd0 - 0xe000;
 
-  var OLD = "Your browser is too old for this page: it needs Chrome 89, Firefox 113, Safari 16.4 or newer.";
-  var DAMAGED = "This page is damaged and cannot start: get the file again, or make it with: vaegen explore -o page.html";
+  var OLD = "Your browser is too old for this page: it needs Chrome 105, Firefox 113, Safari 17.4 or newer.";
+  var DAMAGED = "This page is damaged and cannot start: get the file again, or make it with:"
+    + " vaegen explore -o page.html";
 
   /** @param {string} sentence to show in place of the page */
   function refuse(sentence) {
@@ -39,10 +40,10 @@
     var state = 0;
     for (var at = 0; at < text.length; at++) {
       var unit = text.charCodeAt(at);
-      state = state * BASE + unit - (unit < 0xd800 ? FIRST : FIRST + 0x800);
-      if (state >= 0x10000) {
+      state = Math.imul(state, BASE) + unit - (unit < 0xd800 ? FIRST : FIRST + 0x800) >>> 0;
+      if (state > 0xffff) {
         words[size++] = state & 0xffff;
-        state = Math.floor(state / 0x10000);
+        state >>>= 16;
       }
     }
     if (state !== 1 || size !== words.length) throw new Error("The packed text is not whole.");

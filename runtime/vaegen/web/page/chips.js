@@ -26,7 +26,8 @@ export function mount(section, app) {
     if (!open || !await turn() || !open) return;
     const part = open;
     const { latent } = app.picture();
-    const images = await app.model().decode(stacked(Array.from({ length: part.width }, (_, at) => withPart(latent, part, at))));
+    const others = Array.from({ length: part.width }, (_, at) => withPart(latent, part, at));
+    const images = await app.model().decode(stacked(others));
     [...classes.querySelectorAll("canvas")].forEach((canvas, at) => {
       app.paint(images.subarray(3 * SIDE * SIDE * at, 3 * SIDE * SIDE * (at + 1)), canvas);
     });
@@ -52,7 +53,7 @@ export function mount(section, app) {
     const { latent } = app.picture();
     for (const { part, says } of chips) {
       const chosen = classOf(latent, part);
-      says.textContent = latent[part.at + chosen] < MIXED ? `about ${chosen}` : String(chosen);
+      says.textContent = latent[part.at + chosen] < MIXED ? `\u2248 ${chosen}` : String(chosen);
     }
     [...classes.children].forEach((one, at) => {
       one.setAttribute("aria-pressed", String(open !== null && classOf(latent, open) === at));
@@ -79,7 +80,8 @@ export function mount(section, app) {
     update();
   };
 
-  section.append(element("p", { class: "hint" }, "The digit as the network spells it. Tap a code to change it."), list, more);
+  const hint = element("p", { class: "hint" }, "The digit as the network spells it. Tap a code to change it.");
+  section.append(hint, list, more);
   let model = app.picture().state.model;
   app.onPicture((picture) => {
     if (picture.state.model === model) return update();

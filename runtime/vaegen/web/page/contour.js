@@ -15,7 +15,7 @@ const LEAST = 1e-6; // probabilities below it are noise, and their logarithms wo
  * Each cell of the grid is two triangles, in which the log-probabilities are taken as linear; a border is where two
  * of them are equal and none is larger. So three borders meet in one point.
  *
- * @param {ArrayLike<number>} probabilities (side, side, digits), row by row from the top; the grid's edge is the square's.
+ * @param {ArrayLike<number>} probabilities (side, side, digits), row by row from the top; its edge is the square's.
  * @param {number} side
  * @returns {number[]} Of each line x, y at one end and x, y at the other.
  */

@@ -35,10 +35,12 @@ export function mountStyle(section, app) {
 export function mountSource(section, app) {
   const { store, models } = app;
   const { group, choose } = choiceGroup("Model", models, (model) => store.set({ model }));
-  if (models.length > 1) section.append(group);
+  const meaning = "What the network keeps of a digit: numbers (continuous), codes (discrete) or both (joint).";
+  const choice = element("div", { class: "field" }, group, element("p", { class: "hint" }, meaning));
+  if (models.length > 1) section.append(choice);
   section.append(
     element("div", { class: "pair" }, stepper(app, "seed", "Seed"), stepper(app, "item", "Item")),
-    element("p", { class: "hint" }, "A seed is an endless row of pictures. The same numbers always give the same one."),
+    element("p", { class: "hint" }, "The same seed and item always give the same picture."),
   );
   const show = () => choose(store.get().model);
   store.subscribe(show);

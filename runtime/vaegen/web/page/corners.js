@@ -8,7 +8,7 @@ import { blender } from "./moves.js";
 import { Plane } from "./plane.js";
 import { hsvToHex, toHsv } from "./shades.js";
 import { CORNERS, shared } from "./shared.js";
-import { borderButton, bordersInWords, pathButton, routeAlong } from "./toggles.js";
+import { borderButton, bordersInWords, pathButton, routeAlong, walkButton } from "./toggles.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./plane.js").Place} Place */
@@ -21,7 +21,9 @@ const AROUND = [0, 1, 3, 2, 0]; // the corners in the order of a walk
 export function mount(section, app) {
   const said = element("p", { class: "hint", role: "status" });
   const plane = new Plane(app, "Between the four corners", {
-    path: (path) => shared.offer("between", { label: "The path between the corners", at: routeAlong(path, latentAt), closed: false }),
+    path: (path) => {
+      shared.offer("between", { label: "The path between the corners", at: routeAlong(path, latentAt), closed: false });
+    },
     borders: (digits) => void (said.textContent = bordersInWords(digits)),
   });
   /** @type {(place: Place) => Float32Array} */
@@ -32,19 +34,19 @@ export function mount(section, app) {
     const tile = button("", () => {
       shared.put(corner, app.picture().latent);
       app.announce(`The digit is in the ${name} corner.`);
-    }, { class: "corner", "aria-label": `Put the digit in the ${name} corner`, title: `Put the digit in the ${name} corner` });
+    }, { class: "corner", "aria-label": `Put the digit in the ${name} corner` });
     tile.append(canvas);
     return { tile, canvas };
   });
 
   const layer = new Background(app, section, async (turn) => {
     if (!await turn()) return;
-    const { digit, color, state: { model, seed, item } } = app.picture();
+    const { digit, color, state } = app.picture();
     if (shared.corners.includes(null)) {
       const digits = [digit, ...COMPANY.filter((other) => other !== digit).slice(0, 3)];
       const hsv = toHsv(parseColor(color));
       const colors = HUES.map((turn) => hsvToHex({ ...hsv, hue: (hsv.hue + turn) % 360 }));
-      const { latents } = await app.model().draw(digits, colors, { seed, start: item });
+      const { latents } = await app.model().draw(digits, colors, { seed: state.seed, start: state.item });
       const size = latents.length / digits.length;
       if (!await turn()) return;
       shared.fill(digits.map((_, at) => latents.slice(at * size, (at + 1) * size)));
@@ -52,7 +54,7 @@ export function mount(section, app) {
     }
     const corners = /** @type {Float32Array[]} */ (shared.corners);
     for (const [at, { canvas }] of tiles.entries()) app.paint(await app.model().decode(corners[at]), canvas);
-    const blend = blender(corners, app.specs[model]);
+    const blend = blender(corners, app.specs[state.model]);
     latentAt = ({ x, y }) => blend(bilinear(x, y));
     plane.lay(latentAt, plane.place);
     shared.offer("between", null);
@@ -68,8 +70,10 @@ export function mount(section, app) {
     laid = shared.corners;
     layer.start();
   });
-  app.store.subscribe((state, before) => {
-    if (state.model !== before.model) shared.clear();
+  let { model } = app.picture().state;
+  app.onPicture(({ state }) => {
+    if (state.model !== model) shared.clear();
+    model = state.model;
   });
 
   const row = (/** @type {number[]} */ corners, /** @type {string} */ text) => element("div", { class: "corner-row" },
@@ -78,7 +82,7 @@ export function mount(section, app) {
     row([0, 1], "Tap a corner to put the digit there."),
     plane.element,
     row([2, 3], ""),
-    element("div", { class: "row" }, borderButton(plane), pathButton(plane, app)),
+    element("div", { class: "row" }, borderButton(plane), pathButton(plane, app), walkButton("between")),
     said,
   );
   layer.start();

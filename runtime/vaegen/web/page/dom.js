@@ -11,7 +11,8 @@
 export function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== false) made.setAttribute(name, value === true ? "" : String(value));
+    if (name === "style") made.style.cssText = String(value); // the page's policy refuses the attribute
+    else if (value !== false) made.setAttribute(name, value === true ? "" : String(value));
   }
   made.append(...children);
   return made;

@@ -1,15 +1,18 @@
 /** The large picture with what is said of it, its file, its link and its command. */
 
 import { sha256 } from "../sha256.js";
+import { SIDE } from "../spec.js";
 import { commandFor } from "./command.js";
 import { button, element } from "./dom.js";
-import { describe, paint, SIDE } from "./picture.js";
+import { describe, paint } from "./picture.js";
 import { encodePng, enlarge, factsOf, fileName } from "./png.js";
-import { copy } from "./save.js";
+import { copyButton } from "./save.js";
+import { writeAddress } from "./store.js";
 
 /** @typedef {import("./main.js").App} App */
 
 const SETTLED = 600; // ms without a new picture, after which a screen reader tells it
+const LONG = 40; // characters that a line of the command holds on any screen
 const SCALES = [1, 10, 40];
 
 /** @type {() => string} of vaegen, as the page's maker wrote it; "" in a page that is served from a folder */
@@ -32,8 +35,10 @@ export function mount(section, app) {
   const commandText = () => commandFor(store.get(), specs[store.get().model], scale());
 
   const another = button("Another", () => store.set({ item: store.get().item + 1n }), { class: "primary" });
-  const link = button("Copy link", () => copied(link, location.href));
-  const command = button("Copy", () => copied(command, commandText()), { "aria-label": "Copy command" });
+  const link = copyButton("Copy link", () => {
+    return location.href.replace(/#.*/, "") + writeAddress(store.get(), specs[store.get().model]);
+  }, app);
+  const command = copyButton("Copy", commandText, app, { "aria-label": "Copy command" });
   const download = button("Save", async () => {
     const { image, state } = app.picture();
     const texts = factsOf(state, specs[state.model], version());
@@ -41,14 +46,6 @@ export function mount(section, app) {
   });
   const sizeLabel = element("label", { for: "size", class: "unseen" }, "Size");
   const saving = element("div", { class: "joined" }, download, sizeLabel, size);
-  const copied = async (/** @type {HTMLButtonElement} */ from, /** @type {string} */ text) => {
-    const done = await copy(text);
-    app.announce(done ? "Copied" : "This browser does not let pages copy");
-    if (!done) return;
-    const label = from.textContent;
-    [from.textContent, from.disabled] = ["Copied", true];
-    setTimeout(() => [from.textContent, from.disabled] = [label, false], 1200);
-  };
 
   section.append(
     element("div", { class: "stage" }, canvas),
@@ -60,7 +57,8 @@ export function mount(section, app) {
   );
   const showCommand = () => {
     // A line breaks between options, not inside one.
-    code.replaceChildren(...commandText().split(/ (?=--)/).flatMap((part) => [element("span", {}, part), " "]));
+    const parts = commandText().split(/ (?=--)/).map((part) => (part.length < LONG ? element("span", {}, part) : part));
+    code.replaceChildren(...parts.flatMap((part) => [part, " "]));
     code.lastChild?.remove();
   };
   size.addEventListener("change", showCommand);
@@ -75,7 +73,7 @@ export function mount(section, app) {
     canvas.setAttribute("aria-label", words);
     const missed = picture.accepted ? "" : ". The best of 8 tries";
     const [said, reading] = words.split(/, (?=read as)/);
-    caption.replaceChildren(element("strong", {}, said), element("span", {}, `${reading}${missed}`));
+    caption.replaceChildren(element("strong", {}, said), " ", element("span", {}, `${reading}${missed}`));
     clearTimeout(waiting);
     waiting = window.setTimeout(() => app.announce(words + missed), SETTLED);
   });

@@ -34,7 +34,7 @@ export class Ink {
     this.#ended = end;
     this.#canvas = element("canvas", {
       width: SIZE, height: SIZE, class: "ink", tabindex: 0, role: "application", "aria-roledescription": "drawing area",
-      "aria-label": "Draw a digit. The arrow keys move the pen; it draws while Space is held, or after Enter until Enter.",
+      "aria-label": "Draw a digit. The arrow keys move the pen; it draws while Space is held.",
     });
     const undo = button("Undo", () => this.undo());
     const clear = button("Clear", () => this.clear());
@@ -118,6 +118,11 @@ export class Ink {
   #listenToKeys(announce) {
     /** @type {Set<string>} */
     const held = new Set();
+    const says = () => {
+      const [right, down] = [this.#cursor.x, this.#cursor.y].map((share) => Math.round(100 * share));
+      const place = `Pen ${this.#down ? "down" : "up"}, ${right}% across, ${down}% down`;
+      this.#canvas.setAttribute("aria-description", `${place}. Enter keeps it down.`);
+    };
     const lower = (/** @type {boolean} */ down) => {
       if (down === this.#down) return;
       this.#down = down;
@@ -127,10 +132,7 @@ export class Ink {
       } else this.#ended();
       this.#draw();
       announce(down ? "Pen down" : "Pen up");
-    };
-    const says = () => {
-      const [right, down] = [this.#cursor.x, this.#cursor.y].map((share) => Math.round(100 * share));
-      this.#canvas.setAttribute("aria-description", `Pen ${this.#down ? "down" : "up"}, ${right}% across, ${down}% down`);
+      says();
     };
     this.#canvas.addEventListener("keydown", (event) => {
       if (event.ctrlKey || event.metaKey) {
@@ -142,10 +144,10 @@ export class Ink {
       else if (event.key.startsWith("Arrow")) {
         held.add(event.key);
         const size = event.shiftKey ? STEP / 4 : STEP;
-        const along = (/** @type {string} */ more, /** @type {string} */ less) => size * (+held.has(more) - +held.has(less));
+        const has = (/** @type {string} */ key) => Number(held.has(key));
         this.#cursor = {
-          x: clamp(this.#cursor.x + along("ArrowRight", "ArrowLeft"), 0.02, 0.98),
-          y: clamp(this.#cursor.y + along("ArrowDown", "ArrowUp"), 0.02, 0.98),
+          x: clamp(this.#cursor.x + size * (has("ArrowRight") - has("ArrowLeft")), 0.02, 0.98),
+          y: clamp(this.#cursor.y + size * (has("ArrowDown") - has("ArrowUp")), 0.02, 0.98),
         };
         if (this.#down) this.#extend({ ...this.#cursor });
         this.#draw();

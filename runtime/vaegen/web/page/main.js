@@ -64,6 +64,8 @@ async function start() {
   const listeners = [];
   const drawer = new Drawer((name) => models.open(name), store, (picture, its) => {
     [current, model] = [picture, its];
+    const { state: { latent }, digit, color } = picture;
+    if (latent && latent === store.get().latent) store.set({ digit, color, latent }); // what a change goes on from
     for (const listener of listeners) listener(picture);
   });
 
@@ -76,7 +78,8 @@ async function start() {
     picture: () => current,
     onPicture: (listener) => void listeners.push(listener),
     show: (latent) => {
-      store.set({ latent });
+      // A walk may go on while another model is opened, for which its latents mean nothing.
+      if (store.get().model === current.state.model) store.set({ latent });
       return drawer.refresh();
     },
     paint,
@@ -89,7 +92,8 @@ async function start() {
       mount(/** @type {HTMLElement} */ (document.getElementById(id)), app);
     }
   };
-  store.subscribe(() => {
+  store.subscribe(({ latent, model: name }, before) => {
+    if (latent && latent === before.latent && name === before.model) return; // the picture is the same
     tell("");
     drawer.refresh().catch((error) => {
       if (current) store.set(current.state); // go back to what could be drawn

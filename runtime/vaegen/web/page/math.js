@@ -3,8 +3,8 @@
 /**
  * Return the leading principal directions of some rows.
  *
- * The Gram matrix of n rows is smaller than the covariance of L coordinates, and has the same leading eigenvalues. Power
- * iteration on all wanted vectors at once, made orthogonal after each step, finds them.
+ * The Gram matrix of n rows is smaller than the covariance of L coordinates, and has the same leading eigenvalues.
+ * Power iteration on all wanted vectors at once, made orthogonal after each step, finds them.
  *
  * @param {ArrayLike<number>} rows (n, L), row by row.
  * @param {number} size L.

@@ -64,7 +64,7 @@ export function bounded(value, role) {
 /**
  * Return a function from weights to the blend of some latents; a weight of 1 gives that latent itself.
  *
- * Coordinates are averaged; a hue takes the shorter way around, and counts as much as it is seen, so that gray has none.
+ * Coordinates are averaged; a hue takes the shorter way around, and counts as much as it is seen: gray has none.
  * Codes change over one after the other, each at a place of its own: half of many codes is no handwriting. Those of the
  * color change together.
  *

@@ -5,7 +5,7 @@ import { button, element } from "./dom.js";
 import { dot, nearest, principal } from "./math.js";
 import { settle } from "./moves.js";
 import { Plane } from "./plane.js";
-import { borderButton, bordersInWords, pathButton, routeAlong, toggle } from "./toggles.js";
+import { borderButton, bordersInWords, pathButton, routeAlong, toggle, walkButton } from "./toggles.js";
 import { shared } from "./shared.js";
 
 /** @typedef {import("./main.js").App} App */
@@ -19,6 +19,7 @@ const REACH = 2.4; // standard deviations from the mean; digits stay whole up to
 const REACH_OF_CODES = 6; // likewise where there are codes alone, which change over late
 const LEAST = 0.6; // of them, in each direction, wherever the digit stands
 const FURTHER = 2; // times as far, where asked for
+const MIDDLE = { x: 0.5, y: 0.5 };
 
 /** @type {(section: HTMLElement, app: App) => void} */
 export function mount(section, app) {
@@ -30,7 +31,9 @@ export function mount(section, app) {
 
   const said = element("p", { class: "hint", role: "status" });
   const plane = new Plane(app, "Handwriting near this digit", {
-    path: (path) => shared.offer("pad", { label: "The path on the pad", at: routeAlong(path, latentAt), closed: false }),
+    path: (path) => {
+      shared.offer("pad", { label: "The path nearby", at: routeAlong(path, latentAt), closed: false });
+    },
     borders: (digits) => void (said.textContent = bordersInWords(digits)),
   });
   /** @type {(place: Place) => Float32Array} */
@@ -39,7 +42,7 @@ export function mount(section, app) {
   const layer = new Background(app, section, async (turn) => {
     const { latent, digit, color, state: { model, slant, thickness, hand } } = app.picture();
     const style = Object.fromEntries(Object.entries({ slant, thickness, hand }).filter(([, value]) => value !== null));
-    const key = JSON.stringify([model, digit, color, style], (_, value) => (typeof value === "bigint" ? `${value}` : value));
+    const key = [model, digit, color, slant, thickness, hand].join(";");
     if (key !== drawn.key) {
       const latents = new Float32Array(DRAWN * latent.length);
       for (let start = 0; start < DRAWN; start += SLICE) {
@@ -56,24 +59,28 @@ export function mount(section, app) {
       const found = latentAt(place);
       own.add(found);
       return found;
-    }, { x: 0.5, y: 0.5 });
+    }, MIDDLE);
   });
 
-  const middle = button("Center here", () => layer.start());
+  const begin = () => {
+    plane.hold(MIDDLE);
+    layer.start();
+  };
+  const middle = button("Center here", begin);
   const reach = toggle("Further out", (pressed) => {
     further = pressed;
-    layer.start();
+    begin();
   });
   section.append(
     element("p", { class: "hint" }, "The same digit, as others write it. Drag, or use the arrow keys."),
     plane.element,
-    element("div", { class: "row" }, middle, reach, borderButton(plane), pathButton(plane, app)),
+    element("div", { class: "row" }, middle, reach, borderButton(plane), pathButton(plane, app), walkButton("pad")),
     said,
   );
   app.onPicture((picture) => {
-    if (!own.has(picture.latent)) layer.start();
+    if (!own.has(picture.latent)) begin();
   });
-  if (app.picture()) layer.start();
+  begin();
 }
 
 /**

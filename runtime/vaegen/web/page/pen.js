@@ -21,8 +21,8 @@ export function mount(section, app) {
   let running = false;
   let waiting = false;
 
-  const drawn = element("canvas", { width: 28, height: 28, class: "digit", role: "img", "aria-label": "Your drawing, 28 pixels wide" });
-  const made = element("canvas", { width: 28, height: 28, class: "digit", role: "img", "aria-label": "The drawing as the network writes it" });
+  const [drawn, made] = ["Your drawing, 28 pixels wide", "The drawing as the network writes it"].map((label) => (
+    element("canvas", { width: 28, height: 28, role: "img", "aria-label": label })));
   const says = element("span", {}, "The network\u2019s");
   const tint = element("input", { type: "color", id: "pen-color", value: color });
 
@@ -78,16 +78,19 @@ export function mount(section, app) {
     const { latents } = await app.model().draw(digit, color, { seed: app.store.get().seed, start: fresh });
     fresh += 1n;
     const blend = blender([latent, latents], spec());
-    const route = { label: `From your drawing to ${named(digit)}`, at: (/** @type {number} */ t) => blend([1 - t, t]), closed: false };
-    shared.offer("pen", route, { walk: true });
+    const label = `From your drawing to ${spelled(digit)}`;
+    shared.offer("pen", { label, at: (t) => blend([1 - t, t]), closed: false });
+    shared.walk("pen");
   };
 
   const actions = element("div", { class: "pen-actions" },
     element("div", { role: "group", "aria-label": "Walk to a digit" }, element("p", {}, "Walk to"),
-      element("div", { class: "row tight" }, ...Array.from({ length: 10 }, (_, digit) => (
-        button(String(digit), () => void walkTo(digit).catch(fail), { disabled: true, "aria-label": `Walk to ${named(digit)}` }))))),
+      element("div", { class: "row" }, ...Array.from({ length: 10 }, (_, digit) => {
+        const named = { disabled: true, "aria-label": `Walk to ${spelled(digit)}` };
+        return button(String(digit), () => void walkTo(digit).catch(fail), named);
+      }))),
     element("div", { role: "group", "aria-label": "Put it in a corner" }, element("p", {}, "Put in a corner"),
-      element("div", { class: "row tight" }, ...CORNERS.map((name, corner) => button(ARROWS[corner], () => {
+      element("div", { class: "row" }, ...CORNERS.map((name, corner) => button(ARROWS[corner], () => {
         if (!latent) return;
         shared.put(corner, latent);
         app.announce(`Your digit is in the ${name} corner.`);
@@ -96,11 +99,14 @@ export function mount(section, app) {
   tint.addEventListener("input", () => void recolor().catch(fail));
   app.store.subscribe((state, before) => {
     if (state.model !== before.model) latent = null;
+    if (state.latent || state.color === before.color) return; // the color of a latent is measured, not chosen
+    tint.value = ink.color = color = hex(parseColor(state.color));
+    void follow().catch(fail);
   });
   let model = app.picture().state.model;
   app.onPicture((picture) => {
     if (picture.latent === latent) {
-      says.textContent = `The network\u2019s: ${named(picture.read)}, ${Math.floor(100 * picture.probability)}%`;
+      says.textContent = `The network\u2019s: ${spelled(picture.read)}, ${Math.floor(100 * picture.probability)}%`;
     }
     if (picture.state.model !== model) {
       model = picture.state.model;
@@ -112,7 +118,7 @@ export function mount(section, app) {
   section.append(
     element("p", { class: "hint" }, "The network reads your digit, and writes it again in its own hand."),
     element("div", { class: "pen" }, ink.element, element("div", { class: "pen-side" },
-      element("div", { class: "pair" },
+      element("div", { class: "both" },
         element("figure", {}, drawn, element("figcaption", {}, "Yours")),
         element("figure", {}, made, element("figcaption", {}, says))),
       element("div", { class: "field" }, element("label", { for: tint.id }, "Color"), tint),
@@ -121,4 +127,4 @@ export function mount(section, app) {
 }
 
 /** @type {(digit: number) => string} "a 3", "an 8" */
-const named = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;
+const spelled = (digit) => `${digit === 8 ? "an" : "a"} ${digit}`;

@@ -1,12 +1,11 @@
 /** The large picture: what is asked for, drawn, read by the judge, and shown. */
 
-import { parseColor } from "../index.js";
+import { parseColor, toRgba } from "../index.js";
+import { SIDE } from "../spec.js";
 import { nameColor, strokeColor } from "./shades.js";
 
 /** @typedef {import("../index.js").Model} Model */
 /** @typedef {import("./store.js").State} State */
-
-export const SIDE = 28;
 
 /**
  * @typedef {object} Picture
@@ -20,21 +19,7 @@ export const SIDE = 28;
  * @property {boolean} accepted whether it came out as asked; true for a latent, which asks for nothing
  */
 
-/**
- * Return an image as a canvas takes it.
- * @param {Uint8Array} image RGB, row by row
- * @param {number} width
- */
-export function toRgba(image, width) {
-  const pixels = new ImageData(width, image.length / (3 * width));
-  for (let from = 0, to = 0; from < image.length; to += 4) {
-    pixels.data[to] = image[from++];
-    pixels.data[to + 1] = image[from++];
-    pixels.data[to + 2] = image[from++];
-    pixels.data[to + 3] = 255;
-  }
-  return pixels;
-}
+const SAME = 10; // of 255 in any channel; a stroke's measured color is rarely further from the one it was asked in
 
 /** @type {HTMLCanvasElement | undefined} */
 let small;
@@ -46,7 +31,7 @@ let small;
  */
 export function paint(image, canvas) {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  const pixels = toRgba(image, SIDE);
+  const pixels = new ImageData(toRgba(image), SIDE);
   if (canvas.width === SIDE && canvas.height === SIDE) {
     context.putImageData(pixels, 0, 0);
     return;
@@ -76,7 +61,10 @@ export async function draw(model, state) {
   if (state.latent) {
     const image = await model.decode(state.latent);
     const { read, probability } = mostProbable(await model.judge(image));
-    const color = strokeColor(image);
+    const stroke = strokeColor(image);
+    const [asked, measured] = [parseColor(state.color), parseColor(stroke)];
+    // Else "red" would drift a little further with each digit that is walked to.
+    const color = asked.every((value, channel) => Math.abs(value - measured[channel]) <= SAME) ? state.color : stroke;
     return { state, latent: state.latent, image, digit: read, color, read, probability, accepted: true };
   }
   const { digit, color, seed, item: start } = state;
@@ -93,10 +81,11 @@ function mostProbable(probabilities) {
   return { read: list.indexOf(probability), probability };
 }
 
-/** @type {(picture: Picture) => string} a picture in words: "3, red, read as 3 with 99%" */
-export function describe({ state, digit, color, read, probability }) {
-  const percent = Math.min(Math.round(100 * probability), probability < 1 ? 99 : 100);
-  const name = nameColor(parseColor(color));
-  const words = color.toLowerCase() === name ? name : `${color} (${name})`;
-  return `${state.latent ? "" : `${digit}, `}${state.latent ? name : words}, read as ${read} with ${percent}%`;
+/**
+ * Return a picture in words: "3, red, read as 3 with 99%". A color that was given in numbers gets a name.
+ * @param {Picture} picture
+ */
+export function describe({ digit, color, read, probability }) {
+  const name = /[#(]/.test(color) ? nameColor(parseColor(color)) : color;
+  return `${digit}, ${name}, read as ${read} with ${Math.floor(100 * probability)}%`;
 }

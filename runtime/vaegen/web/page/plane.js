@@ -43,6 +43,8 @@ export class Plane {
   /** @type {Place} */
   #goal = { x: 0.5, y: 0.5 };
   #frame = 0;
+  #held = true; // until a plane is laid
+  #model = "";
   #bordered = false;
   /** @type {Place[]} */
   #path = [];
@@ -56,8 +58,8 @@ export class Plane {
    * @param {string} label for screen readers
    * @param {object} on
    * @param {(path: Place[]) => void} on.path called with each path that was drawn, smooth, at an even pace
-   * @param {(digits: number[] | null) => void} on.borders called with the digits that are read, the most frequent first,
-   *   when the borders stand; null while they are not known
+   * @param {(digits: number[] | null) => void} on.borders called when the borders stand, with the digits that are
+   *   read, the most frequent first; null while they are not known
    */
   constructor(app, label, on) {
     this.#app = app;
@@ -83,17 +85,28 @@ export class Plane {
     this.#listen();
   }
 
+  /** Hold moves back until a plane is laid: the one there is another picture's. @param {Place} place of the handle */
+  hold(place) {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    this.#held = true;
+    this.#goal = place;
+  }
+
   /**
-   * Lay the plane through the latent space.
+   * Lay the plane through the latent space, and make the moves that were held back.
    * @param {(place: Place) => Float32Array} latentAt
    * @param {Place} place of the handle
    */
   lay(latentAt, place) {
     this.#at = latentAt;
-    cancelAnimationFrame(this.#frame);
-    this.#frame = 0;
-    this.#now = this.#goal = place;
+    this.#model = this.#app.picture().state.model;
+    const goal = this.#held ? this.#goal : place;
+    this.hold(place);
+    this.#held = false;
+    this.#now = place;
     this.#place();
+    if (goal.x !== place.x || goal.y !== place.y) this.move(goal);
     this.clear();
     this.#painter.start();
     this.#draw([], []);
@@ -115,7 +128,9 @@ export class Plane {
 
   /** Move the handle, and the picture with it. @param {Place} goal */
   move({ x, y }) {
-    this.#goal = { x: clamp(x, 0, 1), y: clamp(y, 0, 1) };
+    const goal = { x: clamp(x, 0, 1), y: clamp(y, 0, 1) };
+    if (this.#held || this.#model === this.#app.picture().state.model) this.#goal = goal;
+    if (this.#held || this.#goal !== goal) return; // not laid through this model's space yet
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) this.#now = this.#goal;
     if (!this.#frame) this.#glide(performance.now());
   }
@@ -129,14 +144,15 @@ export class Plane {
   /** @param {number} before time of the last frame */
   #glide(before) {
     this.#frame = requestAnimationFrame((time) => {
+      this.#frame = 0;
+      if (this.#model !== this.#app.picture().state.model) return;
       const share = 1 - Math.exp(-Math.max(0, time - before) / GLIDE);
       const [dx, dy] = [this.#goal.x - this.#now.x, this.#goal.y - this.#now.y];
       const arrived = Math.hypot(dx, dy) < 1e-3;
       this.#now = arrived ? this.#goal : { x: this.#now.x + share * dx, y: this.#now.y + share * dy };
       this.#place();
-      const shown = this.#app.show(this.#at(this.#now));
+      void this.#app.show(this.#at(this.#now));
       if (!arrived) this.#glide(time);
-      else void shown.finally(() => void (this.#frame = 0));
     });
   }
 
@@ -149,7 +165,8 @@ export class Plane {
   #describe() {
     const [right, up] = [Math.round(200 * this.#now.x - 100), Math.round(100 - 200 * this.#now.y)];
     const words = [
-      right ? `${Math.abs(right)}% ${right > 0 ? "right" : "left"}` : "", up ? `${Math.abs(up)}% ${up > 0 ? "up" : "down"}` : "",
+      right ? `${Math.abs(right)}% ${right > 0 ? "right" : "left"}` : "",
+      up ? `${Math.abs(up)}% ${up > 0 ? "up" : "down"}` : "",
     ].filter(Boolean).join(", ") || "middle";
     const { read, probability } = this.#app.picture();
     this.#handle.setAttribute("aria-valuenow", String(Math.round(100 * this.#now.x)));
@@ -162,9 +179,9 @@ export class Plane {
     const moved = (/** @type {PointerEvent} */ event) => {
       if (event.pointerId !== pointer) return;
       const box = this.element.getBoundingClientRect();
-      const place = { x: inner((event.clientX - box.left) / box.width), y: inner((event.clientY - box.top) / box.height) };
-      if (this.drawing) this.#extend(place);
-      this.move(place);
+      const [x, y] = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height].map(inner);
+      if (this.drawing) this.#extend({ x, y });
+      this.move({ x, y });
     };
     this.element.addEventListener("pointerdown", (event) => {
       if (pointer !== null || event.button !== 0) return;
@@ -187,8 +204,8 @@ export class Plane {
     }
     this.#handle.addEventListener("keydown", (event) => {
       const size = event.shiftKey ? 4 * STEP : STEP;
-      const step = { ArrowLeft: [-size, 0], ArrowRight: [size, 0], ArrowUp: [0, -size], ArrowDown: [0, size] }[event.key];
-      if (step) this.move({ x: this.#goal.x + step[0], y: this.#goal.y + step[1] });
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+      if (step) this.move({ x: this.#goal.x + size * step[0], y: this.#goal.y + size * step[1] });
       else if (event.key === "Home") this.move({ x: 0.5, y: 0.5 });
       else if (event.key === "Enter" && this.drawing) {
         this.#extend(this.#goal);
@@ -221,7 +238,8 @@ export class Plane {
     for (let at = 0; at < cells.length; at += SLICE) {
       if (!await turn()) return;
       const slice = cells.slice(at, at + SLICE);
-      const images = await this.#decode(slice.map(({ column, row }) => ({ x: column / (GRID - 1), y: row / (GRID - 1) })));
+      const places = slice.map(({ column, row }) => ({ x: column / (GRID - 1), y: row / (GRID - 1) }));
+      const images = await this.#decode(places);
       slice.forEach(({ column, row }, which) => {
         this.#app.paint(images.subarray(which * 3 * SIDE * SIDE, (which + 1) * 3 * SIDE * SIDE), small);
         context.drawImage(small, 2 * SIDE * column, 2 * SIDE * row, 2 * SIDE, 2 * SIDE);
@@ -268,8 +286,8 @@ export class Plane {
   }
 
   #drawPath() {
-    const points = this.#path.map(({ x, y }) => `${(100 * outer(x)).toFixed(2)},${(100 * outer(y)).toFixed(2)}`).join(" ");
-    for (const line of this.#lines.querySelectorAll("polyline")) line.setAttribute("points", points);
+    const points = this.#path.map(({ x, y }) => [x, y].map((share) => (100 * outer(share)).toFixed(2)).join(","));
+    for (const line of this.#lines.querySelectorAll("polyline")) line.setAttribute("points", points.join(" "));
   }
 }
 

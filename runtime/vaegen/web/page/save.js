@@ -1,5 +1,9 @@
 /** Handing files and texts to the reader. */
 
+import { button } from "./dom.js";
+
+const SHOWN = 1200; // ms that a button says "Copied"
+
 /**
  * Save a file where the browser puts downloads.
  * @param {Uint8Array | Blob} content
@@ -18,7 +22,7 @@ export function save(content, name) {
  * @param {string} text
  * @returns {Promise<boolean>} whether it is on the clipboard
  */
-export async function copy(text) {
+async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -32,4 +36,24 @@ export async function copy(text) {
     if (focused instanceof HTMLElement) focused.focus();
     return copied;
   }
+}
+
+/**
+ * Make a button that copies a text, and says so.
+ * @param {string} label
+ * @param {() => string} textOf
+ * @param {import("./main.js").App} app
+ * @param {Record<string, string>} [attributes]
+ */
+export function copyButton(label, textOf, app, attributes) {
+  const made = button(label, async () => {
+    if (!await copy(textOf())) {
+      app.tell("This browser does not let a page copy. Select the text and copy it yourself.");
+      return;
+    }
+    app.announce("Copied");
+    made.textContent = "Copied";
+    setTimeout(() => void (made.textContent = label), SHOWN);
+  }, attributes);
+  return made;
 }

@@ -46,9 +46,11 @@ export function nameColor(rgb) {
 }
 
 const BRIGHTEST = 40;
+const DARKEST = 32; // of 255; what is darker cannot be asked for
 
 /**
- * Measure the color of a stroke as the judge does: the mean of all pixels at least as bright as the 40th brightest.
+ * Measure the color of a stroke as the judge does: the mean of all pixels at least as bright as the 40th brightest. A
+ * color too dark to be asked for is lightened until it can be.
  * @param {Uint8Array} image 28 x 28 x 3
  * @returns {string} "#rrggbb"
  */
@@ -62,5 +64,7 @@ export function strokeColor(image) {
     count += 1;
     sum.forEach((_, channel) => void (sum[channel] += image[3 * at + channel]));
   });
-  return hex(sum.map((value) => value / Math.max(count, BRIGHTEST)));
+  const color = count ? sum.map((value) => value / Math.max(count, BRIGHTEST)) : [1, 1, 1];
+  const scale = Math.max(1, DARKEST / Math.max(...color));
+  return hex(color.map((value) => scale * value));
 }

@@ -48,13 +48,20 @@ class Shared {
    * Offer a route, in place of the one of the same name; null withdraws it.
    * @param {string} name
    * @param {Route | null} route
-   * @param {{ walk?: boolean }} [options] `walk` to set out at once
    */
-  offer(name, route, { walk = false } = {}) {
+  offer(name, route) {
     if (!route && !this.routes.has(name)) return;
     if (route) this.routes.set(name, route);
     else this.routes.delete(name);
-    this.#tell(walk ? name : null);
+    this.#tell(null);
+  }
+
+  /**
+   * Set out on a route.
+   * @param {string} name
+   */
+  walk(name) {
+    this.#tell(name);
   }
 
   /**

@@ -1,11 +1,13 @@
 /** A sheet of many digits in many colors, as `vaegen sample --grid` makes it. */
 
+import { toRgba } from "../index.js";
+import { SIDE } from "../spec.js";
 import { sheetCommand } from "./command.js";
 import { button, element, textField } from "./dom.js";
 import { version } from "./hero.js";
-import { SIDE, styleOf, toRgba } from "./picture.js";
+import { styleOf } from "./picture.js";
 import { encodePng, enlarge, factsOf, join } from "./png.js";
-import { copy } from "./save.js";
+import { copyButton } from "./save.js";
 import { read } from "./store.js";
 
 /** @typedef {import("./main.js").App} App */
@@ -67,79 +69,74 @@ export async function* drawRows(model, state, digits, colors) {
 /** @type {(section: HTMLElement, app: App) => void} */
 export function mount(section, app) {
   const { store, specs } = app;
-  let digits = parseDigits("0-9");
-  let colors = parseColors("red,orange,yellow,lime,cyan,blue,magenta,white");
-  let sheet = new Uint8Array();
+  const wanted = { digitText: "0-9", colorText: "red,orange,yellow,lime,cyan,blue,magenta,white" };
+  /** @type {{ state: State, digits: number[], colors: string[], image: Uint8Array } | null} what stands */
+  let sheet = null;
   let inView = false;
   let [timer, turn] = [0, 0];
 
   const canvas = element("canvas", { role: "img", class: "sheet", width: 1, height: 1 });
-  const digitField = textField("Digits", (text) => {
-    const list = parseDigits(text);
-    check(list, colors);
-    digits = list;
-    later();
+  const fields = /** @type {const} */ ([["Digits", "digitText"], ["Colors", "colorText"]]).map(([label, name]) => {
+    const { field, show } = textField(label, (text) => {
+      const next = { ...wanted, [name]: text.trim() };
+      check(parseDigits(next.digitText), parseColors(next.colorText));
+      Object.assign(wanted, next);
+      later();
+    });
+    show(wanted[name]);
+    return field;
   });
-  const colorField = textField("Colors", (text) => {
-    const list = parseColors(text);
-    check(digits, list);
-    colors = list;
-    later();
-  });
-  const lists = () => ({ digit: digitField.input.value.trim(), color: colors.join(",") });
   const download = button("Save the sheet", async () => {
+    if (!sheet) return;
+    const { state, digits, colors, image } = sheet;
     const width = SIDE * colors.length;
-    const state = { ...store.get(), latent: null };
     const facts = factsOf(state, specs[state.model], version(), { digit: digits.join(","), color: colors.join(",") });
-    app.save(await encodePng(enlarge(sheet, width, SCALE), SCALE * width, facts), "sheet.png");
-  });
-  const command = button("Copy its command", async () => {
-    const { digit, color } = lists();
-    const done = await copy(sheetCommand(store.get(), digit, color, SCALE));
-    app.announce(done ? "Copied" : "This browser does not let pages copy");
-  });
+    app.save(await encodePng(enlarge(image, width, SCALE), SCALE * width, facts), "sheet.png");
+  }, { disabled: true });
+  const command = copyButton("Copy its command", () => {
+    return sheetCommand(store.get(), wanted.digitText, wanted.colorText, SCALE);
+  }, app);
 
   const later = () => {
+    turn += 1; // ends a sheet that is being drawn
+    sheet = null;
+    download.disabled = true;
     clearTimeout(timer);
-    turn += 1;
-    if (inView) timer = window.setTimeout(make, SETTLED);
+    if (inView) timer = window.setTimeout(() => make().catch((error) => app.tell(error.message)), SETTLED);
   };
   const make = async () => {
-    const mine = (turn += 1);
+    const mine = turn;
+    const state = { ...store.get(), latent: null };
+    if (state.model !== app.picture().state.model) return; // once its model is open, it is called again
+    const [digits, colors] = [parseDigits(wanted.digitText), parseColors(wanted.colorText)];
     const [width, height] = [SIDE * colors.length, SIDE * digits.length];
-    download.disabled = true;
     const rows = [];
-    for await (const row of drawRows(app.model(), store.get(), digits, colors)) {
-      if (mine !== turn) return; // something else is asked for meanwhile
+    for await (const row of drawRows(app.model(), state, digits, colors)) {
+      if (mine !== turn) return;
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
-      canvas.getContext("2d")?.putImageData(toRgba(row, width), 0, SIDE * rows.length);
+      canvas.getContext("2d")?.putImageData(new ImageData(toRgba(row), width), 0, SIDE * rows.length);
       rows.push(row);
     }
-    sheet = join(...rows);
+    sheet = { state, digits, colors, image: join(...rows) };
     download.disabled = false;
     canvas.setAttribute("aria-label", `A sheet of the digits ${digits.join(", ")} in ${colors.join(", ")}`);
   };
 
-  let model = "";
+  let model = app.picture().state.model;
+  app.onPicture(({ state }) => {
+    if (state.model !== model) later();
+    model = state.model;
+  });
   store.subscribe((state, before) => {
     const parts = /** @type {const} */ (["seed", "item", "slant", "thickness", "hand"]);
     if (parts.some((part) => state[part] !== before[part])) later();
   });
-  app.onPicture(({ state }) => {
-    if (state.model !== model) later(); // only now is it open
-    model = state.model;
-  });
-  new IntersectionObserver(([entry]) => {
-    if (entry.isIntersecting === inView) return;
-    inView = entry.isIntersecting;
-    if (inView && download.disabled) later();
+  new IntersectionObserver((entries) => {
+    inView = entries[entries.length - 1].isIntersecting;
+    if (inView && !sheet) later();
   }).observe(section);
-  download.disabled = true;
-  digitField.show("0-9");
-  colorField.show(colors.join(","));
   canvas.setAttribute("aria-label", "A sheet of digits, drawn when it comes into view");
   section.append(
-    element("div", { class: "fields" }, digitField.field, colorField.field), canvas,
-    element("div", { class: "actions" }, download, command),
+    element("div", { class: "fields" }, ...fields), canvas, element("div", { class: "actions" }, download, command),
   );
 }

@@ -56,7 +56,12 @@ const decimal = (name, [least, most], unit) => (text) => {
 export const read = {
   digit: (/** @type {string} */ text) => Number(integer("Digit", 0n, 9n)(text)),
   color: (/** @type {string} */ text) => {
-    parseColor(text);
+    try {
+      parseColor(text);
+    } catch (error) {
+      const { message } = /** @type {Error} */ (error);
+      throw new Error(`${message[0].toUpperCase()}${message.slice(1).replace(/\w$/, "$&.")}`);
+    }
     return text.trim();
   },
   seed: integer("Seed", 0n, MOST.seed),

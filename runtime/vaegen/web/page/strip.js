@@ -48,7 +48,8 @@ export function mount(section, app) {
     const [above, below] = [rows.slice(0, shown), rows.slice(shown)];
     list.replaceChildren(...above.map((row) => row.element));
     if (below.length) {
-      const more = element("details", {}, element("summary", {}, `${below.length} more`), ...below.map((row) => row.element));
+      const more = element("details", {}, element("summary", {}, `${below.length} more`));
+      more.append(...below.map((row) => row.element));
       more.addEventListener("toggle", () => painter.start());
       list.append(more);
     }
@@ -91,10 +92,12 @@ function lineOf(part, ends) {
       moved: async ({ latent }, value) => withPart(latent, part, value),
     };
   }
-  const turned = part.role === "hue";
   return {
     name: part.name, ends, count: COUNT, step: 0.01,
-    valueOf: ({ latent }) => (turned ? latent[part.at] - Math.floor(latent[part.at]) : bounded(latent[part.at], part.role)),
+    valueOf: ({ latent }) => {
+      const value = latent[part.at];
+      return part.role === "hue" ? value - Math.floor(value) : bounded(value, part.role);
+    },
     moved: async ({ latent }, value) => withPart(latent, part, value),
   };
 }

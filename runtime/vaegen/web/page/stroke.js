@@ -48,11 +48,12 @@ export function rasterize(strokes, width = 2.5) {
  * @returns {Uint8Array} (28, 28, 3)
  */
 export function inked(shares, color) {
-  return Uint8Array.from({ length: 3 * shares.length }, (_, at) => Math.round(shares[Math.floor(at / 3)] * color[at % 3]));
+  const length = 3 * shares.length;
+  return Uint8Array.from({ length }, (_, at) => Math.round(shares[Math.floor(at / 3)] * color[at % 3]));
 }
 
 /**
- * Return a line that passes through the middles of the parts of another, and so has no corners that a hand did not draw.
+ * Return a line without corners: it passes through the middle of each part of another.
  *
  * @param {Point[]} stroke
  * @returns {Point[]}
@@ -75,7 +76,7 @@ export function smooth(stroke) {
   return result;
 }
 
-/** @param {Point[][]} lines @param {number} width @returns {Required<Point>[][]} In pixels, the ink at the box's corner. */
+/** Return lines in pixels, at the box's corner. @param {Point[][]} lines @param {number} width */
 function fit(lines, width) {
   const points = lines.flat();
   const [xs, ys] = [points.map((point) => point.x), points.map((point) => point.y)];
@@ -90,7 +91,9 @@ function fit(lines, width) {
 /** @param {Required<Point>[][]} lines @param {number} width @param {Float32Array} pixels Painted on. */
 function paint(lines, width, pixels) {
   for (const line of lines) {
-    for (let at = 0; at < Math.max(1, line.length - 1); at++) segment(line[at], line[at + 1] ?? line[at], width, pixels);
+    for (let at = 0; at < Math.max(1, line.length - 1); at++) {
+      segment(line[at], line[at + 1] ?? line[at], width, pixels);
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 /** The buttons beside a plane, and the routes drawn on it. */
 
 import { button } from "./dom.js";
+import { shared } from "./shared.js";
 
 /** @typedef {import("./plane.js").Plane} Plane */
 /** @typedef {import("./plane.js").Place} Place */
@@ -32,6 +33,18 @@ export const pathButton = (plane, app) => toggle("Draw a path", (pressed) => {
   plane.element.classList.toggle("drawing", pressed);
   if (pressed) app.announce("Drag along a path, or move with the arrow keys and press Enter at each bend.");
 });
+
+/**
+ * Make the button that sets out on a part's path, once there is one.
+ * @param {string} name of the route
+ */
+export function walkButton(name) {
+  const made = button("Walk the path", () => shared.walk(name));
+  const update = () => void (made.hidden = !shared.routes.has(name));
+  shared.subscribe(update);
+  update();
+  return made;
+}
 
 /** @type {(digits: number[] | null) => string} what borders show, in words */
 export function bordersInWords(digits) {

@@ -11,7 +11,8 @@ import { shared } from "./shared.js";
 
 const FRAMES = [2, 240];
 const DELAY = 50; // ms that a frame stands
-const STILLS = 8; // shown one a second where the reader wants no motion
+const STILLS = 8; // shown one by one where the reader wants no motion
+const STAND = 1000; // ms that each of them stands
 const SCALE = 10;
 const SIDE = 28;
 
@@ -28,7 +29,9 @@ export function shareAt({ closed }, turn) {
 export function mount(section, app) {
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const choice = element("select", { id: "walk-route" });
-  const place = element("input", { type: "range", id: "walk-place", min: 0, max: 1000, value: 0, "aria-valuetext": "start" });
+  const place = element("input", {
+    type: "range", id: "walk-place", min: 0, max: 1000, value: 0, "aria-valuetext": "0% of the way",
+  });
   const frames = element("input", {
     type: "number", id: "walk-frames", min: FRAMES[0], max: FRAMES[1], value: 48, inputmode: "numeric",
   });
@@ -63,8 +66,8 @@ export function mount(section, app) {
     const step = (/** @type {number} */ now) => {
       const chosen = route();
       if (!chosen) return pause();
-      const turns = Math.max(0, now - from) / (count() * DELAY) / (still.matches ? (STILLS * 1000) / (count() * DELAY) : 1);
-      const at = still.matches ? Math.floor(turns * STILLS) / STILLS : turns;
+      const passed = Math.max(0, now - from);
+      const at = still.matches ? Math.floor(passed / STAND) / STILLS : passed / (count() * DELAY);
       const end = chosen.closed ? 1 : 0.5;
       const over = !again && at >= end;
       if (at !== shown) void show(over ? 1 : shareAt(chosen, at));
@@ -87,7 +90,8 @@ export function mount(section, app) {
         images.push(enlarge(image, SIDE, SCALE));
         if (frame % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
       }
-      const texts = /** @type {[string, string][]} */ ([["vaegen:model", app.store.get().model], ["Title", chosen.label]]);
+      const { model } = app.store.get();
+      const texts = [["vaegen:model", model], ["vaegen:walk", chosen.label]];
       app.save(await encodeAnimation(images, SIDE * SCALE, DELAY, texts), "walk.png");
       app.announce(`Saved ${n} frames.`);
     } finally {

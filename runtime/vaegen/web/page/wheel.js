@@ -85,7 +85,7 @@ export function mount(section, { store }) {
     element("div", { class: "wheel-and-more" }, wheel, element("div", {},
       element("div", { class: "field" }, element("label", { for: "brightness" }, "Brightness"), brightness),
       text.field,
-      element("p", { class: "hint" }, "A CSS name, #ff8000, rgb(255, 128, 0) or hsl(30, 100%, 50%)"),
+      element("p", { class: "hint" }, "Such as teal, #ff8000 or hsl(30, 100%, 50%)"),
     )),
   );
   show();
