@@ -1,6 +1,7 @@
 """A server of its own process on a real socket, and a client that shows all of an answer."""
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -85,7 +86,10 @@ Start = Callable[..., AbstractContextManager[Server]]
 @contextlib.contextmanager
 def started(log: Path, *arguments: object) -> Iterator[Server]:
     command = [sys.executable, "-m", "vaegen_cli", "serve", "--port", "0", *map(str, arguments)]
-    with log.open("wb") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process:
+    # A shell that runs the tests in the background has them, and so their children, ignore Ctrl-C.
+    heeded = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL) if os.name == "posix" else None
+    pipes = {"stdout": subprocess.PIPE, "preexec_fn": heeded}
+    with log.open("wb") as errors, subprocess.Popen(command, stderr=errors, **pipes) as process:  # type: ignore[call-overload]
         try:
             assert process.stdout is not None
             address = process.stdout.readline()
