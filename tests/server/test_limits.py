@@ -193,6 +193,7 @@ def head(*lines: str, first: str = "POST /encode HTTP/1.1", close: bool = True) 
         head("X: " + "y" * 20_000, first="GET /health HTTP/1.1")[:-4],
         head("Content-Length: 3", "Content-Length: 4") + b"abcd",
         head("Content-Length: -1") + b"abcd",
+        head("Content-Length: " + "9" * 5000) + b"abcd",
         head("Content-Length: 1e3") + b"abcd",
         head("Content-Length: 4", "Transfer-Encoding: chunked", "Transfer-Encoding: identity") + b"abcd",
         head("Transfer-Encoding: gzip") + b"abcd",
