@@ -27,7 +27,8 @@ from vaegen.manifest import GRAPHS
 WEB = Path(__file__).with_name("web")
 _MAIN = PurePosixPath("page/main.js")
 # At the beginning of a line, which is where the client and the page have them; not the types in comments.
-_IMPORT = re.compile(r'^((?:import|export)\b[\w\s{},*]*)"(\.[^"]+)"', re.MULTILINE)
+_IMPORT = re.compile(r'^(import|export) (\{[^}]*\}|\* as \w+) from "(\.[^"]+)";', re.MULTILINE)
+_EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
 _COMMENT = re.compile(r"^ */\*\*.*?\*/\n|^ *//[^\n]*\n", re.MULTILINE | re.DOTALL)  # that has its lines to itself
 
 _CHARSET = '<meta charset="utf-8">'
@@ -63,7 +64,7 @@ def explorer_page(models: Sequence[str | PathLike[str]]) -> bytes:
             raise RequestError(f"two models are called {name!r}; name each once, or rename a folder")
         bundles[name] = bundle.read(path)
     head = {
-        "modules": _modules(),
+        "script": _script(),
         "bundles": {
             name: {
                 "manifest": one.manifest.to_json(),
@@ -76,8 +77,11 @@ def explorer_page(models: Sequence[str | PathLike[str]]) -> bytes:
     return _html(_packed(json.dumps(head).encode(), graphs)).encode("utf-16-le")
 
 
-def _modules() -> list[dict[str, str]]:
-    """Return the modules that main.js needs, without comments, each after those that it imports by their numbers."""
+def _script() -> str:
+    """Return main.js and all modules that it needs as one: a browser takes a millisecond or two for each.
+
+    Each becomes a function that is called once, after those that it imports from, and returns what it exports.
+    """
     codes: dict[PurePosixPath, str] = {}
     imports: dict[PurePosixPath, list[PurePosixPath]] = {}
     waiting = [_MAIN]
@@ -85,14 +89,27 @@ def _modules() -> list[dict[str, str]]:
         place = waiting.pop()
         if place not in codes:
             codes[place] = _COMMENT.sub("", _read(place))
-            imports[place] = [_resolved(place, target) for _, target in _IMPORT.findall(codes[place])]
+            imports[place] = [_resolved(place, target) for _, _, target in _IMPORT.findall(codes[place])]
             waiting += imports[place]
     order = list(TopologicalSorter(imports).static_order())
+    return "".join(_function(place, codes[place], order) for place in order)
 
-    def numbered(place: PurePosixPath) -> str:
-        return _IMPORT.sub(lambda found: f'{found[1]}"module:{order.index(_resolved(place, found[2]))}"', codes[place])
 
-    return [{"name": f"vaegen/{place}", "code": numbered(place)} for place in order]
+def _function(place: PurePosixPath, code: str, order: Sequence[PurePosixPath]) -> str:
+    """Return a module as a constant with what it exports; those that it imports from have their numbers in `order`."""
+    exports = [name for _, name in _EXPORT.findall(code)]
+
+    def taken(found: re.Match[str]) -> str:
+        kind, names, target = found.groups()
+        source = f"module{order.index(_resolved(place, target))}"
+        if kind == "export":
+            exports.extend(re.findall(r"(\w+)\s*[,}]", names))
+        names = names.removeprefix("* as ").replace(" as ", ": ")
+        return f"const {names} = {source};"
+
+    body = _EXPORT.sub(r"\1", _IMPORT.sub(taken, code))
+    number = order.index(place)
+    return f"const module{number} = (() => {{ // {place}\n{body}return {{ {', '.join(exports)} }};\n}})();\n"
 
 
 def _resolved(place: PurePosixPath, target: str) -> PurePosixPath:

@@ -29,6 +29,12 @@ const manifest = JSON.parse(new TextDecoder().decode(files["manifest.json"]));
 const model = await load(files);
 const red = await model.sample(3, "red");
 
+// A bundle whose judge is what its manifest records, and no graph.
+const noGraph = new TextEncoder().encode("no graph");
+const recorded = structuredClone(manifest);
+Object.assign(recorded.graphs.judge, { bytes: noGraph.length, sha256: sha256(noGraph) });
+const unreadable = { ...files, "judge.onnx": noGraph, "manifest.json": JSON.stringify(recorded) };
+
 /** Expect an error of a class, whose message has a text in it or is it. */
 function refused(call, kind, message) {
   return assert.rejects(async () => call(), (error) => {
@@ -39,8 +45,8 @@ function refused(call, kind, message) {
   });
 }
 
-/** Serve files by their names, and say what was asked for. */
-async function serve(answer) {
+/** Serve files by their names while a test runs, and say what was asked for. */
+async function serve(context, answer) {
   const asked = [];
   const server = createServer((request, response) => {
     asked.push(request.url);
@@ -49,12 +55,13 @@ async function serve(answer) {
   }).listen(0, "127.0.0.1");
   await new Promise((resolve) => server.once("listening", resolve));
   const close = () => new Promise((resolve) => server.close(resolve).closeAllConnections());
+  context.after(close);
   return { url: `http://127.0.0.1:${server.address().port}`, asked, close };
 }
 
-test("a bundle comes from a path, a URL, or memory", async () => {
+test("a bundle comes from a path, a URL, or memory", async (context) => {
   const folder = fileURLToPath(TINY);
-  const { url, asked, close } = await serve((path) => [200, files[new URL(path, "http://x").pathname.slice(8)]]);
+  const { url, asked } = await serve(context, (path) => [200, files[new URL(path, "http://x").pathname.slice(8)]]);
   const blobs = Object.fromEntries(Object.entries(files).map(([name, bytes]) => [name, new Blob([bytes])]));
   const { buffer } = files["prior.onnx"].slice();
   const mixed = { ...files, "manifest.json": JSON.stringify(manifest), "prior.onnx": buffer };
@@ -64,11 +71,10 @@ test("a bundle comes from a path, a URL, or memory", async () => {
   }
   assert.equal(asked.length, 12);
   assert.ok(asked.includes("/models/prior.onnx") && asked.includes("/models/prior.onnx?key=1"));
-  await close();
 });
 
-test("what is no bundle is refused, with what to do", async () => {
-  const { url, close } = await serve((path) =>
+test("what is no bundle is refused, with what to do", async (context) => {
+  const { url, close } = await serve(context, (path) =>
     path.startsWith("/html/") ? [200, "<!doctype html>"] : [path.startsWith("/closed/") ? 403 : 404, "no"],
   );
   await refused(() => load(`${url}/none`), BundleError, `'${url}/none/' is no model bundle: it has no manifest.json`);
@@ -104,17 +110,20 @@ test("a file that is not the one recorded is refused, with and without the platf
   }
 });
 
-test("a browser's old copy of one file is fetched again, once", async () => {
+test("a graph that cannot be read is named, once", async () => {
+  await refused(() => load(unreadable), BundleError, "'judge.onnx': no ONNX file");
+  await assert.rejects(load(unreadable), (error) => error.message.split("judge.onnx").length === 2);
+});
+
+test("a browser's old copy of one file is fetched again, once", async (context) => {
   let stale = true;
-  const { url, asked, close } = await serve((path) => {
+  const { url, asked } = await serve(context, (path) => {
     if (path !== "/judge.onnx" || !stale) return [200, files[path.slice(1)]];
     stale = false;
     return [200, "the bundle that was here before"];
   });
   assert.deepEqual(await (await load(url)).sample(3, "red"), red);
   assert.equal(asked.filter((path) => path === "/judge.onnx").length, 2);
-  stale = true;
-  await close();
 });
 
 test("a manifest that does not fit is refused", async () => {
@@ -166,7 +175,9 @@ test("what people pass by mistake is refused, in one line", async () => {
   const size = model.spec.latent.size;
   for (const call of ["decode", "decodeUnrounded"]) {
     await request(() => model[call](new Float32Array(size + 1)), `have length ${size + 1}; it must be n * ${size}`);
-    await request(() => model[call](new Float32Array(size).fill(NaN)), "latents must be finite numbers within 1e+06");
+    for (const value of [NaN, -Infinity, 1.1e6]) {
+      await request(() => model[call](new Float32Array(size).fill(value)), "must be finite numbers within 1e+06");
+    }
     await request(() => model[call](new Uint8Array(size)), "are of type Uint8Array; they must be a Float32Array");
     await request(() => model[call](["0.5"]), "latents are of type Array");
   }
@@ -235,6 +246,20 @@ test("a worker gives the same, and arrays travel to it", async () => {
   await worker.terminate();
 });
 
+/** Return an onnxruntime that refuses what a browser's build of onnxruntime-web refuses: runs that overlap. */
+function oneAtATime({ InferenceSession, Tensor }) {
+  let runs = 0;
+  const create = async (...args) => {
+    const session = await InferenceSession.create(...args);
+    const run = async (...inputs) => {
+      assert.equal(++runs, 1, "Session already started");
+      return session.run(...inputs).finally(() => runs--);
+    };
+    return { run, release: () => session.release() };
+  };
+  return { InferenceSession: { create }, Tensor };
+}
+
 for (const name of ["onnxruntime-node", "onnxruntime-web"]) {
   let ort;
   try {
@@ -242,18 +267,14 @@ for (const name of ["onnxruntime-node", "onnxruntime-web"]) {
   } catch {}
   test(`${name} runs the graphs: calls at once, errors, the end`, { skip: !ort && "not installed" }, async () => {
     if (name === "onnxruntime-web") ort.env.wasm.numThreads = 1;
-    const other = await load(files, { engine: name === "onnxruntime-node" ? ort : { default: ort } });
+    const other = await load(files, { engine: { default: oneAtATime(ort) } });
     const calls = [0, 1, 2, 3].map((seed) => other.sample([3, 8], "orange", { seed }));
     for (const [seed, pixels] of (await Promise.all(calls)).entries()) {
       const own = await model.sample([3, 8], "orange", { seed });
       assert.ok(pixels.every((value, at) => Math.abs(value - own[at]) <= 1));
     }
-    const changed = structuredClone(manifest);
-    const broken = new TextEncoder().encode("no graph");
-    Object.assign(changed.graphs.judge, { bytes: broken.length, sha256: sha256(broken) });
-    const bad = { ...files, "judge.onnx": broken, "manifest.json": JSON.stringify(changed) };
-    await refused(() => load(bad, { engine: ort }), BundleError, "'judge.onnx': onnxruntime cannot load it");
-    await refused(() => load(bad), BundleError, "judge.onnx");
+    const failed = "'judge.onnx': onnxruntime cannot load it";
+    await refused(() => load(unreadable, { engine: ort }), BundleError, failed);
     other.close();
     await refused(() => other.sample(3, "red"), RequestError, "closed");
   });

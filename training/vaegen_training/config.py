@@ -236,7 +236,7 @@ class TrainConfig:
     prior_stage: StageConfig
     sharpen: SharpenConfig = SharpenConfig()
     sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
-    verifier_stage: StageConfig = StageConfig(epochs=5, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
+    verifier_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
     seed: int = 0
     """Root of all randomness of the run, 0 to 2**63 - 1."""
     extras: Mapping[str, str] = field(default_factory=dict, compare=False)

@@ -110,7 +110,7 @@ export async function open(bundle, engine) {
  * @returns {Session}
  */
 function openOwn(spec, bytes, where) {
-  const program = compileOwn(bytes, where);
+  const program = compile(bytes, where);
   compare(`${where}: input`, tensorsOf(program.inputs), spec.inputs);
   compare(`${where}: output`, tensorsOf(program.outputs), spec.outputs);
   return {
@@ -120,15 +120,6 @@ function openOwn(spec, bytes, where) {
     },
     close() {},
   };
-}
-
-/** @param {Uint8Array} bytes @param {string} where */
-function compileOwn(bytes, where) {
-  try {
-    return compile(bytes, where);
-  } catch (error) {
-    throw error instanceof BundleError ? new BundleError(`${where}: ${error.message}`, { cause: error }) : error;
-  }
 }
 
 // The sessions of onnxruntime-web share one memory and must not run at the same time: each waits for the one before.

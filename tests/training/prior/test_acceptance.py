@@ -11,7 +11,7 @@ from vaegen_training.prior.acceptance import VerifierObjective, level_scores
 from vaegen_training.train.run_folder import build_networks
 
 
-def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrained_model(digits: Mnist) -> None:
+def test_it_comes_to_read_real_digits_and_refuses_a_few_of_the_model_s_own(digits: Mnist) -> None:
     config = preset("default", "joint").override({"model.hidden": "32", "prior.hidden": "16"})
     vae, _, network = build_networks(config)
     torch.manual_seed(0)
@@ -25,7 +25,7 @@ def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrai
         optimizer.zero_grad()
         losses["loss"].backward()
         optimizer.step()
-    level_scores(verifier, digits)
+    level_scores(verifier, objective.samples, random)
     assert all(not each.requires_grad for each in (*vae.parameters(), *network.parameters()))
     gray = paint.to_float(digits.test_images)
     gray = gray / gray.amax(dim=1, keepdim=True)
@@ -37,4 +37,4 @@ def test_it_comes_to_read_real_digits_and_to_score_them_above_those_of_an_untrai
     assert (logits.argmax(1) == digits.test_labels).float().mean() > 0.8
     own, made = (scores.gather(1, digits.test_labels[:, None]) for scores in (realism, made))
     assert (own >= REALISM).float().mean() > 0.9
-    assert (made < REALISM).all()
+    assert 0.01 < (made < REALISM).float().mean() < 0.1

@@ -13,23 +13,23 @@ from vaegen_training.models.ciede2000 import ciede2000, lab
 from vaegen_training.models.latents import one_hot_of
 
 AREA = SIDE * SIDE  # 784 pixels
-ROW = 8  # units that look at each row of 28 pixels
-WIDE = 128  # units of both hidden layers
+ROW = 16  # units that look at each row of 28 pixels
+WIDE = 192  # units of both hidden layers
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
-PROBABILITY = 0.8
+PROBABILITY = 0.9
 """Least probability of the digit asked for. A judge that is less sure looks at a digit that other readers take for
-another: below this probability, one sample in seven; above it, one in a thousand (docs/trials.md)."""
+another: below this probability, one sample in eleven; above it, one in two thousand (docs/trials.md)."""
 COLOR_ERROR = 3.0
 """Most CIEDE2000 between the stroke and the color asked for; 1 to 2 is just noticeable. Real digits in their very paint
 measure up to 3: a thin stroke has fewer than 40 bright pixels."""
 REALISM = 0.0
-"""Least realism: two in a thousand of the training digits of each class have less."""
+"""Least realism: 4 in 100 of a model's own samples of each digit have less."""
 
 
 class Verifier(nn.Module):
     """Reads the digit, measures the color, scores the realism, and accepts or ranks an image by them.
 
-    The network learns from the judge and the critic: 8 units of each row, 224-128-128, then 10 logits and 10 scores.
+    The network learns from the judge and the critic: 16 units of each row, 448-192-192, then 10 logits and 10 scores.
     """
 
     def __init__(self) -> None:

@@ -5,6 +5,8 @@ class, so that redrawing what it scores low moves what is left towards real hand
 "Discriminator rejection sampling").
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,7 +20,8 @@ from vaegen_training.models.judge import Judge
 from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.prior.conditional import Prior
 
-_UNLIKELY = 0.002  # share of real digits that score lower than what is accepted
+_REFUSED = 0.04  # share of the model's own samples that score lower than what is accepted
+_LEVELLED = 3000  # samples of each digit by which that is set
 
 
 class VerifierObjective:
@@ -41,7 +44,7 @@ class VerifierObjective:
         turned = paint.augment(gray, self.config.verifier_stage.augment, random)
         turned = turned / turned.amax(dim=1, keepdim=True).clamp_min(1 / 255)
         with torch.no_grad():
-            made = torch.cat([self._samples(digit[:half], random), self._reconstructions(gray[half:], random)])
+            made = torch.cat([self.samples(digit[:half], random), self._reconstructions(gray[half:], random)])
             seen = torch.cat([real, made, turned])
             wanted = F.softmax(self.judge.read(seen), dim=1)
         logits, realism = self.verifier.network(seen)
@@ -50,7 +53,7 @@ class VerifierObjective:
         critic = F.softplus(-score[: len(index)]).mean() + F.softplus(score[len(index) :]).mean()
         return {"loss": reading + critic, "reading": reading, "critic": critic}
 
-    def _samples(self, digit: Tensor, random: torch.Generator) -> Tensor:
+    def samples(self, digit: Tensor, random: torch.Generator) -> Tensor:
         """Draw gray samples (n, 784) of digits (n,), as they come out of an image of 8 bits."""
         n, device = len(digit), random.device
         rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
@@ -68,19 +71,19 @@ class VerifierObjective:
 
 
 @torch.no_grad()
-def level_scores(verifier: Verifier, data: Mnist) -> None:
-    """Shift the scores of each digit so that two in a thousand of its training images have less than is accepted.
+def level_scores(
+    verifier: Verifier, samples: Callable[[Tensor, torch.Generator], Tensor], random: torch.Generator
+) -> None:
+    """Shift a verifier's scores of each digit so that 4 in 100 of the model's own samples have less than is accepted.
 
-    With one threshold for the scores as they come out of training, some digits would be drawn again more than others.
+    Real digits would set no bound: the critic has seen those of training again and again, and knows them. With one
+    threshold for the scores as they come out of training, some digits would be drawn again more than others.
     """
-    scores = []
-    for images in data.train_images.split(5000):
-        gray = paint.to_float(images)
-        scores.append(verifier.network(gray / gray.amax(dim=1, keepdim=True).clamp_min(1 / 255))[1])
-    realism, bias = torch.cat(scores), verifier.whole.get_parameter("4.bias")
+    bias = verifier.whole.get_parameter("4.bias")
     for digit in range(DIGITS):
-        own = realism[data.train_labels == digit, digit]
-        bias[DIGITS + digit] += REALISM - own.quantile(_UNLIKELY)
+        asked = torch.full((_LEVELLED,), digit, device=random.device)
+        scores = verifier.network(samples(asked, random))[1]
+        bias[DIGITS + digit] += REALISM - scores[:, digit].quantile(_REFUSED)
 
 
 def _gray(image: Tensor) -> Tensor:

@@ -306,7 +306,7 @@ def train_model(
     prior = Prior(vae, network)
     accept = VerifierObjective(verifier, prior, reader, mnist, config)
     verifier = finish(Stage("verifier", verifier, accept, config.verifier_stage, items))
-    level_scores(verifier, mnist)
+    level_scores(verifier, accept.samples, generator(device, config.seed, "verifier", "scores"))
     if distributed.RANK == 0:
         tensors = {f"vae.{name}": tensor for name, tensor in vae.state_dict().items()}
         tensors |= {f"generator.{name}": tensor for name, tensor in network.state_dict().items()}

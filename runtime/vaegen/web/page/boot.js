@@ -77,17 +77,9 @@
     });
     Object.assign(window, { vaegenBundles: bundles });
 
-    /** @type {string[]} */
-    var urls = [];
-    head.modules.forEach(function (/** @type {{ name: string, code: string }} */ module) {
-      var code = module.code.replace(/"module:(\d+)"/g, function (_, index) {
-        return '"' + urls[index] + '"';
-      });
-      urls.push(URL.createObjectURL(new Blob([code, "\n//# sourceURL=", module.name], { type: "text/javascript" })));
-    });
     var script = document.createElement("script");
     script.type = "module";
-    script.src = urls[urls.length - 1];
+    script.src = URL.createObjectURL(new Blob([head.script], { type: "text/javascript" }));
     script.onerror = function () {
       refuse(OLD);
     };

@@ -32,6 +32,7 @@ export function mount(section, app) {
   let rows = [];
   const list = element("div", { class: "traverses" });
   const painter = new Background(app, section, async (turn) => {
+    if (!await turn()) return; // to ask what is visible lays the page out: not while the picture moves
     const picture = app.picture();
     for (const row of rows) {
       if (!row.element.checkVisibility()) continue;
