@@ -24,6 +24,7 @@ VERBS = {
     "info": "Show the latent space, graphs, checksums and figures of a model.",
     "verify": "Check a bundle closely: files, operators, tensors and what comes out.",
     "sign": "Sign a bundle that passes `vaegen verify`.",
+    "serve": "Serve models on the web.",
     "bench": "Measure a model on this device and recommend flags.",
     "train": "Train a model, or the judge that models learn from.",
     "export": "Turn a training run into a bundle that runs without torch.",

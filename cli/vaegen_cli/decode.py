@@ -16,7 +16,7 @@ from vaegen_cli.latent_files import Latents, parse_latent, parse_names, read_lat
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
 from vaegen_cli.output import MAX_IMAGES, Output
-from vaegen_cli.sheets import preview, sheet
+from vaegen_cli.sheets import preview
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,6 +155,8 @@ def _pictures(
     console: Console, model: "Model", latents: Latents, output: Output, *, grid: bool
 ) -> "Iterator[NDArray[np.uint8]]":
     """Decode batch by batch; yield the content of each file."""
+    from vaegen.encoding import sheet
+
     size = len(latents.values) if output.together else DECODED
     for at in range(0, len(latents.values), size):
         images = model.decode(latents.values[at : at + size])

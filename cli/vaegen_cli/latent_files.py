@@ -289,16 +289,13 @@ def encode_npz(arrays: "dict[str, NDArray[Any]]") -> bytes:
 
 def encode_lines(arrays: "dict[str, NDArray[Any]]") -> str:
     """Return arrays (n, ...) as n lines of JSON; floats keep the shortest spelling that brings float32 back."""
+    from vaegen.encoding import to_lists
+
     keys = {"names": "name", "latents": "latent"}
     columns = {keys.get(name, name): array for name, array in arrays.items()}
     n = len(arrays["names"])
-    return "".join(json.dumps({key: _plain(column[row]) for key, column in columns.items()}) + "\n" for row in range(n))
-
-
-def _plain(value: Any) -> Any:
-    """Turn an array into lists of the shortest decimal numbers, a string into itself."""
-    if isinstance(value, str):
-        return str(value)
-    if value.ndim > 1:
-        return [_plain(row) for row in value]
-    return [float(str(number)) for number in value]
+    rows = ({key: column[row] for key, column in columns.items()} for row in range(n))
+    return "".join(
+        json.dumps({key: str(value) if key == "name" else to_lists(value) for key, value in row.items()}) + "\n"
+        for row in rows
+    )

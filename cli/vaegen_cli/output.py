@@ -69,14 +69,13 @@ class Output:
 
     def write(self, pictures: "Iterable[Picture]") -> None:
         """Write each picture, enlarged, to its file and print the file's name; a PNG has the facts as text chunks."""
-        from vaegen.encoding import encode_png
+        from vaegen.encoding import encode_result, enlarged
 
         for target, (picture, facts) in zip(self._targets, pictures, strict=True):
-            large = picture.repeat(self._scale, axis=-3).repeat(self._scale, axis=-2)  # each pixel becomes a square
             if self.format == "npy":
-                data = _encode_npy(large)
+                data = _encode_npy(enlarged(picture, self._scale))
             else:
-                data = encode_png(large, {f"vaegen:{name}": str(value) for name, value in facts.items()})
+                data = encode_result(picture, self._scale, facts)
             write(target, data, force=self._force)
             if self._show and target is not None:
                 echo_written(target)

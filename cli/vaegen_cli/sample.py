@@ -1,69 +1,33 @@
 """`vaegen sample`: digits in colors."""
 
-import itertools
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
-import vaegen
 from vaegen.errors import RequestError
-from vaegen.spec import DIGITS
+from vaegen.subjects import (
+    Subject,
+    call_facts,
+    count_subjects,
+    describe,
+    picture_facts,
+    plan_subjects,
+    read_colors,
+    read_digits,
+)
 
 from vaegen_cli.console import Console, common_options, pass_console, put, tell
 from vaegen_cli.libraries import loading
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
 from vaegen_cli.output import MAX_IMAGES, Output
-from vaegen_cli.sheets import preview, sheet
+from vaegen_cli.sheets import preview
 
 if TYPE_CHECKING:
     from vaegen import Draw, ModelSpec
 
 SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
-
-_COMMA_OUTSIDE_PARENTHESES = re.compile(r",(?![^(]*\))")
-
-
-class Color(NamedTuple):
-    """A color as the user wrote it and as the model gets it."""
-
-    text: str
-    """The request: "red", "#ff8000", "hsl(30,100%,50%)"."""
-    rgb: tuple[int, int, int]
-    """0 to 255 each."""
-
-
-class Subject(NamedTuple):
-    """What one image is to show."""
-
-    digit: int
-    """0 to 9."""
-    color: Color
-    number: int
-    """Counts the images of one combination of --digit and --color, from 0."""
-
-
-def read_digits(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> list[int]:
-    """Read the --digit options: `3`, `0-9`, `1,3,5` or a mixture."""
-    digits: list[int] = []
-    for part in ",".join(values).split(",") if values else []:
-        match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise RequestError(
-                f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}, such as 3, 0-9 or 1,3,5"
-            )
-        digits.extend(range(first, last + 1))
-    return digits
-
-
-def read_colors(values: Sequence[str]) -> list[Color]:
-    """Read the --color options: `red`, `red,#ff8000` or `hsl(30,100%,50%),blue`."""
-    from vaegen.color import parse_color
-
-    texts = [text.strip() for value in values for text in _COMMA_OUTSIDE_PARENTHESES.split(value)]
-    return [Color(text, parse_color(text)) for text in texts]
 
 
 @click.command()
@@ -71,7 +35,7 @@ def read_colors(values: Sequence[str]) -> list[Color]:
     "--digit",
     "digits",
     multiple=True,
-    callback=read_digits,
+    callback=lambda _context, _parameter, texts: read_digits(texts),
     metavar="LIST",
     help="3, 0-9 or 1,3,5.  [default: drawn from the seed, image by image]",
 )
@@ -159,6 +123,11 @@ def sample(
     needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
     with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
+        total = count_subjects(digits, colors, count)
+        if total > MAX_IMAGES:
+            raise RequestError(
+                f"{total} images at once are too many; ask for at most {MAX_IMAGES} and continue with --start"
+            )
         subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
         output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
         import numpy.random  # noqa: F401, the noise needs it, and numpy loads it no sooner
@@ -176,61 +145,30 @@ def sample(
             thickness=thickness,
             hand=hand,
         )
-    style = {"slant": slant, "thickness": thickness, "hand": hand}
-    call = {
-        "model": spec.name,
-        "seed": seed,
-        "temperature": spec.prior_temperature if temperature is None else temperature,
-        "tries": tries,
-        **{name: value for name, value in style.items() if value is not None},
-        "version": vaegen.__version__,
-    }
+    call = call_facts(
+        spec, seed=seed, temperature=temperature, tries=tries, slant=slant, thickness=thickness, hand=hand
+    )
     _report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
 
-    def facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:
-        """Return what a picture is of; --digit and --color read its digits and colors."""
-        lists = {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
-        return {**call, "index": index, **lists}
-
     if output.together:
+        from vaegen.encoding import sheet
+
         picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
         its_digits, its_colors = digits or [one.digit for one in subjects], colors or [one.color for one in subjects]
-        output.write([(picture, facts(start, its_digits, its_colors))])
+        output.write([(picture, call | picture_facts(start, its_digits, its_colors))])
     else:
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
-        output.write((image, facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
+        output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
     _report(console, draw, subjects, start)
     if as_json:
         images = [
-            {"file": file, "index": start + row, **_describe(draw, row, subject)}
+            {"file": file, "index": start + row, **describe(draw, row, subject)}
             for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
         put(json.dumps({**call, "images": images}))
-
-
-def plan_subjects(
-    digits: Sequence[int], colors: Sequence[Color], count: int, *, seed: int, start: int
-) -> list[Subject]:
-    """Combine every digit with every color, `count` images each: digit by digit, color by color.
-
-    Where no digits or no colors are given, one is drawn for each image, from the seed and the image's item.
-    """
-    total = max(len(digits), 1) * max(len(colors), 1) * count
-    if total > MAX_IMAGES:
-        raise RequestError(f"{total} images at once are too many; ask for at most {MAX_IMAGES} continue with --start")
-    if digits and colors:
-        return [Subject(*combination) for combination in itertools.product(digits, colors, range(count))]
-    from vaegen.sampling import random_subjects
-
-    subjects = []
-    for item, (digit, rgb) in enumerate(zip(*random_subjects(total, seed, start), strict=True)):
-        combination, number = divmod(item, count)  # only one of the two lists has entries
-        color = colors[combination] if colors else Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb)
-        subjects.append(Subject(digits[combination] if digits else digit, color, number))
-    return subjects
 
 
 def _names(subjects: Sequence[Subject], output: Output) -> list[str]:
@@ -249,29 +187,12 @@ def _stem(subject: Subject) -> str:
     return f"{word}-{subject.digit}"
 
 
-def _describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:
-    """Return what is known of one image; what was not checked is None."""
-    return {
-        "digit": subject.digit,
-        "color": subject.color.text,
-        "rgb": subject.color.rgb,
-        "tries_used": int(draw.tries_used[row]),
-        "judged": None if draw.judged is None else int(draw.judged[row]),
-        "confidence": None if draw.confidence is None else round(float(draw.confidence[row]), 4),
-        "measured": None if draw.measured is None else [round(value, 1) for value in draw.measured[row].tolist()],
-        "color_error": None if draw.color_error is None else round(float(draw.color_error[row]), 3),
-        "realism": None if draw.realism is None else round(float(draw.realism[row]), 3),
-        "accepted": None if draw.accepted is None else bool(draw.accepted[row]),
-        "rank": None if draw.rank is None else round(float(draw.rank[row]), 3),
-    }
-
-
 def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int) -> None:
     """Say on stderr what did not come out as asked; with -v, what became of each image."""
     _report_colors(console, draw, subjects)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
     for row in range(len(subjects)) if console.verbosity > 0 else missed[:SHOWN]:
-        facts = _describe(draw, row, subjects[row])
+        facts = describe(draw, row, subjects[row])
         line = f"vaegen: image {start + row}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
         if draw.judged is not None:
             line += f", reads as {facts['judged']}, color off by {facts['color_error']:.1f} (CIEDE2000)"

@@ -1,4 +1,4 @@
-"""What images look like together: sheets, and the preview on a terminal."""
+"""What images look like together: before and after on a sheet, and the preview on a terminal."""
 
 import contextlib
 import itertools
@@ -20,32 +20,6 @@ ENLARGED = 3  # times, on that sheet
 GAP, MARGIN = 3, 96  # pixels around its cells, and their gray
 
 
-def sheet(images: "NDArray[np.uint8]", rows: int, columns: int) -> "NDArray[np.uint8]":
-    """Lay images out on one sheet without gaps.
-
-    Args:
-        images: uint8 (rows * columns * count, height, width, 3): row by row, the `count` images of a cell in
-            sequence. A cell holds them as a block as nearly square as possible, filled up with black.
-        rows: Cells from top to bottom.
-        columns: Cells from left to right.
-
-    Returns:
-        uint8 (sheet height, sheet width, 3).
-    """
-    import numpy as np
-
-    n, height, width, channels = images.shape
-    count = n // (rows * columns)
-    across = int(np.ceil(np.sqrt(count)))
-    down = -(-count // across)
-    cells = images.reshape(rows, columns, count, height, width, channels)
-    full = np.zeros((rows, columns, down * across, height, width, channels), np.uint8)
-    full[:, :, :count] = cells
-    blocks = full.reshape(rows, columns, down, across, height, width, channels)
-    # rows, down and height make the height of the sheet; columns, across and width its width
-    return blocks.transpose(0, 2, 4, 1, 3, 5, 6).reshape(rows * down * height, columns * across * width, channels)
-
-
 def comparison(
     pairs: "Sequence[tuple[Path | bytes, Path | NDArray[np.uint8]]]", reading: Mapping[str, Any]
 ) -> "NDArray[np.uint8]":
@@ -60,6 +34,7 @@ def comparison(
     """
     import numpy as np
     from vaegen import ImageError
+    from vaegen.encoding import sheet
     from vaegen.images import look_at, read_picture
 
     cells = []

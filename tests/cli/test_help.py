@@ -19,7 +19,7 @@ def load(verb: str) -> click.Command:
     return command
 
 
-HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL")
+HEAVY = ("torch", "onnx", "onnxruntime", "numpy", "PIL", "starlette", "uvicorn")
 
 
 def examples(command: click.Command) -> list[str]:
@@ -72,6 +72,7 @@ def test_verbs() -> None:
         "reconstruct",
         "report",
         "sample",
+        "serve",
         "sign",
         "train",
         "verify",

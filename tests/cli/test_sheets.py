@@ -2,7 +2,8 @@ import re
 
 import numpy as np
 import pytest
-from vaegen_cli.sheets import preview, sheet
+from vaegen.encoding import sheet
+from vaegen_cli.sheets import preview
 
 
 @pytest.fixture

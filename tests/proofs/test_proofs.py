@@ -36,3 +36,12 @@ def test_a_hostile_folder(tmp_path: Path) -> None:
     assert figures["bad"] == 11
     (peak,) = figures["peak MB"]
     assert peak < 150
+
+
+@linux
+def test_many_clients() -> None:
+    pytest.importorskip("starlette", reason="needs the extra 'serve'")
+    (figures,) = run("serve.py", "--clients", 16, "--seconds", 2, "--rounds", 2, "--model", TINY)
+    assert (figures["errors"], figures["other bytes"], figures["exit code"]) == (0, 0, 0)
+    assert figures["requests"] > 50
+    assert figures["MB at the end"] < figures["MB after the first round"] + 10

@@ -35,7 +35,7 @@ PUBLIC = [
     "read_image",
     "reconstruct_folder",
 ]
-HEAVY = {"numpy", "onnxruntime", "PIL", "torch", "onnx", "click", "logging"}
+HEAVY = {"numpy", "onnxruntime", "PIL", "torch", "onnx", "click", "logging", "starlette", "uvicorn"}
 
 
 def fresh(code: str) -> str:
