@@ -207,19 +207,6 @@ def test_the_discrete_half_of_the_run_is_on_the_page(page: Made) -> None:
     assert f"its discrete half alone {half.value:.1f}" in page.page.read_text()
 
 
-def test_the_page_is_otherwise_that_of_the_command(page: Made, tmp_path: Path) -> None:
-    (command,) = re.findall(r"```sh\npython docs/make_seed_report.py (.+)\n```", page.page.read_text())
-    words = command.split()
-    words[words.index("-o") + 1] = str(tmp_path / "page.md")
-    assert main(["report", *words]) == 0
-    ours, theirs = (re.sub(r"```sh\n.*\n", "", path.read_text()) for path in (page.page, tmp_path / "page.md"))
-    section = re.search(r"## The five conclusions.*?(?=## Rate and distortion)", ours, re.DOTALL)
-    assert section
-    assert ours.replace(section[0], "") == theirs
-    for picture in (tmp_path / "page").iterdir():
-        assert (page.page.with_suffix("") / picture.name).read_bytes() == picture.read_bytes()
-
-
 def test_models_that_are_not_one_of_each_kind_are_one_clear_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
