@@ -12,7 +12,6 @@ import pytest
 import torch
 import vaegen
 from vaegen.spec import Kind
-from vaegen_cli import main
 from vaegen_training import data, train
 from vaegen_training.evaluate import Figure, samples, statistics
 from vaegen_training.evaluate.color_difference import color_error, stroke_color

@@ -21,7 +21,7 @@ from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.prior.conditional import Prior
 
 _REFUSED = 0.04  # share of the model's own samples that score lower than what is accepted
-_LEVELLED = 3000  # samples of each digit by which that is set
+_LEVELLED = 1000  # samples of each digit by which that is set
 
 
 class VerifierObjective:
