@@ -14,7 +14,7 @@ from vaegen_training.models.latents import one_hot_of
 
 AREA = SIDE * SIDE  # 784 pixels
 ROW = 16  # units that look at each row of 28 pixels
-WIDE = 192  # units of both hidden layers
+WIDE = 128  # units of both hidden layers
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
 PROBABILITY = 0.9
 """Least probability of the digit asked for. A judge that is less sure looks at a digit that other readers take for
@@ -29,7 +29,7 @@ REALISM = 0.0
 class Verifier(nn.Module):
     """Reads the digit, measures the color, scores the realism, and accepts or ranks an image by them.
 
-    The network learns from the judge and the critic: 16 units of each row, 448-192-192, then 10 logits and 10 scores.
+    The network learns from the judge and the critic: 16 units of each row, 448-128-128, then 10 logits and 10 scores.
     """
 
     def __init__(self) -> None:
