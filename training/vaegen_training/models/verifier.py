@@ -18,7 +18,7 @@ WIDE = 128  # units of both hidden layers
 STROKE_PIXELS = 40  # brightest pixels whose mean counts as the color of the stroke; thin ones have about 50
 PROBABILITY = 0.9
 """Least probability of the digit asked for. A judge that is less sure looks at a digit that other readers take for
-another: below this probability, one sample in eleven; above it, one in two thousand (docs/trials.md)."""
+another: below this probability, one sample in 14; above it, one in 1,500 (docs/trials.md)."""
 COLOR_ERROR = 3.0
 """Most CIEDE2000 between the stroke and the color asked for; 1 to 2 is just noticeable. Real digits in their very paint
 measure up to 3: a thin stroke has fewer than 40 bright pixels."""
