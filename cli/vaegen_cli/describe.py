@@ -42,7 +42,8 @@ def models(console: Console, as_json: bool) -> None:
         accuracy = _figure(one, "digit_accuracy", "verified")
         error = _figure(one, "color_error_median", "verified")
         figures = f"{accuracy[0]:.2%}" if accuracy else "-", f"{error[0]:.2f}" if error else "-"
-        lines.append((one.model.name, one.model.kind, _latent(one), _megabytes(one.size), one.model.preset, *figures))
+        name = f"{one.model.name} (default)" if one.model.name == vaegen.DEFAULT_MODEL else one.model.name
+        lines.append((name, one.model.kind, _latent(one), _megabytes(one.size), one.model.preset, *figures))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         put("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

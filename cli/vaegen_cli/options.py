@@ -9,11 +9,12 @@ import vaegen
 from vaegen.errors import RequestError
 from vaegen.limits import MAX_PIXELS
 
-from vaegen_cli.console import Decorated, require_stdout
+from vaegen_cli.console import Decorated, require_stdout, tell
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+RANDOM = "random"
 Format = Literal["png", "npy"]
 FORMATS: tuple[Format, ...] = ("png", "npy")
 
@@ -59,8 +60,37 @@ data_options = _group(
     ),
     click.option("--no-verify", is_flag=True, help="Take other digits in MNIST's format: skip the files' checksums."),
 )
+
+
+class Seed(click.ParamType[int]):
+    """A number, or the word "random" for one that is drawn and told."""
+
+    name = "seed"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the number."""
+        if value == RANDOM:
+            import secrets
+
+            seed = secrets.randbelow(2**32)  # ten digits at most, to be typed again
+            tell(f"vaegen: seed {seed}")
+            return seed
+        return int(click.INT.convert(value, param, ctx))
+
+    def shell_complete(
+        self,
+        ctx: click.Context,  # noqa: ARG002, click's signature
+        param: click.Parameter,  # noqa: ARG002
+        incomplete: str,
+    ) -> list["CompletionItem"]:
+        """Offer the word to a shell that completes."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(RANDOM)] if RANDOM.startswith(incomplete) else []
+
+
 seed_option = click.option(
-    "--seed", type=int, default=0, show_default=True, metavar="N", help="Same seed, same images."
+    "--seed", type=Seed(), default=0, show_default=True, metavar="N|random", help="Same seed, same images."
 )
 max_pixels_option = click.option(
     "--max-pixels",

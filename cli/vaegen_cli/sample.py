@@ -18,7 +18,7 @@ from vaegen.subjects import (
     read_digits,
 )
 
-from vaegen_cli.console import Console, common_options, pass_console, put, tell
+from vaegen_cli.console import Console, ExitCode, common_options, pass_console, put, tell
 from vaegen_cli.libraries import loading
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
 from vaegen_cli.output import MAX_IMAGES, Output
@@ -104,7 +104,7 @@ def sample(
     scale: int,
     force: bool,
     as_json: bool,
-) -> None:
+) -> ExitCode:
     """Draw digits in colors.
 
     Every digit is combined with every color, --count images each. Files are named red-3.png, or red-3-000.png,
@@ -117,7 +117,7 @@ def sample(
 
     An image depends on the model, its digit, color, seed, index, --temperature, --tries, --slant, --thickness and
     --hand, and on nothing else; each PNG carries them as text chunks named vaegen:..., so that --seed and --start
-    bring it back.
+    bring it back. Exit code 1 means that no image came out as asked.
     """
     output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
@@ -162,13 +162,14 @@ def sample(
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
         output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
-    _report(console, draw, subjects, start)
+    missed = _report(console, draw, subjects, start)
     if as_json:
         images = [
             {"file": file, "index": start + row, **describe(draw, row, subject)}
             for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
         put(json.dumps({**call, "images": images}))
+    return ExitCode.SOME_FAILED if missed == len(subjects) else ExitCode.DONE
 
 
 def _names(subjects: Sequence[Subject], output: Output) -> list[str]:
@@ -187,8 +188,8 @@ def _stem(subject: Subject) -> str:
     return f"{word}-{subject.digit}"
 
 
-def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int) -> None:
-    """Say on stderr what did not come out as asked; with -v, what became of each image."""
+def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int) -> int:
+    """Say on stderr what did not come out as asked, with -v what became of each image; return how many missed."""
     _report_colors(console, draw, subjects)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
     for row in range(len(subjects)) if console.verbosity > 0 else missed[:SHOWN]:
@@ -201,6 +202,7 @@ def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: 
     if missed:
         advice = "raise --tries or lower --temperature"
         console.say(f"vaegen: {len(missed)} of {len(subjects)} images did not come out as asked; {advice}")
+    return len(missed)
 
 
 def _report_style(console: Console, spec: "ModelSpec", *, slant: float | None, thickness: float | None) -> None:

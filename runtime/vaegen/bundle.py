@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PINNED = {
 }
 MAX_GRAPH = 64 * 2**20  # bytes; sixteen times what a shipped bundle may have in all
 MAX_MANIFEST = 2**20  # bytes
+_RUN = "config.json"  # which a folder of `vaegen train` has from its beginning
 
 
 def models() -> tuple[str, ...]:
@@ -149,6 +151,9 @@ def _read_file(file: Path, most: int) -> bytes:
     try:
         return read_file(file, most)
     except FileNotFoundError as error:
+        if (file.parent / _RUN).is_file():
+            advice = f"export it first: vaegen export {shlex.quote(str(file.parent))} --out my-model"
+            raise BundleError(f"'{file.parent}' is a training run, no model bundle; {advice}") from error
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error
     except OSError as error:
         if error.errno in (errno.EFBIG, errno.EINVAL):  # which `read_file` says in words

@@ -43,9 +43,9 @@ def read_digits(texts: Sequence[str]) -> list[int]:
         match = re.fullmatch(r"\s*([0-9])\s*(?:-\s*([0-9])\s*)?", part, flags=re.ASCII)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if first > last:
-            raise RequestError(
-                f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}, such as 3, 0-9 or 1,3,5"
-            )
+            several = re.fullmatch(r"[0-9]{2,}", part.strip(), flags=re.ASCII)
+            advice = f"; {','.join(part.strip())} makes an image of each" if several else ", such as 3, 0-9 or 1,3,5"
+            raise RequestError(f"digit {part.strip()!r} does not exist; choose from 0 to {DIGITS - 1}{advice}")
         digits.extend(range(first, last + 1))
     return digits
 

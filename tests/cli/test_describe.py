@@ -17,6 +17,7 @@ def test_models(run: Run) -> None:
     result = run("models")
     assert result.code == 0
     assert [line.split()[0] for line in result.paths[1:]] == list(vaegen.models())
+    assert [line.split()[0] for line in result.paths if "(default)" in line] == [vaegen.DEFAULT_MODEL]
     facts = json.loads(run("models", "--json").out)
     assert [one["name"] for one in facts] == list(vaegen.models())
     assert [one["kind"] for one in facts] == list(vaegen.models())

@@ -249,13 +249,31 @@ def test_images_that_did_not_come_out_are_named(sample: Run) -> None:
     options = ("--digit", 3, "--color", "red", "--count", 200, "--temperature", 10, "--tries", 2, "--json")
     result = sample(*options)
     missed = [image["index"] for image in json.loads(result.out)["images"] if not image["accepted"]]
-    assert result.code == 0
     assert len(missed) > 5
     lines = result.err.splitlines()
     named = [line for line in lines[:-1] if "warning" not in line]
     assert [line.split(",")[0] for line in named] == [f"vaegen: image {index}" for index in missed[:5]]
     assert lines[-1].startswith(f"vaegen: {len(missed)} of 200 images did not come out as asked")
     assert sample(*options, "--force", "-q").err == ""
+
+
+@pytest.mark.parametrize(("temperature", "code"), [(1, 0), (10, 1)])
+def test_all_wrong_is_no_success(sample: Run, temperature: float, code: int) -> None:
+    options = ("--digit", 3, "--color", "red", "--count", 50, "--temperature", temperature, "--tries", 2, "--json")
+    result = sample(*options)
+    accepted = [image["accepted"] for image in json.loads(result.out)["images"]]
+    assert any(accepted) == (code == 0)
+    assert result.code == code
+
+
+def test_a_random_seed_is_told_and_gives_the_same_again(sample: Run) -> None:
+    result = sample("--digit", 3, "--color", "red", "--seed", "random")
+    (seed,) = re.findall(r"vaegen: seed (\d+)", result.err)
+    assert chunks("red-3.png")["seed"] == seed
+    first = pixels("red-3.png")
+    sample("--digit", 3, "--color", "red", "--seed", seed, "--force")
+    np.testing.assert_array_equal(pixels("red-3.png"), first)
+    assert re.findall(r"seed (\d+)", sample("--digit", 4, "--color", "red", "--seed", "random").err) != [seed]
 
 
 @pytest.mark.parametrize("place", ["before", "after"])

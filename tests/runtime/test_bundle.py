@@ -67,6 +67,14 @@ def test_a_shipped_name_wins_over_a_folder_here(tiny: Path, tmp_path: Path, monk
         vaegen.load("./joint")
 
 
+def test_a_run_is_to_be_exported_first(tmp_path: Path) -> None:
+    run = tmp_path / "my run"
+    run.mkdir()
+    (run / "config.json").write_text("{}")
+    with pytest.raises(BundleError, match=r"is a training run, .* vaegen export '.*/my run' --out my-model"):
+        vaegen.load(run)
+
+
 def test_the_shipped_manifests_are_the_pinned_ones() -> None:
     found = {
         name: hashlib.sha256((bundles.SHIPPED / name / "manifest.json").read_bytes()).hexdigest()
