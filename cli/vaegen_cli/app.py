@@ -202,6 +202,8 @@ def _usage_line(error: click.ClickException) -> str:
     """Say in one line, as for all other errors, what click says in four."""
     context = getattr(error, "ctx", None)
     text = error.format_message()
+    if isinstance(error, click.BadOptionUsage) and error.option_name == "--color":
+        text += " In a shell # begins a comment: write '#ff8000', in quotes, or ff8000."
     stop = "" if text.endswith((".", "?", "?)")) else "."
     return f"vaegen: {text}{stop} Try '{context.command_path if context else 'vaegen'} -h'."
 

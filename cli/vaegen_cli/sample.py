@@ -44,7 +44,7 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
     "color_texts",
     multiple=True,
     metavar="LIST",
-    help="CSS names, #rrggbb, rgb() or hsl().  [default: drawn from the seed, image by image]",
+    help="CSS names, rrggbb, rgb() or hsl().  [default: drawn from the seed, image by image]",
 )
 @click.option(
     "--count",

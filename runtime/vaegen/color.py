@@ -1,5 +1,6 @@
 """Colors as people write them, and which of them can be drawn."""
 
+import re
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
@@ -24,7 +25,8 @@ def parse_color(color: str | Sequence[int] | npt.NDArray[np.integer]) -> RGB:
 
     Args:
         color: Text that `PIL.ImageColor.getrgb` reads: a CSS name, "#rgb", "#rrggbb", "rgb()", "hsl()" or "hsv()",
-            or one of these with an alpha channel that is opaque; or three integers from 0 to 255.
+            or one of these with an alpha channel that is opaque; "rrggbb", "rgb(255 128 0)" or "255,128,0"; or three
+            integers from 0 to 255.
 
     Returns:
         Red, green and blue, 0 to 255.
@@ -51,7 +53,7 @@ def parse_color(color: str | Sequence[int] | npt.NDArray[np.integer]) -> RGB:
 
 def _parse_text(text: str) -> tuple[int, ...]:
     try:
-        return ImageColor.getrgb(text.strip())
+        return ImageColor.getrgb(_spelled(text.strip()))
     except ValueError:
         pass
     import difflib  # 1 ms that only mistakes cost
@@ -59,6 +61,16 @@ def _parse_text(text: str) -> tuple[int, ...]:
     matches = difflib.get_close_matches(text.strip().lower().replace(" ", ""), ImageColor.colormap, MATCHES)
     hint = f"did you mean {', '.join(matches)}?" if matches else "use a CSS name, #rrggbb, rgb() or hsl()"
     raise RequestError(f"unknown color {quoted(text)}; {hint}")
+
+
+def _spelled(text: str) -> str:
+    """Return a color that people write in another way as Pillow reads it."""
+    if re.fullmatch("[0-9a-fA-F]{6}", text):
+        return f"#{text}"
+    if re.fullmatch("[0-9]{1,3}( *, *[0-9]{1,3}){2}", text):
+        return f"rgb({text})"
+    spaced = re.fullmatch(r"([a-zA-Z]+)\( *([^ ,()]+) +([^ ,()]+) +([^ ,()]+) *\)", text)  # as in CSS since 2018
+    return "{}({},{},{})".format(*spaced.groups()) if spaced else text
 
 
 def _parse_numbers(numbers: Sequence[int] | npt.NDArray[np.integer]) -> tuple[int, ...]:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from vaegen.sampling import Draw
 
 
+_TRIPLE = re.compile("(?<![^,])[0-9]{1,3}(?:,[0-9]{1,3}){2}(?![^,])")  # one color, not three
+
+
 class Color(NamedTuple):
     """A color as the user wrote it and as the model gets it."""
 
@@ -51,13 +54,14 @@ def read_digits(texts: Sequence[str]) -> list[int]:
 
 
 def read_colors(texts: Sequence[str]) -> list[Color]:
-    """Read colors as people write them: "red", "red,#ff8000" or "hsl(30,100%,50%),blue".
+    """Read colors as people write them: "red", "red,#ff8000", "hsl(30,100%,50%),blue" or "255,128,0".
 
     Raises:
         RequestError: A part is no color, or one that cannot be drawn.
     """
     from vaegen.color import parse_color
 
+    texts = [_TRIPLE.sub(r"rgb(\g<0>)", text) for text in texts]
     parts = [part.strip() for text in texts for part in _outside_parentheses(text)]
     return [Color(part, parse_color(part)) for part in parts]
 

@@ -30,6 +30,7 @@ def refused(result: Any, code: int, *parts: str) -> None:
         (("--color", "red,"), ("unknown color ''",)),
         (("--color", "black"), ("'black' is too dark", "32")),
         (("--color", "#ff000080"), ("alpha",)),
+        (("--digit", "3", "--color"), ("requires an argument", "# begins a comment", "'#ff8000', in quotes")),
         (("--digit", "10"), ("digit '10' does not exist", "0 to 9")),
         (("--digit", "2026"), ("digit '2026' does not exist", "2,0,2,6 makes an image of each")),
         (("--digit", "-1"), ("digit '-1' does not exist",)),

@@ -266,6 +266,12 @@ def test_all_wrong_is_no_success(sample: Run, temperature: float, code: int) -> 
     assert result.code == code
 
 
+def test_three_numbers_in_a_list_are_one_color(sample: Run) -> None:
+    options = ("--digit", 3, "--color", "255,128,0,red,1,2,99", "--color", "ff8000", "--json")
+    images = json.loads(sample(*options, "-o", "many/").out)["images"]
+    assert [image["rgb"] for image in images] == [[255, 128, 0], [255, 0, 0], [1, 2, 99], [255, 128, 0]]
+
+
 def test_a_random_seed_is_told_and_gives_the_same_again(sample: Run) -> None:
     result = sample("--digit", 3, "--color", "red", "--seed", "random")
     (seed,) = re.findall(r"vaegen: seed (\d+)", result.err)

@@ -161,6 +161,7 @@ test("a sheet reads lists as the command does", () => {
   assert.deepEqual(parseDigits("0-2, 7,3"), [0, 1, 2, 7, 3]);
   for (const text of ["", "10", "3-1", "a", "1,,2"]) assert.throws(() => parseDigits(text), /Digits are a list/);
   assert.deepEqual(parseColors("red, hsl(30,100%,50%),#f80"), ["red", "hsl(30,100%,50%)", "#f80"]);
+  assert.deepEqual(parseColors("255,128,0,red,1,2,99"), ["rgb(255,128,0)", "red", "rgb(1,2,99)"]);
   assert.throws(() => parseColors("red,"), /Unknown color/);
 });
 

@@ -129,8 +129,8 @@ function hlsToRgb(h, l, s) {
  */
 function parseText(text) {
   const stripped = text.replace(ENDS, "");
-  if ([...stripped].length <= LONGEST) {
-    const color = stripped.toLowerCase();
+  const color = spelled(stripped).toLowerCase();
+  if ([...color].length <= LONGEST) {
     const hex = NAMES.get(color) ?? /^#([a-f0-9]{3,4}|[a-f0-9]{6}|[a-f0-9]{8})$/.exec(color)?.[1];
     if (hex) {
       const pairs = hex.length < 6 ? Array.from(hex, (digit) => digit + digit) : hex.match(/../g) ?? [];
@@ -144,6 +144,19 @@ function parseText(text) {
   const matches = closeMatches(stripped.toLowerCase().replaceAll(" ", ""), [...NAMES.keys()]);
   const hint = matches.length ? `did you mean ${matches.join(", ")}?` : "use a CSS name, #rrggbb, rgb() or hsl()";
   throw new RequestError(`unknown color ${quoted(text)}; ${hint}`);
+}
+
+/**
+ * Return a color that people write in another way as Pillow reads it.
+ *
+ * @param {string} text  Without blanks around it.
+ * @returns {string}
+ */
+function spelled(text) {
+  if (/^[0-9a-fA-F]{6}$/.test(text)) return `#${text}`;
+  if (/^[0-9]{1,3}( *, *[0-9]{1,3}){2}$/.test(text)) return `rgb(${text})`;
+  const spaced = /^([a-zA-Z]+)\( *([^ ,()]+) +([^ ,()]+) +([^ ,()]+) *\)$/.exec(text); // as in CSS since 2018
+  return spaced ? `${spaced[1]}(${spaced.slice(2)})` : text;
 }
 
 /**

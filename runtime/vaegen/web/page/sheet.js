@@ -30,11 +30,15 @@ export function parseDigits(text) {
   });
 }
 
+const TRIPLE = /(?<![^,])[0-9]{1,3}(?:,[0-9]{1,3}){2}(?![^,])/g; // one color, not three
+
 /**
  * Read a list of colors as `--color` does: "red,hsl(30,100%,50%)".
  * @param {string} text
  */
-export const parseColors = (text) => text.split(/,(?![^(]*\))/).map((color) => read.color(color));
+export const parseColors = (text) => {
+  return text.replace(TRIPLE, "rgb($&)").split(/,(?![^(]*\))/).map((color) => read.color(color));
+};
 
 /** @type {(digits: number[], colors: string[]) => void} */
 function check(digits, colors) {
