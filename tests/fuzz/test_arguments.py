@@ -27,8 +27,8 @@ FULL = os.environ.get("VAEGEN_FUZZ") == "full"
 BUNDLE = Path(__file__).parents[1] / "assets" / "tiny"
 TINY = "./tiny"  # a copy, for a command line may well name it as its output
 
-# Verbs that need seconds by their nature, or the training extra, have their own tests.
-VERBS = sorted(set(cli.commands) - {"bench", "evaluate", "export", "report", "train"})
+# Verbs that need seconds by their nature, the training extra or a browser, or never end, have their own tests.
+VERBS = sorted(set(cli.commands) - {"bench", "evaluate", "explore", "export", "report", "serve", "train"})
 PARAMETERS = {verb: command.params for verb in VERBS if (command := cli.get_command(click.Context(cli), verb))}
 
 # Numbers from 2 to 256 are left out: as --workers or --threads they would start as many.
