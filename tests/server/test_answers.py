@@ -57,7 +57,7 @@ def query(**parameters: object) -> str:
     [
         {"digit": 3, "color": "red"},
         {"digit": 3, "color": "hsl(30,100%,50%)", "seed": 2**64 - 1, "start": 7, "tries": 1, "temperature": 0.5},
-        {"digit": 8, "color": "#FF8000", "slant": -12.5, "thickness": 2, "hand": 7, "scale": 3},
+        {"digit": 8, "color": "#FF8000", "slant": -12.5, "thickness": 2, "hand": 7, "scale": 3, "tries": 1},
         {},
         {"color": "teal", "seed": 5},
     ],
