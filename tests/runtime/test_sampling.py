@@ -99,7 +99,7 @@ def test_images_asked_for_alone_or_in_pairs_are_those_of_a_whole_call(size: int)
         for name in ("images", "latents", "tries_used", "judged", "accepted"):
             together = np.concatenate([getattr(part, name) for part in parts]).astype(float)
             np.testing.assert_allclose(together, getattr(whole, name), atol=1 if name == "images" else 1e-4)
-    assert set(range(1, 6)) < set(whole.tries_used.tolist())
+    assert len(set(whole.tries_used.tolist())) > 4
 
 
 def test_more_tries_never_make_an_image_worse(draws: dict[int, Draw]) -> None:
