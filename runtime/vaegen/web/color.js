@@ -5,7 +5,7 @@
 import { RequestError, quoted } from "./errors.js";
 import { closeMatches } from "./matches.js";
 
-const DARKEST = 32; // of 255; below it a stroke can hardly be told from the black background
+export const DARKEST = 32; // of 255; below it a stroke can hardly be told from the black background
 const OPAQUE = 255; // the alpha that says nothing
 const LONGEST = 100; // characters of a color
 

@@ -50,13 +50,14 @@ import { CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS } from "./spec.js";
  */
 
 export const MAX_START = 2n ** 62n;
+export const TRIES = 8; // draws an image may take where a call does not say
 const MAX_COUNT = 10 ** 6; // images in one call: 2.4 GB, near the most that one typed array may hold
 const MAX_TRIES = 1000;
 const MAX_TEMPERATURE = 10; // far above 1, where a prior gives what it was fitted to
 /** @type {[number, number]} */
-const SLANTS = [-60, 60]; // degrees; hardly any digit leans further than 35
+export const SLANTS = [-60, 60]; // degrees; hardly any digit leans further than 35
 /** @type {[number, number]} */
-const THICKNESSES = [0.5, 8]; // pixels; hardly any stroke is thinner than 1 or thicker than 5
+export const THICKNESSES = [0.5, 8]; // pixels; hardly any stroke is thinner than 1 or thicker than 5
 const NUMERIC = new Set(["number", "bigint", "boolean"]); // a boolean is then refused as a channel
 
 /**
@@ -72,7 +73,7 @@ const NUMERIC = new Set(["number", "bigint", "boolean"]); // a boolean is then r
  */
 export function ask(spec, digit, color, options, styleOf) {
   checkOptions(options, ["count", "seed", "start", "temperature", "tries", "slant", "thickness", "hand"]);
-  const { count = null, seed = 0, start = 0, temperature = null, tries = 8 } = options;
+  const { count = null, seed = 0, start = 0, temperature = null, tries = TRIES } = options;
   let { slant = null, thickness = null } = options;
   let hand = null;
   if (spec.style === null && [slant, thickness, options.hand ?? null].some((part) => part !== null)) {

@@ -1,13 +1,14 @@
 /** The discrete codes of a digit, each with the class it has; a tap shows what its other classes would make of it. */
 
+import { SIDE } from "../spec.js";
 import { Background } from "./background.js";
 import { button, element } from "./dom.js";
 import { classOf, partsOf, stacked, withPart } from "./moves.js";
+import { imageOf } from "./picture.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./moves.js").Part} Part */
 
-const SIDE = 28;
 const SHOWN = 12; // codes; the others are folded away
 const MIXED = 0.95; // share of a class below which a code counts as between two
 
@@ -28,9 +29,7 @@ export function mount(section, app) {
     const { latent } = app.picture();
     const others = Array.from({ length: part.width }, (_, at) => withPart(latent, part, at));
     const images = await app.model().decode(stacked(others));
-    [...classes.querySelectorAll("canvas")].forEach((canvas, at) => {
-      app.paint(images.subarray(3 * SIDE * SIDE * at, 3 * SIDE * SIDE * (at + 1)), canvas);
-    });
+    [...classes.querySelectorAll("canvas")].forEach((canvas, at) => app.paint(imageOf(images, at), canvas));
   });
 
   /** @param {Part | null} part */

@@ -1,6 +1,7 @@
 /** Four corners that hold digits, and the plane between them. */
 
 import { parseColor } from "../index.js";
+import { SIDE } from "../spec.js";
 import { Background } from "./background.js";
 import { button, element } from "./dom.js";
 import { bilinear } from "./math.js";
@@ -30,7 +31,7 @@ export function mount(section, app) {
   let latentAt = () => app.picture().latent;
 
   const tiles = CORNERS.map((name, corner) => {
-    const canvas = element("canvas", { width: 28, height: 28, "aria-hidden": "true" });
+    const canvas = element("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" });
     const tile = button("", () => {
       shared.put(corner, app.picture().latent);
       app.announce(`The digit is in the ${name} corner.`);

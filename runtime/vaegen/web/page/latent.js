@@ -1,5 +1,7 @@
 /** Latents as text, in the spelling of `vaegen decode --latent`. */
 
+import { MAX_LATENT } from "../checks.js";
+
 /** @typedef {{ continuous: string[], categorical: string[] }} Names of each coordinate and each categorical */
 
 /**
@@ -9,8 +11,6 @@
  * @property {number} prior_temperature
  * @property {{ slant: number[], thickness: number[] } | null} style
  */
-
-const MAX_LATENT = 1e6;
 
 /** @type {(spec: Spec) => number} the numbers in a latent */
 export const sizeOf = ({ latent: { continuous, categorical: [n, k] } }) => continuous + n * k;

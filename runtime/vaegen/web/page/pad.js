@@ -4,6 +4,7 @@ import { Background } from "./background.js";
 import { button, element } from "./dom.js";
 import { dot, nearest, principal } from "./math.js";
 import { settle } from "./moves.js";
+import { styleOf } from "./picture.js";
 import { Plane } from "./plane.js";
 import { borderButton, bordersInWords, pathButton, routeAlong, toggle, walkButton } from "./toggles.js";
 import { shared } from "./shared.js";
@@ -40,14 +41,14 @@ export function mount(section, app) {
   let latentAt = () => app.picture().latent;
 
   const layer = new Background(app, section, async (turn) => {
-    const { latent, digit, color, state: { model, slant, thickness, hand } } = app.picture();
-    const style = Object.fromEntries(Object.entries({ slant, thickness, hand }).filter(([, value]) => value !== null));
+    const { latent, digit, color, state } = app.picture();
+    const { model, slant, thickness, hand } = state;
     const key = [model, digit, color, slant, thickness, hand].join(";");
     if (key !== drawn.key) {
       const latents = new Float32Array(DRAWN * latent.length);
       for (let start = 0; start < DRAWN; start += SLICE) {
         if (!await turn()) return;
-        const options = { count: SLICE, seed: SEED, start, tries: 1, ...style };
+        const options = { count: SLICE, seed: SEED, start, tries: 1, ...styleOf(state) };
         latents.set((await app.model().draw(digit, color, options)).latents, start * latent.length);
       }
       drawn = { key, latents };

@@ -1,6 +1,7 @@
 /** A digit of the reader's own hand: encoded, decoded, recolored, walked to another digit, put in a corner. */
 
 import { parseColor } from "../index.js";
+import { SIDE } from "../spec.js";
 import { button, element } from "./dom.js";
 import { Ink } from "./ink.js";
 import { asLatents, blender, recolored } from "./moves.js";
@@ -22,7 +23,7 @@ export function mount(section, app) {
   let waiting = false;
 
   const [drawn, made] = ["Your drawing, 28 pixels wide", "The drawing as the network writes it"].map((label) => (
-    element("canvas", { width: 28, height: 28, role: "img", "aria-label": label })));
+    element("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": label })));
   const says = element("span", {}, "The network\u2019s");
   const tint = element("input", { type: "color", id: "pen-color", value: color });
 

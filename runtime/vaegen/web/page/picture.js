@@ -1,7 +1,7 @@
 /** The large picture: what is asked for, drawn, read by the judge, and shown. */
 
 import { parseColor, toRgba } from "../index.js";
-import { SIDE } from "../spec.js";
+import { PIXELS, SIDE } from "../spec.js";
 import { nameColor, strokeColor } from "./shades.js";
 
 /** @typedef {import("../index.js").Model} Model */
@@ -41,6 +41,9 @@ export function paint(image, canvas) {
   context.imageSmoothingEnabled = false;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
+
+/** @type {(images: Uint8Array, at: number) => Uint8Array} one image of several that lie end to end */
+export const imageOf = (images, at) => images.subarray(PIXELS * at, PIXELS * (at + 1));
 
 /**
  * Return the style that a state asks for, as the calls of a model take it.

@@ -1,16 +1,17 @@
 /** A square of digits to move in: a coarse grid of them, a handle that shows the one under it, borders, a path. */
 
+import { SIDE } from "../spec.js";
 import { Background } from "./background.js";
 import { borders, regions } from "./contour.js";
 import { element } from "./dom.js";
 import { along, clamp } from "./math.js";
 import { stacked } from "./moves.js";
+import { imageOf } from "./picture.js";
 import { smooth } from "./stroke.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {{ x: number, y: number }} Place 0 left to 1 right, 0 top to 1 bottom */
 
-const SIDE = 28;
 const GRID = 7; // digits in a row of the ground
 const EDGE = 0.5 / GRID; // of the square: the handle stays that far from its sides
 const FINE = 21; // readings in a row, from side to side
@@ -241,7 +242,7 @@ export class Plane {
       const places = slice.map(({ column, row }) => ({ x: column / (GRID - 1), y: row / (GRID - 1) }));
       const images = await this.#decode(places);
       slice.forEach(({ column, row }, which) => {
-        this.#app.paint(images.subarray(which * 3 * SIDE * SIDE, (which + 1) * 3 * SIDE * SIDE), small);
+        this.#app.paint(imageOf(images, which), small);
         context.drawImage(small, 2 * SIDE * column, 2 * SIDE * row, 2 * SIDE, 2 * SIDE);
       });
     }

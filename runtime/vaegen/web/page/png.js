@@ -1,12 +1,12 @@
 /** PNG files (W3C, Portable Network Graphics, third edition), with the text chunks that `vaegen sample` writes. */
 
+import { TRIES } from "../request.js";
 import { spellLatent } from "./latent.js";
 
 /** @typedef {import("./store.js").State} State */
 /** @typedef {import("./latent.js").Spec} Spec */
 
 const SIGNATURE = Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a);
-export const TRIES = 8;
 
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let value = byte;

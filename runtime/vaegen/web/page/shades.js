@@ -1,6 +1,6 @@
 /** Colors as hue, saturation and value, as text, in plain words, and as a stroke has them. */
 
-import { hsvToRgb } from "../color.js";
+import { DARKEST, hsvToRgb } from "../color.js";
 
 /** @typedef {{ hue: number, saturation: number, value: number }} Hsv degrees, and 0 to 1 each */
 
@@ -46,7 +46,6 @@ export function nameColor(rgb) {
 }
 
 const BRIGHTEST = 40;
-const DARKEST = 32; // of 255; what is darker cannot be asked for
 
 /**
  * Measure the color of a stroke as the judge does: the mean of all pixels at least as bright as the 40th brightest. A

@@ -6,6 +6,8 @@
  */
 
 import { parseColor } from "../index.js";
+import { MAX_SEED } from "../noise.js";
+import { MAX_START, SLANTS, THICKNESSES } from "../request.js";
 import { parseLatent, spellLatent } from "./latent.js";
 
 /** @typedef {import("./latent.js").Spec} Spec */
@@ -28,9 +30,7 @@ import { parseLatent, spellLatent } from "./latent.js";
 const SHOWN = 3; // problems of an address
 
 /** The largest of the whole numbers. */
-export const MOST = { seed: 2n ** 64n - 1n, item: 2n ** 62n, hand: 2n ** 64n - 1n };
-export const SLANTS = /** @type {const} */ ([-60, 60]);
-export const THICKNESSES = /** @type {const} */ ([0.5, 8]);
+export const MOST = { seed: MAX_SEED, item: MAX_START, hand: MAX_SEED };
 
 /** @type {(value: unknown) => string} a value as a message shows it: short, and on one line */
 const quoted = (value) => {

@@ -1,9 +1,11 @@
 /** One latent at a time: what each does to the digit, from end to end. */
 
 import { parseColor } from "../index.js";
+import { SIDE } from "../spec.js";
 import { Background } from "./background.js";
 import { element } from "./dom.js";
 import { asLatents, bounded, classOf, partsOf, recolored, stacked, withPart } from "./moves.js";
+import { imageOf } from "./picture.js";
 
 /** @typedef {import("./main.js").App} App */
 /** @typedef {import("./picture.js").Picture} Picture */
@@ -19,7 +21,6 @@ import { asLatents, bounded, classOf, partsOf, recolored, stacked, withPart } fr
  * @property {(picture: Picture, value: number) => Promise<Float32Array>} moved the latent with another value
  */
 
-const SIDE = 28;
 const SHOWN = 3; // of the latents that have no name that tells what they do; the others are folded away
 const COUNT = 9;
 const WIDE = 3; // standard deviations, to both sides
@@ -148,7 +149,7 @@ function rowOf({ name, ends: [low, high], count, step, valueOf, moved }, app) {
       const images = await app.model().decode(stacked(latents));
       const context = film.getContext("2d");
       for (let at = 0; at < count; at++) {
-        app.paint(images.subarray(3 * SIDE * SIDE * at, 3 * SIDE * SIDE * (at + 1)), small);
+        app.paint(imageOf(images, at), small);
         context?.drawImage(small, SIDE * at, 0);
       }
     },

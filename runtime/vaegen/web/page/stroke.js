@@ -1,8 +1,8 @@
 /** Handwriting to pixels, as MNIST was made: the ink fits 20 x 20, and its center of mass is the middle of 28 x 28. */
 
+import { SIDE } from "../spec.js";
 import { clamp } from "./math.js";
 
-export const SIDE = 28;
 const BOX = 20; // pixels of the longer side of the ink
 const FADE = 1.3; // pixels over which an edge goes from full to nothing, as MNIST's do
 const THINNEST = 0.05; // of a point's pressure, below which a pen counts as lifted in all but name

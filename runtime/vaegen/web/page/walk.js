@@ -1,5 +1,6 @@
 /** A walk through the latent space: along a path, around the corners, or from one digit to another; and saved. */
 
+import { SIDE } from "../spec.js";
 import { encodeAnimation } from "./apng.js";
 import { button, element } from "./dom.js";
 import { clamp, ease } from "./math.js";
@@ -14,7 +15,6 @@ const DELAY = 50; // ms that a frame stands
 const STILLS = 8; // shown one by one where the reader wants no motion
 const STAND = 1000; // ms that each of them stands
 const SCALE = 10;
-const SIDE = 28;
 
 /**
  * Return where on a route a walk is: around and around, or there and back with a gentle turn at each end.
