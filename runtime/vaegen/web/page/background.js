@@ -28,11 +28,9 @@ export class Background {
   constructor(app, part, work) {
     this.#work = work;
     this.#failed = (/** @type {Error} */ error) => app.tell(error.message);
-    let { model } = app.picture().state;
-    app.onPicture(({ state }) => {
+    app.onPicture((_picture, isOther) => {
       this.#moved = performance.now();
-      if (state.model !== model) this.#run++; // what was begun is of a model that is gone
-      model = state.model;
+      if (isOther) this.#run++; // what was begun is of a model that is gone
     });
     new IntersectionObserver((entries) => {
       this.#seen = entries[entries.length - 1].isIntersecting;

@@ -81,11 +81,6 @@ export function mount(section, app) {
 
   const hint = element("p", { class: "hint" }, "The digit as the network spells it. Tap a code to change it.");
   section.append(hint, list, more);
-  let model = app.picture().state.model;
-  app.onPicture((picture) => {
-    if (picture.state.model === model) return update();
-    model = picture.state.model;
-    build();
-  });
+  app.onPicture((_picture, isOther) => (isOther ? build() : update()));
   build();
 }

@@ -71,10 +71,8 @@ export function mount(section, app) {
     laid = shared.corners;
     layer.start();
   });
-  let { model } = app.picture().state;
-  app.onPicture(({ state }) => {
-    if (state.model !== model) shared.clear();
-    model = state.model;
+  app.onPicture((_picture, isOther) => {
+    if (isOther) shared.clear();
   });
 
   const row = (/** @type {number[]} */ corners, /** @type {string} */ text) => element("div", { class: "corner-row" },

@@ -29,7 +29,8 @@ import { mount as mountColor } from "./wheel.js";
  * @property {() => vaegen.Model} model the loaded model of the picture
  * @property {Store} store what is asked for; picture and address follow it
  * @property {() => Picture} picture what is shown
- * @property {(listener: (picture: Picture) => void) => void} onPicture call a function with each new picture
+ * @property {(listener: (picture: Picture, isOther: boolean) => void) => void} onPicture call a function with each new
+ *   picture, and whether another model made it than the one before
  * @property {(latent: Float32Array) => Promise<void>} show decode a latent and show it; resolves once it stands
  * @property {typeof paint} paint put an image on a canvas
  * @property {(text: string) => void} announce say something to a screen reader
@@ -60,13 +61,14 @@ async function start() {
   let current;
   /** @type {vaegen.Model} */
   let model;
-  /** @type {((picture: Picture) => void)[]} */
+  /** @type {((picture: Picture, isOther: boolean) => void)[]} */
   const listeners = [];
   const drawer = new Drawer((name) => models.open(name), store, (picture, its) => {
+    const isOther = its !== model;
     [current, model] = [picture, its];
     const { state: { latent }, digit, color } = picture;
     if (latent && latent === store.get().latent) store.set({ digit, color, latent }); // what a change goes on from
-    for (const listener of listeners) listener(picture);
+    for (const listener of listeners) listener(picture, isOther);
   });
 
   /** @type {App} */

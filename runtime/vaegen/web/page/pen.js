@@ -104,15 +104,11 @@ export function mount(section, app) {
     tint.value = ink.color = color = hex(parseColor(state.color));
     void follow().catch(fail);
   });
-  let model = app.picture().state.model;
-  app.onPicture((picture) => {
+  app.onPicture((picture, isOther) => {
     if (picture.latent === latent) {
       says.textContent = `The network\u2019s: ${spelled(picture.read)}, ${Math.floor(100 * picture.probability)}%`;
     }
-    if (picture.state.model !== model) {
-      model = picture.state.model;
-      void follow().catch(fail);
-    }
+    if (isOther) void follow().catch(fail);
   });
 
   ink.color = color;

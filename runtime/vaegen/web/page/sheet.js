@@ -126,10 +126,8 @@ export function mount(section, app) {
     canvas.setAttribute("aria-label", `A sheet of the digits ${digits.join(", ")} in ${colors.join(", ")}`);
   };
 
-  let model = app.picture().state.model;
-  app.onPicture(({ state }) => {
-    if (state.model !== model) later();
-    model = state.model;
+  app.onPicture((_picture, isOther) => {
+    if (isOther) later();
   });
   store.subscribe((state, before) => {
     const parts = /** @type {const} */ (["seed", "item", "slant", "thickness", "hand"]);

@@ -63,12 +63,7 @@ export function mount(section, app) {
   };
 
   section.append(element("p", { class: "hint" }, "Each row changes one thing and keeps the rest."), list);
-  let model = app.picture().state.model;
-  app.onPicture((picture) => {
-    if (picture.state.model === model) return update();
-    model = picture.state.model;
-    build();
-  });
+  app.onPicture((_picture, isOther) => (isOther ? build() : update()));
   build();
 }
 
