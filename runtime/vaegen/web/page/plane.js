@@ -36,7 +36,7 @@ export class Plane {
   #handle;
   #lens = element("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" });
   #ground = element("canvas", { width: 2 * SIDE * GRID, height: 2 * SIDE * GRID, "aria-hidden": "true" });
-  #lines = document.createElementNS(SVG, "svg");
+  #lines = svg("svg", { viewBox: "0 0 100 100", "aria-hidden": "true" });
   /** @type {(place: Place) => Float32Array} */
   #at;
   /** @type {Place} */
@@ -67,8 +67,6 @@ export class Plane {
     this.#at = () => app.picture().latent;
     this.#onPath = on.path;
     this.#onBorders = on.borders;
-    this.#lines.setAttribute("viewBox", "0 0 100 100");
-    this.#lines.setAttribute("aria-hidden", "true");
     this.#handle = element("div", {
       class: "plane-handle", tabindex: 0, role: "slider", "aria-label": label, "aria-roledescription": "pad",
       "aria-valuemin": 0, "aria-valuemax": 100,
