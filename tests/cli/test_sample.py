@@ -249,6 +249,7 @@ def test_images_that_did_not_come_out_are_named(sample: Run) -> None:
     options = ("--digit", 3, "--color", "red", "--count", 200, "--temperature", 10, "--tries", 2, "--json")
     result = sample(*options)
     missed = [image["index"] for image in json.loads(result.out)["images"] if not image["accepted"]]
+    assert result.code == 1
     assert len(missed) > 5
     lines = result.err.splitlines()
     named = [line for line in lines[:-1] if "warning" not in line]

@@ -37,4 +37,5 @@ def test_it_comes_to_read_real_digits_and_refuses_a_few_of_the_model_s_own(digit
     assert (logits.argmax(1) == digits.test_labels).float().mean() > 0.8
     own, made = (scores.gather(1, digits.test_labels[:, None]) for scores in (realism, made))
     assert (own >= REALISM).float().mean() > 0.9
+    assert own.quantile(0.05) > made.quantile(0.95)
     assert 0.01 < (made < REALISM).float().mean() < 0.1
