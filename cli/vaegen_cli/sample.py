@@ -16,6 +16,7 @@ from vaegen.subjects import (
     plan_subjects,
     read_colors,
     read_digits,
+    sheet_facts,
 )
 
 from vaegen_cli.console import Console, ExitCode, common_options, pass_console, put, tell
@@ -156,8 +157,7 @@ def sample(
         from vaegen.encoding import sheet
 
         picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
-        its_digits, its_colors = digits or [one.digit for one in subjects], colors or [one.color for one in subjects]
-        output.write([(picture, call | picture_facts(start, its_digits, its_colors))])
+        output.write([(picture, call | sheet_facts(start, digits, colors, subjects))])
     else:
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
         output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)

@@ -3,7 +3,6 @@
 import errno
 import hashlib
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,6 +151,8 @@ def _read_file(file: Path, most: int) -> bytes:
         return read_file(file, most)
     except FileNotFoundError as error:
         if (file.parent / _RUN).is_file():
+            import shlex  # which only mistakes need
+
             advice = f"export it first: vaegen export {shlex.quote(str(file.parent))} --out my-model"
             raise BundleError(f"'{file.parent}' is a training run, no model bundle; {advice}") from error
         raise BundleError(f"'{file.parent}' is no model bundle: it has no {file.name}") from error

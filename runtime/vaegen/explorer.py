@@ -51,7 +51,7 @@ def explorer_page(models: Sequence[str | PathLike[str]]) -> bytes:
 
     Raises:
         RequestError: None is named, one is unknown, or two have the same name.
-        BundleError: A folder is no bundle, or not one this version can use.
+        BundleError: A folder is not a bundle, or not one this version can use.
         IntegrityError: A file of a bundle is not the one its manifest records.
     """
     if not models:

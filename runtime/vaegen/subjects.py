@@ -12,7 +12,6 @@ from vaegen.spec import DIGITS, ModelSpec
 if TYPE_CHECKING:
     from vaegen.sampling import Draw
 
-
 _TRIPLE = re.compile("(?<![^,])[0-9]{1,3}(?:,[0-9]{1,3}){2}(?![^,])")  # one color, not three
 
 
@@ -57,7 +56,7 @@ def read_colors(texts: Sequence[str]) -> list[Color]:
     """Read colors as people write them: "red", "red,#ff8000", "hsl(30,100%,50%),blue" or "255,128,0".
 
     Raises:
-        RequestError: A part is no color, or one that cannot be drawn.
+        RequestError: A part is not a color, or not one that can be drawn.
     """
     from vaegen.color import parse_color
 
@@ -129,6 +128,13 @@ def picture_facts(index: int, digits: Sequence[int], colors: Sequence[Color]) ->
     """Return what a picture is of; --digit and --color read its digits and colors."""
     lists = {"digit": ",".join(map(str, digits)), "color": ",".join(color.text for color in colors)}
     return {"index": index, **lists}
+
+
+def sheet_facts(
+    index: int, digits: Sequence[int], colors: Sequence[Color], subjects: Sequence[Subject]
+) -> dict[str, Any]:
+    """Return what a sheet or an array is of: the digits and colors asked for, or those drawn from the seed."""
+    return picture_facts(index, digits or [one.digit for one in subjects], colors or [one.color for one in subjects])
 
 
 def describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from vaegen.subjects import (
     plan_subjects,
     read_colors,
     read_digits,
+    sheet_facts,
 )
 
 DRAWS = 2**14  # at most between two looks at the clock, some 1.3 seconds
@@ -189,19 +190,17 @@ class Endpoints:
             described += [describe(draw, row, subject) for row, subject in enumerate(part)]
         pictures = np.concatenate(images)
         if not as_json and asked["grid"]:
-            pictures = sheet(pictures, max(len(digits), 1), max(len(colors), 1))[None]
-            whole = picture_facts(
-                start, digits or [one.digit for one in subjects], colors or [one.color for one in subjects]
-            )
-            return Answer(encode_result(pictures[0], asked["scale"], call | whole), PNG)
+            whole = sheet(pictures, max(len(digits), 1), max(len(colors), 1))
+            facts = call | sheet_facts(start, digits, colors, subjects)
+            return Answer(encode_result(whole, asked["scale"], facts), PNG)
         files = (
             encode_result(image, asked["scale"], call | picture_facts(index, [one.digit], [one.color]))
             for index, (image, one) in enumerate(zip(pictures, subjects, strict=True), start)
         )
         if not as_json:
             return Answer(next(files), PNG)
-        facts = [{"index": start + row, **one} for row, one in enumerate(described)]
-        return _as_json({**call, "images": self._with_files(job, facts, files)})
+        told = [{"index": start + row, **one} for row, one in enumerate(described)]
+        return _as_json({**call, "images": self._with_files(job, told, files)})
 
     def _reconstruct(self, job: Job) -> Answer:
         asked, model = job.asked, self._models[job.asked["model"]]
@@ -325,7 +324,7 @@ def _read_latents(body: bytes) -> list[Any]:
     """Return the entries of {"latents": [...]}.
 
     Raises:
-        RefusedError: It is no JSON.
+        RefusedError: It is not JSON.
         RequestError: It is something else, or empty.
     """
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from starlette.responses import Response
 
-from vaegen.errors import BundleError, VaegenError
+from vaegen.errors import VaegenError
 
 
 class Status(NamedTuple):
@@ -48,7 +48,7 @@ def refuse(error: VaegenError) -> Response:
     """Return the response that stands for an error."""
     if isinstance(error, RefusedError):
         return response(error.kind, str(error), error.headers)
-    kind = "BundleError" if isinstance(error, BundleError) else type(error).__name__
+    kind = type(error).__name__
     return response(kind if kind in STATUSES else "InternalError", str(error))
 
 

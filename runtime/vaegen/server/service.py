@@ -141,7 +141,7 @@ class Protocol(H11Protocol):
             self.loop.call_later(HEAD_SECONDS, self._look, self.cycle)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002, uvicorn's signature
-        """Refuse what is no request; where an answer has begun, there is only the end."""
+        """Refuse what is not a request; where an answer has begun, the connection ends."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             body = content("BadRequest", f"this is no HTTP/1.1 request, or its head has more than {HEAD} bytes")
             headers = [
