@@ -25,7 +25,7 @@ lint:
 format:
     @{{ in_venv }} .ci/block CONTRIBUTING.md format
 
-# Measure everything, or the parts named, and write the tables into docs/performance*.md
+# Measure everything, or the parts named, and write the tables into docs/performance.md
 bench *parts:
     @{{ in_venv }} .ci/block CONTRIBUTING.md bench {{ parts }}
 
@@ -36,6 +36,10 @@ models:
 # Check the pages: links, snippets, help texts
 docs:
     @{{ in_venv }} .ci/block CONTRIBUTING.md docs
+
+# Build the site of the pages into site/
+site:
+    @{{ in_venv }} .ci/block CONTRIBUTING.md site
 
 # Do all that CI does, in a fresh clone of what is committed
 ci:
