@@ -11,7 +11,7 @@ from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest
 from vaegen.spec import NAMES, ModelSpec, Style, is_name
 from vaegen.swap import State, check_folder, write_folder
 from vaegen_training.host import own_torch
-from vaegen_training.train.run_folder import Run, load_run
+from vaegen_training.runs.run_folder import Run, load_run
 
 from vaegen_export import graphs, parity, serialise
 

@@ -5,7 +5,7 @@ library, so that a manifest can be read and written where neither numpy nor onnx
 way of `vaegen sample` are named tuples: a frozen dataclass takes half a millisecond to define, eight times as long.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Self
 
@@ -16,6 +16,7 @@ CHANNELS = 3  # RGB
 DIGITS = 10  # classes, 0 to 9
 
 NAMES = "1 to 64 printable characters"
+CLASSES = f"ten different names of {NAMES}, without commas"
 NO_SLANT, NO_THICKNESS = 90.0, 0.0  # degrees and pixels; they and what lies beyond stand for "not given"
 STYLE_SHARES = (0.005, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.995)  # whose quantiles a manifest records
 
@@ -107,6 +108,8 @@ class ModelSpec(NamedTuple):
     """What an image must reach to be accepted."""
     style: Style | None
     """The usual slant and thickness; None where the prior takes none."""
+    classes: tuple[str, ...] | None = None
+    """Names of what is asked for as digit 0 to 9; None where these are digits."""
 
     @property
     def kind(self) -> Kind:
@@ -127,6 +130,8 @@ class ModelSpec(NamedTuple):
             "prior_temperature": self.prior_temperature,
             "thresholds": self.thresholds._asdict(),
             "style": None if self.style is None else _lists(self.style),
+            # Without them the text is what it was before there were any.
+            **({} if self.classes is None else {"classes": list(self.classes)}),
         }
 
     @classmethod
@@ -156,12 +161,19 @@ class ModelSpec(NamedTuple):
             prior_temperature=_positive(data, "prior_temperature"),
             thresholds=_thresholds(get(data, "thresholds", dict, "model")),
             style=None if style is None else _style(get(data, "style", dict, "model")),
+            classes=None if data.get("classes") is None else _classes(get(data, "classes", list, "model")),
         )
 
 
 def is_name(text: str) -> bool:
     """Return whether a text may be a model's name: NAMES says which may."""
     return 0 < len(text) <= 64 and text.isprintable()
+
+
+def is_classes(names: Sequence[Any]) -> bool:
+    """Return whether these may be the names of a model's classes: CLASSES says which may."""
+    fine = all(isinstance(name, str) and is_name(name) and name == name.strip() and "," not in name for name in names)
+    return fine and len(names) == len(set(names)) == DIGITS
 
 
 def get(data: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
@@ -211,6 +223,12 @@ def _names(data: Mapping[str, Any], spec: LatentSpec) -> LatentNames:
             raise BundleError(f"manifest: model.latent.names holds {name!r} twice")
         seen.add(name)
     return LatentNames(*found)
+
+
+def _classes(names: Sequence[Any]) -> tuple[str, ...]:
+    if not is_classes(names):
+        raise BundleError(f"manifest: model.classes is {names!r}; it must be {CLASSES}")
+    return tuple(names)
 
 
 def _thresholds(data: Mapping[str, Any]) -> Thresholds:

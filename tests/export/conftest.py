@@ -10,8 +10,8 @@ import torch
 from vaegen.manifest import GRAPHS, MANIFEST, Manifest
 from vaegen_export import export, graphs, serialise
 from vaegen_training import train
-from vaegen_training.train import loop
-from vaegen_training.train.run_folder import Run, load_run
+from vaegen_training.runs import loop
+from vaegen_training.runs.run_folder import Run, load_run
 
 # One thread waits for nobody: these tensors are small, and the cores may be busy.
 torch.set_flush_denormal(True)

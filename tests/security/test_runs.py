@@ -19,7 +19,7 @@ from torch import Tensor
 from vaegen.files import locked_folder
 from vaegen_cli import main
 from vaegen_training.models import weights
-from vaegen_training.train.run_folder import load_run
+from vaegen_training.runs.run_folder import load_run
 
 DIGITS = Path(__file__).parents[1] / "assets" / "digits"
 SETTINGS = {

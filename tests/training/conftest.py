@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen_training import data, train
-from vaegen_training.train import loop
+from vaegen_training.runs import loop
 
 # As in every `vaegen train`. Torch's worker threads take the mode of the thread that starts them, so it must be set
 # before the first parallel operation of the process; with it a run in this process equals one in a fresh process.

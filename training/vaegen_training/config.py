@@ -1,66 +1,82 @@
 """Every setting of a training run: typed, checked before any data is read, stored in the run's `config.json`.
 
-Nothing here needs torch, so a wrong setting is refused in milliseconds.
+Nothing here needs torch, so a wrong setting is refused in milliseconds. What a setting takes stands in its type, what
+it means in the string below it; `vaegen_training.config_file` shows both.
 """
 
 import dataclasses
 import difflib
+import functools
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Self
 
 from vaegen.errors import ConfigError
-from vaegen.spec import DIGITS, LatentSpec
+from vaegen.manifest import MAX_WIDTH
+from vaegen.spec import CLASSES, DIGITS, LatentSpec, is_classes
+
+from vaegen_training.ranges import (
+    Count,
+    Factor,
+    Latents,
+    OneOf,
+    Range,
+    Seed,
+    Settings,
+    Share,
+    ShareBelow1,
+    Temperature,
+    Weight,
+    Width,
+    check,
+    kinds,
+    read,
+)
 
 Architecture = Literal["seed", "factored"]
 Schedule = Literal["constant", "cosine"]
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(Settings):
     """The network."""
 
     architecture: Architecture = "factored"
     """"seed": the report's fully connected layers. "factored": a stroke mask times one color."""
-    continuous: int = 0
+    continuous: Latents = 0
     """Z, Gaussian coordinates in all."""
-    variables: int = 0
+    variables: Latents = 0
     """N, categorical variables in all."""
-    classes: int = 0
+    classes: Latents = 0
     """K, classes of each categorical."""
-    color_continuous: int = 0
-    """How many of the Z coordinates hold the color (factored only): the last ones; 0 or 3."""
-    color_variables: int = 0
+    color_continuous: Annotated[int, OneOf((0, 3))] = 0
+    """How many of the Z coordinates hold the color (factored only): the last ones."""
+    color_variables: Latents = 0
     """How many of the N categoricals hold the color (factored only): the last ones; a multiple of 3, or 0."""
-    digit_variables: int = 0
+    digit_variables: Annotated[int, OneOf((0, 1))] = 0
     """How many of the N categoricals are the digit (factored only): the first one, which has 10 classes, or none."""
-    hidden: int = 768
+    hidden: Annotated[int, Range(2, MAX_WIDTH)] = 768
     """Width of the widest layer, units (factored only)."""
-    features: int = 32
+    features: Width = 32
     """Width of the encoder's bottleneck, from which the posterior of the shape is read (factored only)."""
-    logit_gain: float = 8.0
+    logit_gain: Factor = 8.0
     """Factor on the initial logits: codes that start decided get a gradient from the first step (factored only)."""
 
-    brightness: float = 1.0
+    brightness: Factor = 1.0
     """Upper end of the decoded stroke mask before it is cut off at 1; above 1 it gives back what the mean that the BCE
     asks for lacks of a stroke's full color (factored only)."""
-    blackness: float = 0.0
+    blackness: Weight = 0.0
     """How far below 0 the mask's lower end lies before it is cut off there (factored only)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         try:
-            _ = self.latent
+            size = self.latent.size
         except ValueError as error:
             raise ConfigError(f"model: {error}") from error
-        if self.architecture not in get_args(Architecture):
-            raise ConfigError(f"architecture: {self.architecture!r} is not one of {', '.join(get_args(Architecture))}")
-        if self.hidden < 2 or self.features < 1 or self.logit_gain <= 0 or self.brightness <= 0 or self.blackness < 0:
-            raise ConfigError(
-                "model: hidden must be at least 2, features at least 1, logit_gain and brightness above 0, "
-                "blackness not negative"
-            )
+        if size > MAX_WIDTH:
+            raise ConfigError(f"model: latents of {size} coordinates; the most is {MAX_WIDTH}")
         if self.architecture == "seed":
             if self.color_continuous or self.color_variables or self.digit_variables:
                 raise ConfigError(
@@ -75,8 +91,6 @@ class ModelConfig:
             )
         if self.color_variables and self.classes ** (self.color_variables // 3) > 2**20:
             raise ConfigError("model: classes to the power of color_variables / 3 is above 2**20 levels of a color")
-        if self.digit_variables not in (0, 1):
-            raise ConfigError(f"model: digit_variables is 0 or 1, not {self.digit_variables}")
         if self.digit_variables and self.classes != DIGITS:
             raise ConfigError(f"model: a categorical that is the digit has {DIGITS} classes, not {self.classes}")
         if self.color_continuous > self.continuous or self.color_variables + self.digit_variables > self.variables:
@@ -91,139 +105,104 @@ class ModelConfig:
 
 
 @dataclass(frozen=True)
-class StageConfig:
+class StageConfig(Settings):
     """How one network is optimised (Adam)."""
 
-    epochs: float
+    epochs: Annotated[float, Range(0, 1_000_000, above=True)]
     """Length in passes over the 60,000 training images."""
-    batch: int
+    batch: Annotated[int, Range(1, 60_000)]
     """Images per step."""
-    learning_rate: float
+    learning_rate: Annotated[float, Range(0, 1, above=True, below=True)]
     """Peak step size."""
     schedule: Schedule = "cosine"
     """Course of the step size after the warm-up: as it is, or half a cosine down to 0."""
-    warmup: float = 0.02
+    warmup: ShareBelow1 = 0.02
     """Fraction of the run over which the step size rises from 0."""
-    beta1: float = 0.9
+    beta1: ShareBelow1 = 0.9
     """Adam's first decay."""
-    beta2: float = 0.99
+    beta2: Annotated[float, Range(0, 1, above=True, below=True)] = 0.99
     """Adam's second decay."""
-    clip: float = 0.0
+    clip: Weight = 0.0
     """Largest gradient norm; 0 leaves gradients as they are."""
-    ema: float = 0.0
+    ema: ShareBelow1 = 0.0
     """Decay per step of the weight average that is kept in the end; 0 keeps the last weights."""
-    augment: float = 0.0
+    augment: Annotated[float, Range(0, 4)] = 0.0
     """Size of the random rotation, scaling, shear and shift of the digits; 1 is about 9 degrees and 1 pixel."""
-
-    def __post_init__(self) -> None:
-        checks = {
-            "epochs": self.epochs > 0,
-            "batch": 1 <= self.batch <= 60_000,
-            "learning_rate": 0 < self.learning_rate < 1,
-            "schedule": self.schedule in get_args(Schedule),
-            "warmup": 0 <= self.warmup < 1,
-            "beta1": 0 <= self.beta1 < 1,
-            "beta2": 0 < self.beta2 < 1,
-            "clip": self.clip >= 0,
-            "ema": 0 <= self.ema < 1,
-            "augment": 0 <= self.augment <= 4,
-        }
-        for name, fine in checks.items():
-            if not fine:
-                raise ConfigError(f"{name}: {getattr(self, name)} is out of range")
 
 
 @dataclass(frozen=True)
-class ObjectiveConfig:
+class ObjectiveConfig(Settings):
     """The loss of the VAE: binary cross entropy plus weighted KL divergences, all in nats."""
 
-    kl_weight: float = 1.0
+    kl_weight: Weight = 1.0
     """Weight of the KL divergence; 1 is the ELBO."""
-    kl_warmup: float = 0.0
+    kl_warmup: Share = 0.0
     """Fraction of the run over which the weight rises from 0."""
-    temperature_start: float = 1.0
+    temperature_start: Temperature = 1.0
     """Gumbel-Softmax temperature at the start."""
-    temperature_end: float = 1.0
+    temperature_end: Temperature = 1.0
     """Gumbel-Softmax temperature from `temperature_reached` on; baked into the exported sampler."""
-    temperature_reached: float = 0.6
+    temperature_reached: Share = 0.6
     """Fraction of the run at which the end temperature is reached (exponential course)."""
-    hard_from: float = 1.0
+    hard_from: Share = 1.0
     """Fraction of the run from which codes are drawn hard, straight-through; 1 keeps them soft throughout."""
-    perceptual_weight: float = 0.0
+    perceptual_weight: Weight = 0.0
     """Weight of the perceptual loss of the decoded mask (factored only)."""
-    perceptual_contrast: float = 1.0
+    perceptual_contrast: Factor = 1.0
     """Factor on the mask's logits where the judge looks: it was trained on sharper digits than means are."""
-    digit_weight: float = 0.0
+    digit_weight: Weight = 0.0
     """Weight of the judge's cross entropy on images that are decoded as another digit (where one latent is the digit).
     """
 
     def __post_init__(self) -> None:
-        for name in ("kl_weight", "perceptual_weight", "digit_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}: {getattr(self, name)} is negative")
-        if self.perceptual_contrast <= 0:
-            raise ConfigError(f"perceptual_contrast: {self.perceptual_contrast} is not above 0")
-        if not (0 < self.temperature_end <= self.temperature_start <= 100):
-            raise ConfigError("temperatures must be above 0, and must not rise")
-        for name in ("kl_warmup", "temperature_reached", "hard_from"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name}: {getattr(self, name)} is not a fraction of the run; choose 0 to 1")
+        super().__post_init__()
+        if self.temperature_end > self.temperature_start:
+            raise ConfigError(
+                f"objective.temperature_end is {self.temperature_end}; it must be at most temperature_start, "
+                f"{self.temperature_start}"
+            )
 
 
 @dataclass(frozen=True)
-class SharpenConfig:
+class SharpenConfig(Settings):
     """How the decoder is taught to draw sharply (see `vaegen_training.models.critic`)."""
 
-    critic_weight: float = 0.0
+    critic_weight: Weight = 0.0
     """Weight of the critic's score; 0 leaves the stage out."""
-    critic_channels: int = 16
+    critic_channels: Annotated[int, Range(1, 256)] = 16
     """Channels of the critic's first layer; the others have two and four times as many."""
 
-    def __post_init__(self) -> None:
-        if self.critic_weight < 0 or not 1 <= self.critic_channels <= 256:
-            raise ConfigError("sharpen: critic_weight is not negative, critic_channels 1 to 256")
-
 
 @dataclass(frozen=True)
-class PriorConfig:
+class PriorConfig(Settings):
     """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
-    hidden: int = 384
+    hidden: Width = 384
     """Width of the generator, units."""
-    field_hidden: int = 384
+    field_hidden: Width = 384
     """Width of the velocity field, units."""
-    blocks: int = 3
+    blocks: Count = 3
     """Residual blocks of the velocity field, two layers each."""
-    steps: int = 5
+    steps: Count = 5
     """Steps in which the field is solved for the generator's examples."""
-    examples: int = 400_000
+    examples: Annotated[int, Range(100, 10_000_000)] = 400_000
     """Solutions that the generator learns from."""
-    layers: int = 3
+    layers: Count = 3
     """Hidden layers of the generator."""
-    style_given: float = 0.0
+    style_given: ShareBelow1 = 0.0
     """Share of the examples whose slant, and whose thickness, the prior is told; 0 builds one that takes no style."""
-    guidance: float = 0.0
+    guidance: Weight = 0.0
     """Weight of the judge's cross entropy on the generator's images, in the second half of its stage."""
-    critic_weight: float = 0.0
+    critic_weight: Weight = 0.0
     """Weight of the score of a critic that tells the generator's features from those of training digits."""
-    critic_penalty: float = 0.1
+    critic_penalty: Weight = 0.1
     """Weight of the critic's gradient penalty (half of its gradient's squared length)."""
-    temperature: float = 1.0
+    temperature: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Default sampling temperature written into the manifest; 1 is the distribution as fitted."""
-
-    def __post_init__(self) -> None:
-        if min(self.hidden, self.field_hidden, self.blocks, self.steps, self.layers) < 1:
-            raise ConfigError("prior: hidden, field_hidden, blocks, steps and layers are at least 1")
-        if not 100 <= self.examples <= 10_000_000:
-            raise ConfigError(f"prior: examples {self.examples} is out of range; choose 100 to 10000000")
-        if min(self.guidance, self.critic_weight, self.critic_penalty) < 0:
-            raise ConfigError("prior: guidance, critic_weight and critic_penalty are not negative")
-        if not 0 < self.temperature <= 1 or not 0 <= self.style_given < 1:
-            raise ConfigError("prior: temperature in (0, 1], style_given in [0, 1)")
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Settings):
     """One run of `vaegen train`: the VAE, then its conditional prior in two stages."""
 
     preset: str
@@ -231,50 +210,60 @@ class TrainConfig:
     model: ModelConfig
     objective: ObjectiveConfig
     vae: StageConfig
+    """The first stage, the VAE."""
     prior: PriorConfig
     flow_stage: StageConfig
+    """The stage of the velocity field."""
     prior_stage: StageConfig
+    """The stage of the generator; an epoch is a pass over `prior.examples`."""
     sharpen: SharpenConfig = SharpenConfig()
     sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
+    """The stage in which the decoder is sharpened, after the VAE's; left out where `sharpen.critic_weight` is 0."""
     verifier_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-3, ema=0.998, augment=1.0)
-    seed: int = 0
-    """Root of all randomness of the run, 0 to 2**63 - 1."""
+    """The last stage, the verifier."""
+    seed: Seed = 0
+    """Root of all randomness of the run."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes 0 to 9 of data that are no digits; with them a judge of these classes is trained first."""
     extras: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Settings that were changed from the preset, as they were given; the same ones can be given in other ways."""
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        super().__post_init__()
         if self.prior_stage.augment:
             raise ConfigError("prior_stage.augment: the generator sees no digits; set flow_stage.augment")
         if self.sharpen.critic_weight and self.model.architecture == "seed":
             raise ConfigError("sharpen.critic_weight: the seed architecture has no mask to sharpen; leave it at 0")
+        if self.classes and not is_classes(self.classes):
+            names = ", ".join(map(repr, self.classes))
+            raise ConfigError(f"classes: {len(self.classes)} names, {names}; there must be {CLASSES}")
 
-    def override(self, settings: Mapping[str, str]) -> Self:
-        """Return a copy with settings changed, `{"vae.epochs": "2"}`.
+    def override(self, settings: Mapping[str, object]) -> Self:
+        """Return a copy with settings changed, `{"vae.epochs": "2", "vae.batch": 64, "seed": 1}`.
+
+        Args:
+            settings: Each a value, or a text that is read as one.
 
         Raises:
             ConfigError: An unknown key, a value of the wrong type or out of range.
         """
-        parts = _sections()
-        values: dict[str, dict[str, Any]] = {}
-        for key, text in settings.items():
-            section, _, name = key.partition(".")
-            if section not in parts or not name:
-                known = [f"{part}.{setting}" for part, kind in parts.items() for setting in get_type_hints(kind)]
-                raise ConfigError(f"unknown setting {key!r}{_close(key, known)}; settings look like vae.epochs=5")
-            kinds = get_type_hints(parts[section])
-            if name not in kinds:
-                raise ConfigError(
-                    f"unknown setting {key!r}{_close(name, list(kinds))}; {section} has {', '.join(kinds)}"
-                )
-            values.setdefault(section, {})[name] = _parse(key, text, kinds[name])
+        values: dict[str, dict[str, Any]] = {"": {}}
+        for key, value in settings.items():
+            section, _, name = key.rpartition(".")
+            values.setdefault(section, {})[name] = parse(key, value)
         # Each section is checked once, as a whole: settings that are right only together come in any order.
-        changed = {section: dataclasses.replace(getattr(self, section), **new) for section, new in values.items()}
-        return dataclasses.replace(self, **changed, extras={**self.extras, **settings})
+        changed = {
+            section: dataclasses.replace(getattr(self, section), **new) for section, new in values.items() if section
+        }
+        extras = {key: str(value) for key, value in settings.items() if "." in key}
+        return dataclasses.replace(self, **changed, **values[""], extras={**self.extras, **extras})
 
     def to_json(self) -> str:
         """Return the text of `config.json`, the same for equal numbers whether they were given as 1, 1.0 or 1e0."""
-        return json.dumps(_plain(dataclasses.asdict(self)), indent=2) + "\n"
+        values = dataclasses.asdict(self)
+        if not self.classes:  # a run on digits has the text that it had before there were others
+            del values["classes"]
+        return json.dumps(_plain(values), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -285,38 +274,46 @@ class TrainConfig:
         """
         try:
             data = json.loads(text)
-            parts = {name: kind(**_checked(kind, data.pop(name))) for name, kind in _sections().items()}
-            return cls(**parts, **_checked(cls, data))
+            parts = {name: kind(**data.pop(name)) for name, kind in sections().items()}
+            if isinstance(data.get("classes"), list):
+                data["classes"] = tuple(data["classes"])
+            return cls(**parts, **data)
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
             raise ConfigError(f"config.json cannot be read: {error}") from error
 
 
-def check_seed(seed: int) -> None:
-    """Refuse a seed out of range.
+@functools.cache
+def sections() -> dict[str, Any]:
+    """Return the sections of a configuration, `{"vae": StageConfig}`."""
+    return {name: kind for name, kind in kinds(TrainConfig).items() if dataclasses.is_dataclass(kind)}
+
+
+def known() -> dict[str, Any]:
+    """Return the types of all settings that can be given, `{"vae.epochs": float, "seed": int}`, ranges included."""
+    nested = {f"{section}.{name}": kind for section, one in sections().items() for name, kind in kinds(one).items()}
+    return {name: kinds(TrainConfig)[name] for name in ("seed", "classes")} | nested
+
+
+def parse(key: str, value: object) -> Any:
+    """Return the value of a setting; a text is read as what the setting takes.
 
     Raises:
-        ConfigError: It is below 0 or above 2**63 - 1.
+        ConfigError: There is no such setting, or it does not take this.
     """
-    if not 0 <= seed < 2**63:
-        raise ConfigError(f"seed: {seed} is out of range; choose 0 to 2**63 - 1")
-
-
-def _sections() -> dict[str, Any]:
-    return {name: kind for name, kind in get_type_hints(TrainConfig).items() if dataclasses.is_dataclass(kind)}
-
-
-def _checked(section: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Return a section's values as JSON has them, or raise ConfigError where one has the wrong type."""
-    hints = get_type_hints(section)
-    for name, value in values.items():
-        kind: Any = hints.get(name)  # None for a name that the section itself refuses
-        if kind is float:
-            fits = type(value) in (int, float) and math.isfinite(value)
-        else:
-            fits = type(value) is {int: int, Mapping: dict}.get(get_origin(kind) or kind, str)
-        if kind is not None and not fits:
-            raise ConfigError(f"{name}: {value!r} has the wrong type")
-    return values
+    settings = known()
+    if key not in settings:
+        section, _, name = key.partition(".")
+        if section not in sections() or not name:
+            raise ConfigError(f"unknown setting {key!r}{_close(key, list(settings))}; settings look like vae.epochs=5")
+        names = list(kinds(sections()[section]))
+        raise ConfigError(f"unknown setting {key!r}{_close(name, names)}; {section} has {', '.join(names)}")
+    kind = settings[key]
+    if isinstance(value, str):
+        value = read(value, kind)
+    elif isinstance(value, list):  # as TOML and JSON have what is a tuple here
+        value = tuple(value)
+    check(key, value, kind)
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -325,20 +322,6 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _close(word: str, known: list[str]) -> str:
-    matches = difflib.get_close_matches(word, known, n=3)
+def _close(word: str, choices: list[str]) -> str:
+    matches = difflib.get_close_matches(word, choices, n=3)
     return f" (did you mean {', '.join(matches)}?)" if matches else ""
-
-
-def _parse(key: str, text: str, kind: Any) -> Any:
-    if get_origin(kind) is Literal:
-        if text not in get_args(kind):
-            raise ConfigError(f"{key}: {text!r} is not one of {', '.join(get_args(kind))}")
-        return text
-    try:
-        value = kind(text)
-    except ValueError as error:
-        raise ConfigError(f"{key}: {text!r} is not of type {kind.__name__}") from error
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{key}: {text!r} is not a finite number")
-    return value

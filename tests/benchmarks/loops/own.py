@@ -1,4 +1,4 @@
-"""vaegen's own loop, `vaegen_training.train.loop.run_stage`, on a preset's VAE; as it is, or with one thing changed."""
+"""vaegen's own loop, `vaegen_training.runs.loop.run_stage`, on a preset's VAE; as it is, or with one thing changed."""
 
 import contextlib
 import dataclasses
@@ -18,8 +18,8 @@ from vaegen_training.models import vae as models
 from vaegen_training.models.judge import load_judge
 from vaegen_training.models.objective import VaeObjective
 from vaegen_training.models.vae import AREA, SUBPIXELS, Analysis, FactoredVae, MlpVae, build
-from vaegen_training.train import loop as training_loop
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs import loop as training_loop
+from vaegen_training.runs.run_folder import build_networks
 
 from tests.benchmarks.loops.gate import Loop
 from tests.benchmarks.loops.job import Job

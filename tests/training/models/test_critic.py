@@ -9,7 +9,7 @@ from vaegen_training.models.critic import Critic, Sharpened, SharpenObjective
 from vaegen_training.models.judge import load_judge
 from vaegen_training.models.vae import FactoredVae
 from vaegen_training.presets import preset
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.run_folder import build_networks
 
 SMALL = {"model.hidden": "32"}
 

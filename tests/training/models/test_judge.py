@@ -10,7 +10,7 @@ from vaegen_training import TrainSummary, train
 from vaegen_training.data import Mnist, paint
 from vaegen_training.models import judge, weights
 from vaegen_training.models.judge import Judge, JudgeObjective, load_judge
-from vaegen_training.train import loop
+from vaegen_training.runs import loop
 
 
 def test_it_turns_images_into_ten_logits() -> None:

@@ -16,7 +16,7 @@ from vaegen_training.models.latents import Posterior
 from vaegen_training.models.objective import VaeObjective
 from vaegen_training.models.vae import FactoredVae, MlpVae, Vae
 from vaegen_training.presets import preset
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.run_folder import build_networks
 
 INDEX = torch.arange(32)
 

@@ -9,7 +9,7 @@ from vaegen_training.data import Mnist, paint
 from vaegen_training.models import latents
 from vaegen_training.models.vae import FactoredVae, MlpVae, Vae, build
 from vaegen_training.presets import preset
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.run_folder import build_networks
 
 ALL = [(name, kind) for name in ("seed", "default") for kind in KINDS]
 

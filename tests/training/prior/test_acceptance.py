@@ -8,7 +8,7 @@ from vaegen_training.models.verifier import REALISM, Verifier
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.acceptance import VerifierObjective, level_scores
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.run_folder import build_networks
 
 
 def test_it_comes_to_read_real_digits_and_refuses_a_few_of_the_model_s_own(digits: Mnist) -> None:

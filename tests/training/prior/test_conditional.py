@@ -9,7 +9,7 @@ from vaegen_training.models.vae import Analysis, FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
 from vaegen_training.prior.conditional import invert_cdf
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.run_folder import build_networks
 
 
 def stirred_prior(name: str, kind: str) -> Prior:

@@ -10,8 +10,8 @@ from vaegen_training.config import PriorConfig, StageConfig
 from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
 from vaegen_training.prior import Examples, FeatureSpace, FlowObjective, VelocityField
-from vaegen_training.train.loop import Stage, run_stage
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.loop import Stage, run_stage
+from vaegen_training.runs.run_folder import build_networks
 
 # --- what is modelled ------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from vaegen_training.models.judge import load_judge
 from vaegen_training.presets import preset
 from vaegen_training.prior import Contest, Examples, FeatureGenerator, GeneratorObjective, Prior, VelocityField
 from vaegen_training.prior.generator import DistillationPairs, distillation_pairs
-from vaegen_training.train.loop import generator
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs.loop import generator
+from vaegen_training.runs.run_folder import build_networks
 
 CPU = torch.device("cpu")
 

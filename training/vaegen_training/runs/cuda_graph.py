@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 import torch
 from torch.optim import Optimizer
 
-from vaegen_training.train import distributed
+from vaegen_training.runs import distributed
 
 WARM_UP = 3  # steps op by op before a capture: libraries choose and allocate in their first calls
 

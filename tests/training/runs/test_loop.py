@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from vaegen.errors import DataError
 from vaegen_training.config import StageConfig
-from vaegen_training.train import loop
-from vaegen_training.train.loop import Stage, generator, learning_rate, run_stage
-from vaegen_training.train.run_folder import MetricsLog
+from vaegen_training.runs import loop
+from vaegen_training.runs.loop import Stage, generator, learning_rate, run_stage
+from vaegen_training.runs.run_folder import MetricsLog
 
 CPU = torch.device("cpu")
 ITEMS = 103

@@ -14,7 +14,7 @@ from vaegen.errors import ConfigError
 from vaegen.files import failure, write_file
 
 from vaegen_training import data, presets
-from vaegen_training.config import TrainConfig, check_seed
+from vaegen_training.config import TrainConfig, parse
 from vaegen_training.data import Mnist, paint
 from vaegen_training.data.style import style_quantiles
 from vaegen_training.host import Interrupted, Stop, own_torch, stopped_by_signals
@@ -26,10 +26,10 @@ from vaegen_training.models.verifier import Verifier
 from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective, level_scores
 from vaegen_training.prior.generator import FeatureGenerator, distillation_pairs
-from vaegen_training.train import distributed
-from vaegen_training.train.loop import M, Stage, generator, run_stage
-from vaegen_training.train.previews import Previews
-from vaegen_training.train.run_folder import (
+from vaegen_training.runs import distributed
+from vaegen_training.runs.loop import M, Stage, generator, run_stage
+from vaegen_training.runs.previews import Previews
+from vaegen_training.runs.run_folder import (
     EXAMPLES,
     MODEL,
     PROBE,
@@ -181,7 +181,7 @@ def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, 
         raise ConfigError("the judge has no settings; leave --set away")
     if preset != "default":
         raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
-    check_seed(seed or 0)
+    parse("seed", seed or 0)
     return None, json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
 
 

@@ -15,8 +15,8 @@ from vaegen_training.models import judge, weights
 from vaegen_training.models.critic import SharpenObjective
 from vaegen_training.models.objective import VaeObjective
 from vaegen_training.prior import GeneratorObjective
-from vaegen_training.train import loop, run
-from vaegen_training.train.previews import Previews
+from vaegen_training.runs import loop, run
+from vaegen_training.runs.previews import Previews
 
 SETTINGS = {
     "model.hidden": "16",

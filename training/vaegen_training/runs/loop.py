@@ -24,9 +24,9 @@ from vaegen.errors import ConfigError, DataError
 from vaegen_training.config import StageConfig
 from vaegen_training.host import Stop
 from vaegen_training.models import weights
-from vaegen_training.train import distributed
-from vaegen_training.train.cuda_graph import GraphedStep
-from vaegen_training.train.run_folder import CHECKPOINT, RUN, MetricsLog, origin
+from vaegen_training.runs import distributed
+from vaegen_training.runs.cuda_graph import GraphedStep
+from vaegen_training.runs.run_folder import CHECKPOINT, RUN, MetricsLog, origin
 
 M = TypeVar("M", bound=nn.Module)
 

@@ -20,9 +20,9 @@ from vaegen_training.presets import preset
 from vaegen_training.prior import Contest, Examples, FlowObjective, GeneratorObjective, Prior
 from vaegen_training.prior.acceptance import VerifierObjective
 from vaegen_training.prior.generator import distillation_pairs
-from vaegen_training.train import cuda_graph, loop
-from vaegen_training.train.loop import Objective, Stage, generator, key, learning_rate, run_stage
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs import cuda_graph, loop
+from vaegen_training.runs.loop import Objective, Stage, generator, key, learning_rate, run_stage
+from vaegen_training.runs.run_folder import build_networks
 
 CPU = torch.device("cpu")
 ITEMS, STEPS = 100, 24

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from vaegen_training import train
-from vaegen_training.train import loop
+from vaegen_training.runs import loop
 
 SETTINGS = {
     "model.hidden": "64",
@@ -37,8 +37,8 @@ PROCESS = """
 import hashlib, json, os, signal, sys
 import torch
 from vaegen_training import RANK, train
-from vaegen_training.train import loop, run
-from vaegen_training.train.run_folder import MetricsLog
+from vaegen_training.runs import loop, run
+from vaegen_training.runs.run_folder import MetricsLog
 
 digits, out, settings, fatal = sys.argv[1:]
 torch.set_num_threads(1)

@@ -11,9 +11,9 @@ from vaegen_training.data import Mnist, paint
 from vaegen_training.models.vae import FactoredVae
 from vaegen_training.presets import preset
 from vaegen_training.prior import Prior
-from vaegen_training.train import previews
-from vaegen_training.train.previews import Previews
-from vaegen_training.train.run_folder import build_networks
+from vaegen_training.runs import previews
+from vaegen_training.runs.previews import Previews
+from vaegen_training.runs.run_folder import build_networks
 
 TILE = 28 + 2  # pixels, with the line between two tiles
 

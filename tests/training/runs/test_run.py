@@ -23,9 +23,9 @@ from vaegen_training.data import Mnist, paint
 from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.judge import load_judge
 from vaegen_training.models.vae import FactoredVae
-from vaegen_training.train import distributed, loop, run
-from vaegen_training.train.run import losses_on_test
-from vaegen_training.train.run_folder import build_networks, load_run
+from vaegen_training.runs import distributed, loop, run
+from vaegen_training.runs.run import losses_on_test
+from vaegen_training.runs.run_folder import build_networks, load_run
 
 TrainShort = Callable[[str, str], Path]
 
@@ -175,8 +175,8 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from vaegen_training import train
-from vaegen_training.train import loop
-from vaegen_training.train.run_folder import MetricsLog
+from vaegen_training.runs import loop
+from vaegen_training.runs.run_folder import MetricsLog
 
 out, data, overrides, fatal = sys.argv[1:]
 torch.set_num_threads(1)
@@ -321,9 +321,9 @@ def test_the_seed_is_part_of_the_settings_and_changes_the_weights(digits_dir: Pa
         ({"preset": "sead"}, ConfigError, "choose from default, seed"),
         ({"device": "gpu"}, ConfigError, "choose from auto, cpu, cuda"),
         ({"overrides": {"vae.epoch": "1"}}, ConfigError, "did you mean epochs"),
-        ({"seed": -1}, ConfigError, "seed: -1"),
+        ({"seed": -1}, ConfigError, "seed is -1"),
         ({"kind": "judge"}, ConfigError, "the judge has no settings"),
-        ({"kind": "judge", "overrides": None, "seed": -1}, ConfigError, "seed: -1"),
+        ({"kind": "judge", "overrides": None, "seed": -1}, ConfigError, "seed is -1"),
         ({"kind": "judge", "overrides": None, "preset": "seed"}, ConfigError, "the judge has no preset"),
         ({"data_dir": "/no/such/folder"}, DataError, "/no/such/folder is not a folder"),
         ({"verify_data": True}, DataError, "md5"),
