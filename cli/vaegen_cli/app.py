@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
-from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError, shown
+from vaegen.errors import BundleError, ConfigError, MissingExtraError, RequestError, VaegenError, shown, spelled
 
 from vaegen_cli import interrupts
 from vaegen_cli.console import Console, ExitCode, Messages, Results, common_options, messages, put, tell
@@ -157,7 +157,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     console = Console()
     try:
-        result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=console)
+        with spelled("flags"):
+            result = cli.main(argv, prog_name="vaegen", standalone_mode=False, obj=console)
     except VaegenError as error:
         _tell(console, str(error))
         return exit_code(error)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 import vaegen
 from vaegen.errors import RequestError
+from vaegen.subjects import model_facts
 
 from vaegen_cli.console import Console, common_options, pass_console, put, tell
 from vaegen_cli.latent_files import Latents, parse_latent, parse_names, read_latents
@@ -29,6 +30,7 @@ NAMELESS = "-o FILE.npy or --grid needs no names"
 
 @click.command()
 @click.argument("source", metavar="[IN]", required=False, type=click.Path(path_type=Path))
+@click.argument("more", metavar="", nargs=-1)
 @click.option(
     "--latent",
     "texts",
@@ -48,6 +50,7 @@ NAMELESS = "-o FILE.npy or --grid needs no names"
 def decode(
     console: Console,
     source: Path | None,
+    more: tuple[str, ...],
     texts: tuple[str, ...],
     out: str,
     chosen: Format | None,
@@ -68,6 +71,8 @@ def decode(
     Files are named as the latents are, or latent-000.png, latent-001.png, ...; a .npy file holds all images, uint8
     (n, height, width, 3). Prints the files written; nothing is overwritten without --force.
     """
+    if more:
+        raise RequestError(f"{more[0]!r} is one too many: IN is one file; where images go, -o says: -o {more[-1]}")
     if (source is None) == (not texts):
         raise RequestError("give a file of latents or --latent, one of the two")
     output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
@@ -78,7 +83,7 @@ def decode(
         if output.together and n > MAX_IMAGES:
             raise RequestError(f"{n} images are too many for one file; the most is {MAX_IMAGES}")
         output.plan(n, lambda: _names(latents, output), "name a folder")
-        facts = {"model": loaded.spec.name, "version": vaegen.__version__}
+        facts = model_facts(loaded.manifest)
         pictures = (
             (picture, {**facts, "index": row, **({"latent": texts[row]} if texts else {})})
             for row, picture in enumerate(_pictures(console, loaded, latents, output, grid=grid))

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from vaegen.folder.report import Report
     from vaegen.images import Intake
 
+WRITTEN = ("npz", "jsonl")
 ENCODED = 256  # images in memory at a time
 
 
@@ -108,7 +109,7 @@ def encode(
     """
     target = None
     if out != PIPE:
-        if not names_file(out, ("npz", "jsonl")):
+        if not names_file(out, WRITTEN):
             raise RequestError(f"output {out!r} is not a file name; end it in .npz or .jsonl")
         target = Path(out)
     else:
@@ -116,7 +117,9 @@ def encode(
     check_many(null=null, piped=Path(PIPE) in sources, report=report)
     if report == target is not None:
         raise RequestError(f"'{report}' is the output; choose another name for the report")
-    check_targets([path for path in (target, report) if path is not None], force=force)
+    for source in sources if target is None else ():
+        if source.suffix.lower().removeprefix(".") in WRITTEN and not os.path.lexists(source):
+            raise RequestError(f"'{source}' is not there; to write latents into it, give it behind -o")
     load_libraries()
     ignored: Counter[str] = Counter()
     left_out: list[tuple[str, str]] | None = [] if report is not None else None
@@ -126,8 +129,12 @@ def encode(
         raise RequestError(f"'{report}' is one of the images; choose another name for the report")
     from vaegen.folder.report import Report
 
+    places = ((target, "-o"), (report, "--report"))
     with contextlib.ExitStack() as stack:
         loaded = stack.enter_context(vaegen.load(model, threads=threads))
+        for place, by in places:
+            if place is not None:
+                check_targets([place], force=force, by=by)
         notes = None
         if report is not None:
             notes = stack.enter_context(Report(report, append=False, force=force))

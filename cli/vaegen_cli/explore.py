@@ -54,11 +54,12 @@ def explore(console: Console, models: tuple[str, ...], out: str | None, force: b
         if Path(out).suffix.lower() != ".html":
             raise RequestError(f"output {out!r} does not end in .html; name a file such as page.html")
         target = Path(out)
-        check_targets([target], force=force)
 
     from vaegen.explorer import explorer_page
 
     page = explorer_page(models)
+    if target is not None:
+        check_targets([target], force=force, by="-o")
     if out is not None:
         write(target, page, force=force)
         if target is not None:

@@ -64,7 +64,7 @@ class Output:
         if self._place != PIPE:
             place = Path(self._place)
             targets = [place] if self._is_file else [place / name for name in names()]
-            check_targets(targets, force=self._force)
+            check_targets(targets, force=self._force, by="-o")
             self._targets = [*targets]
 
     def write(self, pictures: "Iterable[Picture]") -> None:
@@ -111,12 +111,13 @@ def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:
     return True
 
 
-def check_targets(targets: Sequence[Path], *, force: bool) -> None:
+def check_targets(targets: Sequence[Path], *, force: bool, by: str) -> None:
     """Refuse, before any work, what could not be written afterwards.
 
     Args:
         targets: Files to be written; folders that are missing above them are made when the time comes.
         force: Whether existing files may be overwritten.
+        by: The option or argument that names them.
 
     Raises:
         RequestError: Two images would go to one file.
@@ -131,7 +132,7 @@ def check_targets(targets: Sequence[Path], *, force: bool) -> None:
     for folder in dict.fromkeys(path.parent for path in targets):
         check_writable(folder)
     for path in targets:
-        check_free(path, force=force)
+        check_free(path, force=force, other=f"choose another {by}")
 
 
 def refuse_terminal(what: str = "image bytes") -> None:

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 # The same as vaegen.encoding.WRITTEN; a test compares them, because importing it loads numpy and Pillow.
 FORMATS = ("png", "jpg", "bmp", "webp", "tif")
+SPELLED = 4  # names of images that have no pattern in common, in a message
 OTHER_NAMES = {"jpeg": "jpg", "tiff": "tif"}
 
 
@@ -47,6 +49,7 @@ class Options(NamedTuple):
 
     source: Path
     out: str
+    more: tuple[str, ...]
     form: "Written | None"
     intake: "Intake"
     max_pixels: int
@@ -89,6 +92,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 @click.command()
 @click.argument("source", metavar="IN", type=click.Path(), callback=read_place)
 @click.argument("out", metavar="OUT")
+@click.argument("more", metavar="", nargs=-1)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: png, or the suffix of OUT]")
 @intake_option
 @max_pixels_option
@@ -139,6 +143,12 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     only; run it again to resume.
     """
     options = Options(**given)
+    if options.more:
+        *names, out = [str(options.source), options.out, *options.more]
+        raise RequestError(
+            f"{len(names)} images and {out!r} are too many; give a folder, or their names on stdin: "
+            f"printf '%s\\0' {_pattern(names)} | vaegen reconstruct -0 - {shlex.quote(out)}"
+        )
     if options.sheet is not None and not names_file(str(options.sheet), ("png",)):
         raise RequestError(f"sheet '{options.sheet}' is not a file name that ends in .png")
     if options.skip_existing and options.force:
@@ -153,6 +163,15 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     if isinstance(found, bytes) or (isinstance(found, Path) and not os.path.isdir(found)):  # noqa: PTH112
         return _file(console, options, found)
     return _folder(console, options, None if isinstance(found, Path) else found)
+
+
+def _pattern(names: Sequence[str]) -> str:
+    """Return what a shell makes such names of: "photos/*.png", "photos/*", or the first of them."""
+    folders, suffixes = ({getattr(Path(name), part) for name in names} for part in ("parent", "suffix"))
+    if len(folders) > 1:
+        return shlex.join(names) if len(names) <= SPELLED else f"{shlex.join(names[:SPELLED])} ..."
+    folder = "" if folders == {Path()} else f"{shlex.quote(str(folders.pop()))}/"
+    return f"{folder}*{shlex.quote(suffixes.pop()) if len(suffixes) == 1 else ''}"
 
 
 def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
@@ -170,8 +189,8 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
         if is_given:
             raise RequestError(f"{flag} is for folders, and '{source}' is not one")
     target, form = _target(options)
-    check_targets([path for path in (target, options.sheet) if path is not None], force=options.force)
     if options.dry_run:
+        _check_free(options, target)
         if not options.piped and not os.path.isfile(source):  # noqa: PTH113, Path.is_file raises for a long name
             raise ImageError(f"cannot read '{source}': there is no such file")
         _show_plan([(source, target or Path(PIPE))], as_json=options.as_json)
@@ -180,6 +199,7 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     with loading(options.model, options.threads, graphs) as loaded_model:
         read = read_picture(image, intake=options.intake, max_pixels=options.max_pixels)
     with loaded_model() as model:
+        _check_free(options, target)
         (result,) = model.reconstruct(read.pixels[None], options.stochastic, options.seed)
     import numpy as np
     from vaegen.encoding import encode_image
@@ -196,6 +216,13 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     if target is not None:
         put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)
     return ExitCode.DONE
+
+
+def _check_free(options: Options, target: Path | None) -> None:
+    """Check that results may be written: that of one image, and the sheet."""
+    for path, by in ((target, "OUT"), (options.sheet, "--sheet")):
+        if path is not None:
+            check_targets([path], force=options.force, by=by)
 
 
 def _target(options: Options) -> tuple[Path | None, "Written"]:
@@ -243,8 +270,6 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         if kept:
             console.say(f"{kept} results keep the suffix of their source, because without it they would be one file")
         return ExitCode.DONE
-    if options.sheet is not None:
-        check_targets([options.sheet], force=options.force)
     load_libraries(graphs=options.workers in (1, "auto"))
     reported = options.report is not None
     pairs: list[tuple[Path, Path]] = []
@@ -252,6 +277,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         vaegen.load(options.model, threads=options.threads) as model,
         Progress(console, "reconstruct", reported=reported) as progress,
     ):
+        _check_free(options, None)
 
         def on_outcome(outcome: vaegen.Outcome) -> None:
             progress.on_outcome(outcome)

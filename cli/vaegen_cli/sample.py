@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from vaegen.errors import RequestError
@@ -68,11 +68,11 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
 @click.option(
     "--tries",
     type=int,
-    default=8,
-    show_default=True,
     metavar="N",
-    help="Draws an image may take until it comes out as asked and looks like handwriting; 1 checks nothing.",
+    help="Draws an image may take until it comes out as asked and looks like handwriting; 1 checks nothing."
+    "  [default: 8]",
 )
+@click.option("--best", type=int, metavar="N", help="Draw each image N times and keep the best, in place of --tries.")
 @click.option("--slant", type=float, metavar="DEGREES", help="Of the digits, to the right.  [default: as people write]")
 @click.option("--thickness", type=float, metavar="PIXELS", help="Of the strokes.  [default: as people write]")
 @click.option("--hand", type=int, metavar="N", help="A handwriting for all images, 0 or more.  [default: many]")
@@ -93,7 +93,8 @@ def sample(
     seed: int,
     start: int,
     temperature: float | None,
-    tries: int,
+    tries: int | None,
+    best: int | None,
     slant: float | None,
     thickness: float | None,
     hand: int | None,
@@ -116,12 +117,12 @@ def sample(
     A color too dark for the black background is refused. One that the model does not reach within 5 CIEDE2000 is
     drawn as near as possible, with a warning; --json has the measured color of each image.
 
-    An image depends on the model, its digit, color, seed, index, --temperature, --tries, --slant, --thickness and
-    --hand, and on nothing else; each PNG carries them as text chunks named vaegen:..., so that --seed and --start
-    bring it back. Exit code 1 means that no image came out as asked.
+    An image depends on the model, its digit, color, seed, index, --temperature, --tries or --best, --slant,
+    --thickness and --hand, and on nothing else. Each PNG carries them as text chunks named vaegen:..., which `vaegen
+    info red-3.png` shows and --like takes. Exit code 1 means that no image came out as asked.
     """
     output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
-    needed = ("prior", "decoder", "judge") if tries > 1 else ("prior", "decoder")
+    needed = ("prior", "decoder") if tries == 1 else ("prior", "decoder", "judge")
     with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
         total = count_subjects(digits, colors, count)
@@ -130,25 +131,28 @@ def sample(
                 f"{total} images at once are too many; ask for at most {MAX_IMAGES} and continue with --start"
             )
         subjects = plan_subjects(digits, colors, count, seed=seed, start=start)
-        output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
         import numpy.random  # noqa: F401, the noise needs it, and numpy loads it no sooner
+
+    from vaegen.sampling import ask
 
     with loaded_model() as loaded:
         spec = loaded.spec
-        draw = loaded.draw(
-            [subject.digit for subject in subjects],
-            [subject.color.rgb for subject in subjects],
-            seed=seed,
-            start=start,
-            temperature=temperature,
-            tries=tries,
-            slant=slant,
-            thickness=thickness,
-            hand=hand,
-        )
-    call = call_facts(
-        spec, seed=seed, temperature=temperature, tries=tries, slant=slant, thickness=thickness, hand=hand
-    )
+        # What is asked for is looked at before the files that it would go to.
+        first = subjects[0].digit, subjects[0].color.rgb, 1
+        ask(spec, first, (slant, thickness, hand), seed, start, temperature, tries, best)
+        output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
+        how: dict[str, Any] = {
+            "seed": seed,
+            "temperature": temperature,
+            "tries": tries,
+            "best": best,
+            "slant": slant,
+            "thickness": thickness,
+            "hand": hand,
+        }
+        digits_of, colors_of = [one.digit for one in subjects], [one.color.rgb for one in subjects]
+        draw = loaded.draw(digits_of, colors_of, start=start, **how)
+        call = call_facts(loaded.manifest, **how)
     _report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
@@ -162,7 +166,7 @@ def sample(
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
         output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
-    missed = _report(console, draw, subjects, start)
+    missed = _report(console, draw, subjects, start, best)
     if as_json:
         images = [
             {"file": file, "index": start + row, **describe(draw, row, subject)}
@@ -188,7 +192,7 @@ def _stem(subject: Subject) -> str:
     return f"{word}-{subject.digit}"
 
 
-def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int) -> int:
+def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int, best: int | None) -> int:
     """Say on stderr what did not come out as asked, with -v what became of each image; return how many missed."""
     _report_colors(console, draw, subjects)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
@@ -200,7 +204,7 @@ def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: 
             line += f", realism {facts['realism']:.1f}"
         console.say(line)
     if missed:
-        advice = "raise --tries or lower --temperature"
+        advice = f"raise {'--tries' if best is None else '--best'} or lower --temperature"
         console.say(f"vaegen: {len(missed)} of {len(subjects)} images did not come out as asked; {advice}")
     return len(missed)
 

@@ -17,8 +17,37 @@ Each message is one line: the value, the choices, what to do next. It may quote 
 be printed in it is escaped.
 """
 
+import contextlib
 import os
 import reprlib
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Literal
+
+Spelling = Literal["python", "flags", "query"]
+spelling: ContextVar[Spelling] = ContextVar("spelling", default="python")
+"""How messages spell the settings of a call: as Python, the command line or a URL has them."""
+
+
+@contextlib.contextmanager
+def spelled(way: Spelling) -> Iterator[None]:
+    """Spell settings in one way for the time of a `with`, in this thread."""
+    token = spelling.set(way)
+    try:
+        yield
+    finally:
+        spelling.reset(token)
+
+
+def setting(name: str, value: object = None) -> str:
+    """Return a setting as whoever reads the message writes it: `force=True`, `--force` or `force=true`."""
+    way = spelling.get()
+    if way == "flags":
+        flag = "--" + name.replace("_", "-")
+        return flag if value in (None, True) else f"{flag} {value}"
+    if value is None:
+        return name
+    return f"{name}={value!r}" if way == "python" else f"{name}={str(value).lower()}"
 
 
 def shown(text: str | os.PathLike[str]) -> str:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vaegen.errors import OutputError, shown
+from vaegen.errors import OutputError, setting, shown
 
 if sys.platform != "win32":
     import fcntl
@@ -124,8 +124,13 @@ def is_same(handle: int, path: str | os.PathLike[str]) -> bool:
         return False
 
 
-def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
+def check_free(path: str | os.PathLike[str], *, force: bool = False, other: str = "choose another name") -> None:
     """Check that a file may be written, before work is spent on it.
+
+    Args:
+        path: The file.
+        force: Whether it may be there.
+        other: What to do else where it may not.
 
     Raises:
         OutputError: There is a folder, a pipe or a device of this name, or, without `force`, anything at all. What
@@ -136,7 +141,7 @@ def check_free(path: str | os.PathLike[str], *, force: bool = False) -> None:
     if not os.path.lexists(path):
         return
     if not force:
-        raise _exists(path) from FileExistsError(path)
+        raise _exists(path, other) from FileExistsError(path)
     if stat.S_IFMT(os.lstat(path).st_mode) not in (stat.S_IFREG, stat.S_IFLNK):
         raise OutputError(f"cannot write '{shown(Path(path))}': it is not a plain file")
 
@@ -203,7 +208,7 @@ def write_file(
     except OSError as error:
         check_free(path, force=force)  # names what is in the way; asked after the fact, for few files meet anything
         if isinstance(error, FileExistsError):
-            raise _exists(path) from error
+            raise _exists(path, "choose another name") from error
         raise failure(path, error) from error
     finally:
         if held is not None:
@@ -364,10 +369,8 @@ def _move_to_free(temporary: str, place: str, folder: int | None) -> None:
         os.unlink(temporary, dir_fd=folder)
 
 
-def _exists(path: str | os.PathLike[str]) -> OutputError:
-    return OutputError(
-        f"'{shown(Path(path))}' exists; use --force (force=True) to overwrite it, or choose another name"
-    )
+def _exists(path: str | os.PathLike[str], other: str) -> OutputError:
+    return OutputError(f"'{shown(Path(path))}' exists; {setting('force', True)} overwrites it, or {other}")
 
 
 def failure(path: str | os.PathLike[str], error: OSError) -> OutputError:

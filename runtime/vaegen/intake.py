@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from vaegen.decoding import Picture
-from vaegen.errors import ImageError
+from vaegen.errors import ImageError, setting
 from vaegen.paper import Floats, contrast, ground, is_board, is_no_paper, remove_rules, strength
 from vaegen.spec import CHANNELS, SIDE
 
@@ -27,7 +27,6 @@ BLACK = 8  # of 255: what the channels' mean is at most where a picture counts a
 DIGIT = 20  # pixels of the longer side of a digit, as in MNIST
 FINE = 8  # times finer than MNIST's pixels a stroke is drawn before it is scaled down
 
-ADVICE = '--intake as-is (intake="as-is" in Python) reads it as it is'
 BLOB = 0.02  # likeness to a stroke, of a thing that is not one
 SCRAPS = 12  # parts of a broken digit, at most
 
@@ -115,11 +114,12 @@ def stroke_on_black(image: Image.Image) -> Picture | None:
     if found is None:
         if is_no_paper(smooth):
             return None
-        raise ImageError(f"no ink found; {ADVICE}")
+        raise ImageError(f"no ink found; {setting('intake', 'as-is')} reads it as it is")
     if found.parts[0].likeness <= BLOB or len(found.parts) > SCRAPS:
         return None
     if found.digits > 1:
-        raise ImageError(f"{found.digits} separate digits found; crop to one, or {ADVICE}")
+        advice = f"crop to one, or {setting('intake', 'as-is')} reads it as it is"
+        raise ImageError(f"{found.digits} separate digits found; {advice}")
     return _drawn(found, smooth)
 
 

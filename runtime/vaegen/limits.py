@@ -5,7 +5,7 @@ Pixels alone say little: of a JPEG file no more is decoded than is needed, of a 
 
 import sys
 
-from vaegen.errors import ImageError
+from vaegen.errors import ImageError, setting, spelling
 from vaegen.spec import SIDE
 
 MAX_PIXELS = 2**28  # 268 million: A4 at 1200 dpi, in black and white, is 139; the largest cameras have 200
@@ -39,7 +39,9 @@ def check_size(width: int, height: int, most: int, per_pixel: float, more: int =
 
 
 def _more(pixels: int) -> str:
-    return f"if the file can be trusted, raise --max-pixels (in Python, max_pixels) to {pixels}"
+    if spelling.get() == "query":  # the limit is the server's own
+        return "send a smaller one"
+    return f"if the file can be trusted, raise {setting('max_pixels')} to {pixels}"
 
 
 def damaged(reason: str) -> ImageError:

@@ -1,5 +1,6 @@
 """The manifest that travels in every bundle, and the tensors that the graphs of a model have."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -76,6 +77,14 @@ class Manifest:
     def digests(self) -> tuple[str, ...]:
         """The SHA-256 of each graph, by which two bundles are told apart."""
         return tuple(self.graphs[name].sha256 for name in GRAPHS)
+
+    @property
+    def identity(self) -> str:
+        """What stands for the weights: SHA-256 in hex of the five checksums of the graphs in hex, one after another.
+
+        Neither recorded figures nor a signature change it.
+        """
+        return hashlib.sha256("".join(self.digests).encode()).hexdigest()
 
     @property
     def size(self) -> int:

@@ -39,8 +39,6 @@ __all__ = ["Draw", "Model", "Posterior", "load"]
 # `load` partially unknown to a program checked in strict mode.
 SessionOptions = Any
 
-TRIES = 8  # default; of a model that is right in 9 of 10 draws, one image in a hundred million stays wrong
-
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
@@ -95,7 +93,8 @@ class Model:
         seed: int = 0,
         start: int = 0,
         temperature: float | None = None,
-        tries: int = TRIES,
+        tries: int | None = None,
+        best: int | None = None,
         slant: Numbers | None = None,
         thickness: Numbers | None = None,
         hand: int | None = None,
@@ -111,7 +110,9 @@ class Model:
             start: Image i is item start + i of the seed, whatever the count.
             temperature: Of the prior, above 0: lower is surer, higher more varied. None for the model's default.
             tries: Draws an image may take until the judge accepts it: the digit reads well, the color is right and
-                the stroke looks like handwriting. 1 takes the first and opens no judge.
+                the stroke looks like handwriting. 1 takes the first and opens no judge. None for 8.
+            best: Draws of which each image is the best, by the judge's rank: 1 to 1000, in place of `tries`. None for
+                the first that is accepted.
             slant: Degrees to the right, -60 to 60: one number, or one for each image. None for what handwriting has.
             thickness: Of the stroke, in pixels, 0.5 to 8: one number, or one for each image. None for what handwriting
                 has.
@@ -126,7 +127,7 @@ class Model:
             BundleError: A graph cannot be used.
         """
         style = slant, thickness, hand
-        return sample(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries))
+        return sample(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries, best))
 
     def draw(
         self,
@@ -137,7 +138,8 @@ class Model:
         seed: int = 0,
         start: int = 0,
         temperature: float | None = None,
-        tries: int = TRIES,
+        tries: int | None = None,
+        best: int | None = None,
         slant: Numbers | None = None,
         thickness: Numbers | None = None,
         hand: int | None = None,
@@ -147,7 +149,7 @@ class Model:
         Takes and raises what `sample` does.
         """
         style = slant, thickness, hand
-        return draw(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries))
+        return draw(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries, best))
 
     def latent(self, values: Mapping[str, float]) -> npt.NDArray[np.float32]:
         """Return a latent in which some parts are chosen by name, and the others are as the prior finds them typical.

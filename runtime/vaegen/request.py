@@ -48,6 +48,8 @@ class Request:
     """(), of the prior, above 0."""
     tries: int
     """Draws an image may take, 1 or more."""
+    best: bool
+    """Whether each takes all of them, and the best is kept."""
 
 
 def parse_subjects(

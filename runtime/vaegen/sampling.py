@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.color import DARKEST_DRAWN, RGB
-from vaegen.errors import RequestError
+from vaegen.errors import RequestError, setting
 from vaegen.graphs import BATCH, VERDICT, Graphs, slices
 from vaegen.noise import MAX_SEED, Indices, uniform
 from vaegen.request import (
@@ -28,6 +28,7 @@ from vaegen.spec import CHANNELS, DIGITS, SIDE, STYLE_SHARES, ModelSpec, Style
 
 _log = logging.getLogger("vaegen")
 
+TRIES = 8  # default; of a model that is right in 9 of 10 draws, one image in a hundred million stays wrong
 COLOR_REACH = 5.0  # CIEDE2000; an image further off, after all its tries, shows another color than the one asked for
 
 # The last attempt numbers there are; redraws count from 0 and never get there.
@@ -113,7 +114,8 @@ def ask(
     seed: int,
     start: int,
     temperature: float | None,
-    tries: int,
+    tries: int | None,
+    best: int | None,
 ) -> Request:
     """Return the request that a call of `Model.sample` makes.
 
@@ -124,10 +126,11 @@ def ask(
         seed: 0 to 2**64 - 1.
         start: The first item.
         temperature: Of the prior; None for the model's.
-        tries: Draws an image may take.
+        tries: Draws an image may take; None for TRIES.
+        best: Draws of which each image is the best; None for the first that is accepted.
 
     Raises:
-        RequestError: Something does not exist, or the model knows no style.
+        RequestError: Something does not exist, or the model knows no style; or there are both tries and best.
     """
     slant, thickness, hand = style
     if model.style is None and any(part is not None for part in style):
@@ -139,6 +142,9 @@ def ask(
     slants, thicknesses = (None if part is None else entries_of(part) for part in (slant, thickness))
     digits, colors = parse_subjects(*subjects, longest=max(len(slants or ()), len(thicknesses or ())))
     temperature = model.prior_temperature if temperature is None else check_temperature(temperature)
+    if tries is not None and best is not None:
+        raise RequestError(f"{setting('tries')} and {setting('best')} exclude each other; choose one")
+    name, draws = ("tries", TRIES if tries is None else tries) if best is None else ("best", best)
     return Request(
         digits,
         colors,
@@ -147,7 +153,8 @@ def ask(
         hand=hand,
         start=check_integer("start", start, 0, MAX_START),
         temperature=np.array(temperature, np.float32),
-        tries=check_integer("tries", tries, 1, MAX_TRIES),
+        tries=check_integer(name, draws, 1, MAX_TRIES),
+        best=best is not None,
     )
 
 
@@ -155,7 +162,7 @@ def sample(graphs: Graphs, request: Request) -> npt.NDArray[np.uint8]:
     """Return the images of `draw` alone; nothing else of its result takes memory."""
     n = len(request.digits)
     images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
-    needed = ("accepted", "rank") if request.tries > 1 else ()
+    needed = ("accepted", "rank") if request.tries > 1 or request.best else ()
     _answer(graphs, request, images, None, dict(zip(needed, graphs.places("judge", needed, n), strict=True)))
     return images
 
@@ -164,12 +171,13 @@ def draw(graphs: Graphs, request: Request) -> Draw:
     """Answer a request.
 
     Attempt t draws with the noise of (seed, t, item). The judge's graph says whether an image is accepted; only what is
-    not is drawn again. What never is keeps the candidate of the highest rank, and of these the earliest.
+    not is drawn again, or, where the best is asked for, all is. An image is the candidate of the highest rank, and of
+    these the earliest: ranks of what is accepted are above all others.
     """
     n = len(request.digits)
     images = np.empty((n, SIDE, SIDE, CHANNELS), np.uint8)
     latents = np.empty((n, graphs.latent.size), np.float32)
-    if request.tries == 1:
+    if request.tries == 1 and not request.best:
         return Draw(images, request.digits, request.colors, latents, _answer(graphs, request, images, latents, {}))
     found = dict(zip(VERDICT, graphs.places("judge", VERDICT, n), strict=True))
     tries_used = _answer(graphs, request, images, latents, found)
@@ -239,7 +247,7 @@ def _answer(
                     first = (turn - attempt) * len(rows)
                     at: slice | npt.NDArray[np.int64] = slice(first, first + len(rows))
                     if turn:
-                        still = ~found["accepted"][rows]
+                        still = ~found["accepted"][rows] | request.best
                         if not still.any():
                             break
                         tries_used[rows] += still
@@ -251,8 +259,9 @@ def _answer(
                     for place, values in zip(found.values(), said, strict=True):
                         place[rows] = values[at]
         attempt = attempts.stop
-        pending = np.flatnonzero(~found["accepted"]) if found else pending[:0]
-        _log.debug("attempt %d: %d of %d images are not accepted yet", attempt, len(pending), n)
+        if not request.best:
+            pending = np.flatnonzero(~found["accepted"]) if found else pending[:0]
+        _log.debug("attempt %d: %d of %d images are drawn again", attempt, len(pending), n)
     return tries_used
 
 

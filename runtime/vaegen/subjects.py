@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaegen import __version__
 from vaegen.errors import RequestError
-from vaegen.spec import DIGITS, ModelSpec
+from vaegen.spec import DIGITS
 
 if TYPE_CHECKING:
+    from vaegen.manifest import Manifest
     from vaegen.sampling import Draw
 
 _TRIPLE = re.compile("(?<![^,])[0-9]{1,3}(?:,[0-9]{1,3}){2}(?![^,])")  # one color, not three
@@ -103,25 +104,33 @@ def plan_subjects(
 
 
 def call_facts(
-    model: ModelSpec,
+    manifest: "Manifest",
     *,
     seed: int,
     temperature: float | None,
-    tries: int,
+    tries: int | None,
+    best: int | None,
     slant: float | None,
     thickness: float | None,
     hand: int | None,
 ) -> dict[str, Any]:
     """Return what all images of one call have in common, as PNG files and JSON tell it."""
+    from vaegen.sampling import TRIES
+
+    draws = {"tries": TRIES if tries is None else tries} if best is None else {"best": best}
     style = {"slant": slant, "thickness": thickness, "hand": hand}
     return {
-        "model": model.name,
+        **model_facts(manifest),
         "seed": seed,
-        "temperature": model.prior_temperature if temperature is None else temperature,
-        "tries": tries,
+        "temperature": manifest.model.prior_temperature if temperature is None else temperature,
+        **draws,
         **{name: value for name, value in style.items() if value is not None},
-        "version": __version__,
     }
+
+
+def model_facts(manifest: "Manifest") -> dict[str, Any]:
+    """Return what made the images of one call, as PNG files and JSON tell it."""
+    return {"model": manifest.model.name, "bundle": manifest.identity, "version": __version__}
 
 
 def picture_facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:
@@ -133,8 +142,13 @@ def picture_facts(index: int, digits: Sequence[int], colors: Sequence[Color]) ->
 def sheet_facts(
     index: int, digits: Sequence[int], colors: Sequence[Color], subjects: Sequence[Subject]
 ) -> dict[str, Any]:
-    """Return what a sheet or an array is of: the digits and colors asked for, or those drawn from the seed."""
-    return picture_facts(index, digits or [one.digit for one in subjects], colors or [one.color for one in subjects])
+    """Return what a sheet or an array is of: the digits and colors asked for, or those drawn from the seed.
+
+    With them go its rows and columns, and the images of a cell.
+    """
+    rows, columns = max(len(digits), 1), max(len(colors), 1)
+    of = picture_facts(index, digits or [one.digit for one in subjects], colors or [one.color for one in subjects])
+    return {**of, "grid": f"{rows}x{columns}", "count": len(subjects) // (rows * columns)}
 
 
 def describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def sign(folder: Path, key: str | os.PathLike[str], *, force: bool = False) -> P
         MissingExtraError: The extra `sign` is not installed.
     """
     file = bundles.find(folder) / signature.SIGNATURE
-    check_free(file, force=force)
+    check_free(file, force=force, other="keep it")
     for check in verify(folder).problems:
         raise IntegrityError(f"'{folder}' is not signed, for it does not pass: {check.file}: {check.problem}")
     write_file(file, signature.make(folder, key), force=force)

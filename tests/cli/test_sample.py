@@ -77,7 +77,7 @@ def test_more_images_leave_the_first_ones_as_they_are(sample: Run) -> None:
     assert all((pixels(one) == pixels(other)).all() for one, other in zip(few, many, strict=False))
 
 
-def test_text_chunks_bring_an_image_back(sample: Run) -> None:
+def test_text_chunks_bring_an_image_back(sample: Run, model: vaegen.Model) -> None:
     options = ("--temperature", 0.7, "--tries", 4, "--slant", 30, "--hand", 11)
     result = sample("--seed", 7, "--digit", "0-9", "--color", "red,hsl(30,100%,50%)", *options)
     path = result.paths[13]
@@ -86,6 +86,7 @@ def test_text_chunks_bring_an_image_back(sample: Run) -> None:
     found = chunks(path)
     assert found == {
         "model": "tiny",
+        "bundle": model.manifest.identity,
         "seed": "7",
         "index": "13",
         "digit": "6",
@@ -190,12 +191,12 @@ def test_stdout_takes_image_bytes_and_nothing_else(process: Callable[..., Any], 
     assert list(here.iterdir()) == []
 
 
-def test_json_tells_what_is_known_of_each_image(sample: Run) -> None:
+def test_json_tells_what_is_known_of_each_image(sample: Run, model: vaegen.Model) -> None:
     options = ("--digit", 3, "--color", "red,#00ff00", "--seed", 5, "--thickness", 3.5)
     facts = json.loads(sample(*options, "--json").out)
     images = facts.pop("images")
-    call = {"model": "tiny", "seed": 5, "temperature": 1.0, "tries": 8, "thickness": 3.5}
-    assert facts == call | {"version": vaegen.__version__}
+    made_by = {"model": "tiny", "bundle": model.manifest.identity, "version": vaegen.__version__}
+    assert facts == made_by | {"seed": 5, "temperature": 1.0, "tries": 8, "thickness": 3.5}
     assert [(image["file"], image["index"], image["digit"], image["color"]) for image in images] == [
         ("red-3.png", 0, 3, "red"),
         ("00ff00-3.png", 1, 3, "#00ff00"),

@@ -34,10 +34,10 @@ def test_a_file_that_does_not_know_its_size_is_read_whole(path: str) -> None:
 def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     write_file(path, b"one")
-    with pytest.raises(OutputError, match=r"a\.png' exists; use --force") as refusal:
+    with pytest.raises(OutputError, match=r"a\.png' exists; force=True overwrites it") as refusal:
         write_file(path, b"two")
     assert isinstance(refusal.value.__cause__, FileExistsError)
-    with pytest.raises(OutputError, match=r"a\.png' exists; use --force") as refusal:
+    with pytest.raises(OutputError, match=r"a\.png' exists; force=True overwrites it") as refusal:
         check_free(path)
     assert isinstance(refusal.value.__cause__, FileExistsError)
     assert path.read_bytes() == b"one"

@@ -84,7 +84,7 @@ def test_a_number_is_refused_in_one_line(folder: Path, host: str) -> None:
     out = run(folder, host, "2")
     assert out.startswith("cannot start 2 worker processes (")
     assert HOSTS[host] in out
-    assert out.endswith("); choose 1, which starts none\n")
+    assert out.endswith("); workers=1 starts none\n")
     assert out.count("\n") == 1
     assert not (folder / "out").exists()
 

@@ -123,7 +123,7 @@ def test_what_is_neither_is_read_as_it_is() -> None:
 @pytest.mark.parametrize("scene", [PLAIN, PLAIN._replace(paper="cream", light="gradient", rule="ruled")])
 def test_a_blank_sheet_is_refused(scene: Scene) -> None:
     data = photograph(DIGITS[0], scene._replace(pen=None), 0)
-    with pytest.raises(ImageError, match="no ink found; --intake as-is"):
+    with pytest.raises(ImageError, match="no ink found; intake='as-is'"):
         read_image(data)
     assert read_image(data, intake="as-is").any()
 

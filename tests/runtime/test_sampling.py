@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from vaegen import Draw, Model, RequestError, load
 from vaegen.color import DARKEST_DRAWN
-from vaegen.sampling import COLOR_REACH, ask, random_subjects, style_of_hand
+from vaegen.sampling import COLOR_REACH, _asked, ask, random_subjects, style_of_hand
 from vaegen.spec import STYLE_SHARES
 
 DIGITS = np.arange(1200) % 10
@@ -121,6 +121,35 @@ def test_the_best_of_all_candidates_is_kept(model: Model) -> None:
     assert (rank(draw) < 2).mean() < 0.1  # where another digit is read, and no draw was better
 
 
+def test_the_best_of_n_has_the_highest_rank_of_all_n_draws(model: Model) -> None:
+    n, digits, colors = 5, DIGITS[:100], COLORS[:100]
+    best = model.draw(digits, colors, seed=2, start=7, best=n)
+    asked = ask(model.spec, (digits, colors, None), (None, None, None), 2, 7, None, n, None)
+    ranks, images = [], []
+    for attempt in range(n):  # each by itself, whatever came of the others
+        parts = _asked(model._graphs, asked, np.arange(100), range(attempt, attempt + 1))
+        pixels, _, (found,) = model._graphs.answer(parts, ("rank",))
+        ranks.append(found)
+        images.append(pixels)
+    chosen = np.argmax(ranks, axis=0)
+    np.testing.assert_allclose(rank(best), np.max(ranks, axis=0), atol=1e-6)
+    np.testing.assert_array_equal(best.images, np.array(images)[chosen, np.arange(100)])
+    assert len(set(chosen.tolist())) > 2
+    assert (best.tries_used == n).all()
+    np.testing.assert_array_equal(model.sample(digits, colors, seed=2, start=7, best=n), best.images)
+    alone = model.draw(int(digits[3]), colors[3], seed=2, start=10, best=n)  # in whose batch are all its draws
+    np.testing.assert_array_equal(alone.images[0], best.images[3])
+    assert (rank(best) >= rank(model.draw(digits, colors, seed=2, start=7, tries=n))).all()
+
+
+def test_the_best_of_one_is_the_first_draw_judged(model: Model, raw: Draw) -> None:
+    one = model.draw(DIGITS[:50], COLORS[:50], best=1)
+    np.testing.assert_array_equal(one.images, raw.images[:50])
+    assert one.accepted is not None
+    with pytest.raises(RequestError, match="tries and best exclude each other"):
+        model.sample(3, "red", tries=8, best=8)
+
+
 def test_random_subjects_follow_seed_and_item() -> None:
     digits, colors = random_subjects(1000, seed=3, start=0)
     assert random_subjects(10, seed=3, start=500) == (digits[500:510], colors[500:510])
@@ -179,7 +208,7 @@ def test_hands_are_as_different_as_the_training_digits(model: Model) -> None:
 
 def test_a_model_without_style_says_so(model: Model) -> None:
     plain = model.spec._replace(style=None)
-    assert ask(plain, (3, "red", 2), (None, None, None), 0, 0, None, 8).style.shape == (2, 2)
+    assert ask(plain, (3, "red", 2), (None, None, None), 0, 0, None, 8, None).style.shape == (2, 2)
     for style in ((1.0, None, None), (None, np.array([2.0]), None), (None, None, 0)):
         with pytest.raises(RequestError, match="'tiny' knows no slant, thickness or hand"):
-            ask(plain, (3, "red", 1), style, 0, 0, None, 8)
+            ask(plain, (3, "red", 1), style, 0, 0, None, 8, None)

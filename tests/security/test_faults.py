@@ -312,7 +312,7 @@ def test_a_system_without_shared_memory(machine: Machine, name: str, here: Path)
         pytest.skip("this process may not change what is mounted")
     if name == "reconstruct, workers":  # as many as asked for, or nothing
         assert code == 4
-        assert err == "vaegen: cannot start 2 worker processes (Read-only file system); choose 1, which starts none\n"
+        assert err == "vaegen: cannot start 2 worker processes (Read-only file system); --workers 1 starts none\n"
         assert tree(here, verb) == before
     else:
         check_lines(code, err, (0,))

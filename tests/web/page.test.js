@@ -147,10 +147,10 @@ test("PNG files hold every pixel and every text", async () => {
 });
 
 test("a file says what `vaegen sample` and `vaegen decode` say", () => {
-  const facts = Object.fromEntries(factsOf({ ...state, slant: 15, item: 3n }, specs.joint, "9.8"));
+  const facts = Object.fromEntries(factsOf({ ...state, slant: 15, item: 3n }, specs.joint, "ab12", "9.8"));
   assert.deepEqual(facts, {
-    "vaegen:model": "joint", "vaegen:seed": "0", "vaegen:temperature": "1.0", "vaegen:tries": "8", "vaegen:slant": "15.0",
-    "vaegen:version": "9.8", "vaegen:index": "3", "vaegen:digit": "3", "vaegen:color": "red",
+    "vaegen:model": "joint", "vaegen:bundle": "ab12", "vaegen:version": "9.8", "vaegen:seed": "0",
+    "vaegen:temperature": "1.0", "vaegen:tries": "8", "vaegen:slant": "15.0", "vaegen:index": "3", "vaegen:digit": "3", "vaegen:color": "red",
   });
   assert.deepEqual([1, 0.1, -12.5, 1e-5, 2.5e-7, 0].map(floatText), ["1.0", "0.1", "-12.5", "1e-05", "2.5e-07", "0.0"]);
   const names = ["red", "#ff8000", "hsl(30, 100%, 50%)"].map((color) => fileName({ ...state, color }));

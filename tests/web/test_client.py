@@ -164,6 +164,8 @@ def test_requests_are_refused_in_pythons_words() -> None:
         *((3, "red", {"seed": seed}) for seed in ("5", -1, 1.5, 2**64, [1], "", "1e3")),
         *((3, "red", {"start": start}) for start in (-1, 2**62 + 1, "0")),
         *((3, "red", {"tries": tries}) for tries in (0, 1001, 2.5, "8")),
+        *((3, "red", {"best": best}) for best in (0, 1001, "8")),
+        (3, "red", {"tries": 8, "best": 8}),
         *((3, "red", {"temperature": temperature}) for temperature in (0, -1, 10.5, "1", [1])),
         *((3, "red", {"slant": slant}) for slant in (61, -60.5, "12", [1, 2, 99], [])),
         *((3, "red", {"thickness": thickness}) for thickness in (0.4, 9, "thin")),
@@ -194,6 +196,7 @@ def pictures(bundle: Path) -> list[tuple[list[Any], Any, float]]:
         {"seed": 2**64 - 1, "temperature": 0.7, **style},
         {"seed": 3, "tries": 40, **hand},
         {"seed": 5, "tries": 3, "temperature": 4},
+        {"seed": 6, "best": 5},
     ]
     draws = [model.draw(*subjects, **options) for options in asked]
     if bundle == BUNDLES[0]:  # it takes every path
@@ -260,7 +263,7 @@ def check_draw(answer: dict[str, Any], wanted: vaegen.Draw) -> None:
 def snippets(name: str) -> list[str]:
     """Return the blocks of docs/web.md that are marked with a name, as they are."""
     page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
-    return re.findall(rf"<!-- try: {name} -->\n```\w+\n(.*?)```", page, re.DOTALL)
+    return re.findall(rf"<!-- run by: tests/web/test_client.py, {name} -->\n```\w+\n(.*?)```", page, re.DOTALL)
 
 
 def test_what_the_page_shows_for_node_runs(tmp_path: Path) -> None:
@@ -273,6 +276,18 @@ def test_what_the_page_shows_for_node_runs(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in lines] == [[str(row + 1), str(draw.judged[row])] for row in range(3)]  # type: ignore[index]
     (tmp_path / "program.mjs").write_text(wrong)
     assert f"// {run(['node', 'program.mjs'], cwd=tmp_path).stdout}" in wrong
+
+
+def test_what_the_page_shows_for_onnxruntime_runs(tmp_path: Path) -> None:
+    shutil.copytree(vaegen.load("joint").path, tmp_path / "joint")
+    shutil.copytree(WEB, tmp_path / "node_modules" / "vaegen", ignore=shutil.ignore_patterns("page"))
+    (tmp_path / "node_modules" / "onnxruntime-web").symlink_to(package("onnxruntime-web"))
+    (code,) = snippets("onnxruntime")
+    sample = 'console.log(JSON.stringify(Array.from(await model.sample(3, "red", { seed: 1 }))));'
+    (tmp_path / "program.mjs").write_text(code + sample)
+    found = json.loads(run(["node", "program.mjs"], cwd=tmp_path).stdout)
+    wanted = vaegen.load("joint").sample(3, "red", seed=1).reshape(-1).astype(int)
+    assert np.abs(np.array(found) - wanted).max() <= 1
 
 
 class Pages(http.server.SimpleHTTPRequestHandler):
@@ -310,28 +325,36 @@ def test_what_the_page_shows_for_browsers_runs(tmp_path: Path) -> None:
   worker.postMessage([3, "red", { seed: 1 }]);
   const read = () => document.querySelector("canvas").getContext("2d").getImageData(0, 0, 28, 28).data;
   while (!read()[3]) await new Promise((resolve) => setTimeout(resolve, 10));
-  const both = [Array.from((await drawn).data), Array.from(read()).filter((_, at) => at % 4 < 3)];
-  fetch("/", { method: "POST", body: JSON.stringify(both) });
+  import { load, toRgb } from "./vaegen/index.js";
+  const model = await load("joint");
+  const context = document.querySelector("canvas").getContext("2d");
+  CANVAS
+  const all = [Array.from((await drawn).data), Array.from(read()).filter((_, at) => at % 4 < 3), Array.from(again)];
+  fetch("/", { method: "POST", body: JSON.stringify(all) });
 </script>"""
-    (folder / "index.html").write_text(snippets("page")[0] + probe)
+    (folder / "index.html").write_text(snippets("page")[0] + probe.replace("CANVAS", *snippets("canvas")))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
         command = [browser, *options, f"http://127.0.0.1:{server.server_address[1]}/"]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             try:
-                found = json.loads(Pages.texts.get(timeout=60))
+                *found, again = json.loads(Pages.texts.get(timeout=60))
             finally:
                 process.terminate()
                 server.shutdown()
     wanted = vaegen.load("joint").sample(3, "red", seed=1).reshape(-1).astype(int)
     assert np.abs(np.array(found) - wanted).max() <= 1
+    drawn = np.array(found[1], np.uint8).reshape(1, 28, 28, 3)
+    assert np.abs(np.array(again) - vaegen.load("joint").reconstruct(drawn).reshape(-1)).max() <= 1
 
 
 def test_the_sizes_on_the_page_are_those_of_the_files() -> None:
     page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (?:the client|of these).*?: (.*) \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
     assert len(rows) == 2
+    plain, packed = run(["bash", "-c", *snippets("sizes")], cwd=WEB).stdout.split()
+    assert [round(int(plain) / 1000), round(int(packed) / 1000)] == pytest.approx([*map(int, rows[0][1:])], rel=0.1)
     for names, plain, packed in rows:
         files = [path for name in re.findall("`(.+?)`", names) for path in sorted(WEB.glob(name))]
         data = b"".join(path.read_bytes() for path in files)

@@ -19,17 +19,19 @@ MODELS = WEB.parent / "models"
 
 DRIVER = """
 import { load } from "WEB/index.js";
+import { identityOf } from "WEB/manifest.js";
 import { commandFor, sheetCommand } from "WEB/page/command.js";
 import { draw } from "WEB/page/picture.js";
 import { encodePng, enlarge, factsOf, fileName, join } from "WEB/page/png.js";
-import { drawRows, parseColors, parseDigits } from "WEB/page/sheet.js";
+import { drawRows, listsOf, parseColors, parseDigits } from "WEB/page/sheet.js";
 import { readAddress } from "WEB/page/store.js";
 
 const { models, version, addresses, sheets } = JSON.parse(process.argv[2]);
-const opened = {}, specs = {}, results = [];
+const opened = {}, specs = {}, bundles = {}, results = [];
 for (const [name, folder] of Object.entries(models)) {
   opened[name] = await load(folder);
   specs[name] = opened[name].manifest.model;
+  bundles[name] = identityOf(opened[name].manifest);
 }
 const base64 = (bytes) => Buffer.from(bytes).toString("base64");
 for (const [address, scale] of addresses) {
@@ -37,7 +39,8 @@ for (const [address, scale] of addresses) {
   if (problems.length) throw new Error(problems.join(" "));
   const spec = specs[state.model];
   const { image } = await draw(opened[state.model], state);
-  const png = await encodePng(enlarge(image, 28, scale), 28 * scale, factsOf(state, spec, version));
+  const facts = factsOf(state, spec, bundles[state.model], version);
+  const png = await encodePng(enlarge(image, 28, scale), 28 * scale, facts);
   results.push({ command: commandFor(state, spec, scale), file: fileName(state), png: base64(png) });
 }
 for (const [address, digitText, colorText, scale] of sheets) {
@@ -45,7 +48,7 @@ for (const [address, digitText, colorText, scale] of sheets) {
   const [digits, colors] = [parseDigits(digitText), parseColors(colorText)];
   const rows = [];
   for await (const row of drawRows(opened[state.model], state, digits, colors)) rows.push(row);
-  const facts = factsOf(state, specs[state.model], version, { digit: digits.join(","), color: colors.join(",") });
+  const facts = factsOf(state, specs[state.model], bundles[state.model], version, listsOf(digits, colors));
   const width = 28 * colors.length;
   const png = base64(await encodePng(enlarge(join(...rows), width, scale), scale * width, facts));
   results.push({ command: sheetCommand(state, digitText, colorText, scale), file: "sheet.png", png });

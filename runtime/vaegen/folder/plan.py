@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from vaegen.decoding import SUFFIXES
-from vaegen.errors import OutputError, RequestError, shown
+from vaegen.errors import OutputError, RequestError, setting, shown
 from vaegen.files import check_free
 from vaegen.folder.listing import Found, below
 from vaegen.folder.mirror import Identity, identity
@@ -138,7 +138,7 @@ class Plan:
             note_links(folder[len(self._folder) :])
             if disjoint and inside(folder, self.source) and not inside(folder, self.target):
                 raise RequestError(f"'{shown(folder)}' leads into the source folder; choose another target")
-            check_free(job.target, force=force)
+            check_free(job.target, force=force, other=f"{setting('skip_existing', True)} keeps what is there")
 
     def _note_links(self, name: str) -> None:
         """Note which of a folder's name and the names above it are links: the run may follow these, and no others."""

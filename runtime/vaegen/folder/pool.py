@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, wait
 from typing import Any
 
-from vaegen.errors import VaegenError, first_line
+from vaegen.errors import VaegenError, first_line, setting
 from vaegen.process import one_blas_thread
 
 # Seconds until the first worker must have loaded its model. Half of one is usual; but the main program may wait for
@@ -57,7 +57,7 @@ def pool(workers: int, prepare: Callable[..., object], *arguments: object, optio
             # No semaphores or shared memory, no more processes or threads, a daemonic process, which may start none.
             if not optional:
                 raise VaegenError(
-                    f"cannot start {workers} worker processes ({_reason(error)}); choose 1, which starts none"
+                    f"cannot start {workers} worker processes ({_reason(error)}); {setting('workers', 1)} starts none"
                 ) from error
             _log.info("one process does the work; %d cannot be started: %s", workers, _reason(error))
         yield executor

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from vaegen.errors import OutputError, shown
+from vaegen.errors import OutputError, setting, shown
 from vaegen.files import check_free, check_writable, failure, open_plain
 
 FLUSH = 128  # lines
@@ -23,7 +23,7 @@ def check_report(path: Path, *, append: bool, force: bool) -> bool:
     Raises:
         OutputError: It cannot, or what is there is no report to go on with.
     """
-    check_free(path, force=force or append)
+    check_free(path, force=force or append, other=f"choose another {setting('report')}")
     check_writable(path.parent)
     if append and os.path.lexists(path):
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from vaegen.encoding import WRITTEN, Written
-from vaegen.errors import ImageError, OutputError, RequestError, shown
+from vaegen.errors import ImageError, OutputError, RequestError, setting, shown, spelling
 from vaegen.folder.listing import listed, walk
 from vaegen.folder.mirror import identity
 from vaegen.folder.plan import Job, Plan, check_apart, check_folder, leave_out
@@ -200,7 +200,17 @@ def reconstruct_folder(
                 remove_leftovers(plan.target, mark.left)
             known = plan.links | {"": identity(target)}
             settings = Settings(
-                stochastic, seed, format, intake, max_pixels, force, keep, mark.token, plan.target, known
+                stochastic,
+                seed,
+                format,
+                intake,
+                max_pixels,
+                force,
+                keep,
+                mark.token,
+                plan.target,
+                known,
+                spelling.get(),
             )
             jobs = plan.jobs()
             if force and mark.found:
@@ -250,7 +260,7 @@ def _check(
     check_intake(intake)
     check_integer("seed", seed, 0, MAX_SEED)
     if force and skip:
-        raise RequestError("force and skip_existing contradict each other; choose one")
+        raise RequestError(f"{setting('force')} and {setting('skip_existing')} contradict each other; choose one")
     if on_error not in ON_ERROR:
         raise RequestError(f"on_error {on_error!r} is not known; choose from {', '.join(ON_ERROR)}")
     if workers != "auto":

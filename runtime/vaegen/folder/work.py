@@ -16,7 +16,7 @@ import numpy as np
 
 from vaegen.decoding import Picture
 from vaegen.encoding import Written, encode_image
-from vaegen.errors import ImageError, OutputError, VaegenError
+from vaegen.errors import ImageError, OutputError, Spelling, VaegenError, spelled
 from vaegen.files import failure, write_file
 from vaegen.folder.listing import walk
 from vaegen.folder.mirror import Identity, Mirror
@@ -65,6 +65,8 @@ class Settings:
     """The folder of the results."""
     known: Mapping[str, Identity]
     """As `Mirror` takes it."""
+    spelling: Spelling
+    """Of reasons, in every process."""
 
 
 class Result(NamedTuple):
@@ -260,4 +262,5 @@ def _load_once(path: Path, digests: tuple[str, ...]) -> None:
 
 
 def _work(path: Path, digests: tuple[str, ...], jobs: list[Job], settings: Settings) -> list[Result]:
-    return list(process(_load(path, digests), jobs, settings))
+    with spelled(settings.spelling):
+        return list(process(_load(path, digests), jobs, settings))

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import vaegen
-from vaegen.errors import BundleError, RequestError, VaegenError, quoted, shown
+from vaegen.errors import BundleError, RequestError, VaegenError, quoted, shown, spelled
 from vaegen.model import Model
 from vaegen.process import import_onnxruntime
 from vaegen.server.endpoints import JSON, Endpoints
@@ -121,12 +121,12 @@ class Desk:
         if _has(request, tag):
             return _unchanged(tag, vary)
         if endpoint.at_once:
-            answer = endpoint.work(Job(asked, b"", clock))
+            answer = _work(endpoint, Job(asked, b"", clock))
         else:
             async with self._body(endpoint, request, clock) as body:
                 gone = asyncio.ensure_future(_until_gone(request))
                 try:
-                    work = functools.partial(endpoint.work, Job(asked, body, clock))
+                    work = functools.partial(_work, endpoint, Job(asked, body, clock))
                     answer = await self._workers.do(clock, gone, work)
                 finally:
                     gone.cancel()
@@ -167,6 +167,12 @@ class Desk:
             yield bytes(body)
         finally:
             self._held -= len(body)
+
+
+def _work(endpoint: Endpoint, job: Job) -> Answer:
+    """Answer, with messages that spell settings as a query has them."""
+    with spelled("query"):
+        return endpoint.work(job)
 
 
 def _check_kind(request: Request, takes: str) -> None:
@@ -274,7 +280,8 @@ class Door:
         host = request.headers.get("host", "")
         if re.sub(r":\d*$", "", host.lower()).strip("[]") in self._hosts:
             return None
-        return response("WrongHost", f"this server does not answer for the host {quoted(host)}; see --allow-host")
+        message = f"this server does not answer for the host {quoted(host)}; whoever runs it can allow the name"
+        return response("WrongHost", message)
 
     def _sharing(self, request: Request) -> list[tuple[bytes, bytes]]:
         """Return the headers that let pages of other origins read an answer (CORS)."""

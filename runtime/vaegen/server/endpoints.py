@@ -18,9 +18,10 @@ from vaegen.bundle import SHIPPED
 from vaegen.encoding import encode_png, encode_result, sheet, to_lists
 from vaegen.errors import RequestError, first_line, quoted
 from vaegen.images import INTAKE, errors, looks_unlike, read_picture
-from vaegen.model import TRIES, Model
+from vaegen.model import Model
 from vaegen.noise import MAX_SEED
 from vaegen.request import MAX_START, MAX_TRIES, SLANTS, THICKNESSES, check_latents
+from vaegen.sampling import TRIES
 from vaegen.server import schemas
 from vaegen.server.limits import DRAWN, Limits
 from vaegen.server.openapi import Answer, Endpoint, Job, document
@@ -33,6 +34,7 @@ from vaegen.subjects import (
     call_facts,
     count_subjects,
     describe,
+    model_facts,
     picture_facts,
     plan_subjects,
     read_colors,
@@ -76,7 +78,8 @@ class Endpoints:
                         "start", "Index of the first image in the seed's sequence.", 0, 0, MAX_START - limits.count
                     ),
                     Temperature("temperature", "Lower is surer, higher more varied; without it, the model's."),
-                    Integer("tries", "Draws an image may take; 1 checks nothing.", TRIES, 1, MAX_TRIES),
+                    Integer("tries", "Draws an image may take, 8 if not given; 1 checks nothing.", None, 1, MAX_TRIES),
+                    Integer("best", "Draws of which each image is the best, in place of tries.", None, 1, MAX_TRIES),
                     Number("slant", "Degrees to the right; without it, as people write.", None, *SLANTS, "degrees"),
                     Number("thickness", "Pixels of the stroke; likewise.", None, *THICKNESSES, "pixels"),
                     Integer("hand", "A handwriting for all images; without it, many.", None, 0, MAX_SEED),
@@ -178,10 +181,10 @@ class Endpoints:
         self._check_count(n, "images", "and continue with a later start")
         as_json = self._check_form(n, asked)
         subjects = plan_subjects(digits, colors, asked["count"], seed=asked["seed"], start=start)
-        how = {name: asked[name] for name in ("seed", "temperature", "tries", "slant", "thickness", "hand")}
-        call = call_facts(model.spec, **how)
+        how = {name: asked[name] for name in ("seed", "temperature", "tries", "best", "slant", "thickness", "hand")}
+        call = call_facts(model.manifest, **how)
         images, described = [], []
-        step = max(ROWS, min(self._limits.count, DRAWS // asked["tries"]))
+        step = max(ROWS, min(self._limits.count, DRAWS // (asked["best"] or asked["tries"] or TRIES)))
         for at in range(0, n, step):
             job.clock.check()
             part = subjects[at : at + step]
@@ -235,7 +238,7 @@ class Endpoints:
         as_json = self._check_form(n, asked)
         latents = self._latents(job, model, entries)
         images = model.decode(latents)
-        facts = {"model": model.spec.name, "version": vaegen.__version__}
+        facts = model_facts(model.manifest)
         if not as_json:
             picture = sheet(images, 1, 1) if asked["grid"] else images[0]
             return Answer(encode_result(picture, asked["scale"], {**facts, "index": 0}), PNG)

@@ -29,16 +29,17 @@ FILE: Schema = {"type": "string", "format": "binary"}
 PNG_TEXT: Schema = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
 ROW = {**_list(NUMBER), "description": "Z coordinates, then N one-hots of K classes."}
 
+MADE_BY = {"model": TEXT, "bundle": {**TEXT, "description": "What stands for its weights."}, "version": TEXT}
 SAMPLES = _object(
     {
-        "model": TEXT,
+        **MADE_BY,
         "seed": INTEGER,
         "temperature": NUMBER,
         "tries": INTEGER,
+        "best": INTEGER,
         "slant": NUMBER,
         "thickness": NUMBER,
         "hand": INTEGER,
-        "version": TEXT,
         "images": _list(
             _object(
                 {
@@ -59,6 +60,8 @@ SAMPLES = _object(
             )
         ),
     },
+    "tries",
+    "best",
     "slant",
     "thickness",
     "hand",
@@ -86,7 +89,7 @@ LATENTS = _object(
     "logits",
 )
 DECODED = _object(
-    {"model": TEXT, "version": TEXT, "images": _list(_object({"index": INTEGER, "png": PNG_TEXT}))},
+    {**MADE_BY, "images": _list(_object({"index": INTEGER, "png": PNG_TEXT}))},
 )
 MODELS = _object(
     {

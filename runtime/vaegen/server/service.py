@@ -16,7 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from vaegen.errors import VaegenError
+from vaegen.errors import VaegenError, setting
 from vaegen.server.refusals import content
 
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -53,7 +53,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise VaegenError(
-            f"cannot listen on {host!r}, port {port}: {reason}; choose another --host or --port"
+            f"cannot listen on {host!r}, port {port}: {reason}; choose another {setting('host')} or {setting('port')}"
         ) from error
     return listening
 

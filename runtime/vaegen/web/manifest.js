@@ -1,6 +1,7 @@
 /** The manifest that travels in every bundle, and the tensors that the graphs of a model have. */
 
 import { BundleError, quoted, shown } from "./errors.js";
+import { sha256 } from "./sha256.js";
 import { CHANNELS, DIGITS, SIDE, integer, list, part, readSpec, text } from "./spec.js";
 
 /** @typedef {import("./spec.js").Part} Part */
@@ -81,6 +82,15 @@ export function readManifest(json) {
   checkTensors(manifest, spec);
   part(whole, "quality", "manifest");
   return { manifest, spec };
+}
+
+/**
+ * Return what stands for the weights: SHA-256 in hex of the five checksums of the graphs in hex, one after another.
+ *
+ * @param {Manifest} manifest  Of the model.
+ */
+export function identityOf({ graphs }) {
+  return sha256(new TextEncoder().encode(GRAPHS.map((name) => graphs[name].sha256).join("")));
 }
 
 /**

@@ -20,7 +20,9 @@ import { CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS } from "./spec.js";
  * @property {Integer} [seed]  0 to 2^64 - 1; 0 where it is left out.
  * @property {Integer} [start]  Image i is item start + i of the seed, whatever the count; 0 where it is left out.
  * @property {number | null} [temperature]  Of the prior, above 0: lower is surer, higher more varied.
- * @property {Integer} [tries]  Draws an image may take until the judge accepts it; 1 takes the first and asks no judge.
+ * @property {Integer | null} [tries]  Draws an image may take until the judge accepts it; 1 takes the first and asks no
+ *   judge; 8 where it is left out.
+ * @property {Integer | null} [best]  Draws of which each image is the best, by the judge's rank, in place of `tries`.
  * @property {Numbers | null} [slant]  Degrees to the right, -60 to 60.
  * @property {Numbers | null} [thickness]  Of the stroke, in pixels, 0.5 to 8.
  * @property {Integer | null} [hand]  0 to 2^64 - 1, a number for a handwriting that all images have in common.
@@ -46,7 +48,8 @@ import { CHANNELS, DIGITS, NO_SLANT, NO_THICKNESS } from "./spec.js";
  * @property {bigint | null} hand  The seed of what all images have in common; null for nothing.
  * @property {bigint} start
  * @property {number} temperature
- * @property {number} tries
+ * @property {number} tries  Draws an image may take.
+ * @property {boolean} best  Whether each takes all of them, and the best is kept.
  */
 
 export const MAX_START = 2n ** 62n;
@@ -72,8 +75,8 @@ const NUMERIC = new Set(["number", "bigint", "boolean"]); // a boolean is then r
  * @throws {RequestError} Something does not exist, or the model knows no style.
  */
 export function ask(spec, digit, color, options, styleOf) {
-  checkOptions(options, ["count", "seed", "start", "temperature", "tries", "slant", "thickness", "hand"]);
-  const { count = null, seed = 0, start = 0, temperature = null, tries = TRIES } = options;
+  checkOptions(options, ["count", "seed", "start", "temperature", "tries", "best", "slant", "thickness", "hand"]);
+  const { count = null, seed = 0, start = 0, temperature = null, tries = null, best = null } = options;
   let { slant = null, thickness = null } = options;
   let hand = null;
   if (spec.style === null && [slant, thickness, options.hand ?? null].some((part) => part !== null)) {
@@ -94,6 +97,7 @@ export function ask(spec, digit, color, options, styleOf) {
     parseNumbers("slant", slants, n, SLANTS, "degrees", NO_SLANT),
     parseNumbers("thickness", thicknesses, n, THICKNESSES, "pixels", NO_THICKNESS),
   ];
+  if (tries !== null && best !== null) throw new RequestError("tries and best exclude each other; choose one");
   return {
     digits: Uint8Array.from(oneEach("digits", digits, n)),
     colors: Uint8Array.from(oneEach("colors", colors, n).flat()),
@@ -102,7 +106,8 @@ export function ask(spec, digit, color, options, styleOf) {
     hand,
     start: checkInteger("start", start, 0n, MAX_START),
     temperature: temperature === null ? spec.priorTemperature : checkTemperature(temperature),
-    tries: checkSmall("tries", tries, 1, MAX_TRIES),
+    tries: best === null ? checkSmall("tries", tries ?? TRIES, 1, MAX_TRIES) : checkSmall("best", best, 1, MAX_TRIES),
+    best: best !== null,
   };
 }
 

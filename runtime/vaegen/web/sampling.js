@@ -36,7 +36,8 @@ const OWN = 4; // of four uniforms of the prior's noise three are the hand's, wh
  * Answer a request.
  *
  * Attempt t draws with the noise of (seed, t, item). The judge's graph says whether an image is accepted; only what is
- * not is drawn again. What never is keeps the candidate of the highest rank, and of these the earliest.
+ * not is drawn again, or, where the best is asked for, all is. An image is the candidate of the highest rank, and of
+ * these the earliest: ranks of what is accepted are above all others.
  *
  * @param {Graphs} graphs  Of the model.
  * @param {Request} request  Checked.
@@ -61,7 +62,7 @@ export async function draw(graphs, request, size) {
     accepted: new Uint8Array(n),
     rank: new Float32Array(n),
   };
-  const isChecked = request.tries > 1;
+  const isChecked = request.tries > 1 || request.best;
   const verdict = isChecked ? VERDICT : [];
   let pending = Array.from({ length: n }, (_, row) => row);
   for (let attempt = 0; pending.length && attempt < request.tries; attempt++) {
@@ -79,7 +80,7 @@ export async function draw(graphs, request, size) {
         }
       });
     }
-    pending = isChecked ? pending.filter((row) => !found.accepted[row]) : [];
+    if (!request.best) pending = isChecked ? pending.filter((row) => !found.accepted[row]) : [];
   }
   if (!isChecked) return { ...result, ...NOTHING };
   return {

@@ -41,7 +41,7 @@ export function mount(section, app) {
   const command = copyButton("Copy", commandText, app, { "aria-label": "Copy command" });
   const download = button("Save", async () => {
     const { image, state } = app.picture();
-    const texts = factsOf(state, specs[state.model], version());
+    const texts = factsOf(state, specs[state.model], app.identity(state.model), version());
     app.save(await encodePng(enlarge(image, SIDE, scale()), SIDE * scale(), texts), fileName(state));
   });
   const sizeLabel = element("label", { for: "size", class: "unseen" }, "Size");

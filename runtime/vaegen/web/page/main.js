@@ -26,6 +26,7 @@ import { mount as mountColor } from "./wheel.js";
  * @typedef {object} App
  * @property {string[]} models names of the models in this page
  * @property {import("./store.js").Specs} specs what each model is
+ * @property {(name: string) => string} identity what stands for the weights of a model
  * @property {() => vaegen.Model} model the loaded model of the picture
  * @property {Store} store what is asked for; picture and address follow it
  * @property {() => Picture} picture what is shown
@@ -75,6 +76,7 @@ async function start() {
   const app = {
     models: models.names,
     specs,
+    identity: (name) => models.identity(name),
     model: () => model,
     store,
     picture: () => current,

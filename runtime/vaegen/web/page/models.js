@@ -1,7 +1,9 @@
 /** The models of this page: those packed into it, or, where it is served from a folder, those beside it. */
 
 import { load } from "../index.js";
+import { identityOf } from "../manifest.js";
 
+/** @typedef {import("../index.js").Manifest} Manifest */
 /** @typedef {import("../index.js").Model} Model */
 /** @typedef {import("./latent.js").Spec} Spec */
 /** @typedef {string | Record<string, Uint8Array | string>} Source what `load` takes */
@@ -16,39 +18,51 @@ function sources() {
   }));
 }
 
-/** @type {(source: Source) => Promise<Spec>} */
-async function specOf(source) {
-  if (typeof source === "string") return (await (await fetch(`${source}manifest.json`)).json()).model;
+/** @type {(source: Source) => Promise<Manifest>} */
+async function manifestOf(source) {
+  if (typeof source === "string") return (await fetch(`${source}manifest.json`)).json();
   const file = source["manifest.json"];
-  return JSON.parse(typeof file === "string" ? file : new TextDecoder().decode(file)).model;
+  return JSON.parse(typeof file === "string" ? file : new TextDecoder().decode(file));
 }
 
 /** Opens each model once, when it is first wanted. */
 export class Models {
   #sources;
+  #manifests;
   /** @type {Map<string, Promise<Model>>} */
   #opened = new Map();
 
   /**
    * @param {Record<string, Source>} from
-   * @param {Record<string, Spec>} specs
+   * @param {Record<string, Manifest>} manifests
    */
-  constructor(from, specs) {
+  constructor(from, manifests) {
     this.#sources = from;
+    this.#manifests = manifests;
     /** What each is, by name. */
-    this.specs = specs;
+    this.specs = Object.fromEntries(Object.entries(manifests).map(([name, { model }]) => {
+      return [name, /** @type {Spec} */ (/** @type {unknown} */ (model))];
+    }));
   }
 
   /** @returns {Promise<Models>} those of this page, none of them open yet */
   static async find() {
     const found = sources();
-    const specs = await Promise.all(Object.entries(found).map(async ([name, source]) => [name, await specOf(source)]));
-    return new Models(found, Object.fromEntries(specs));
+    const entries = Object.entries(found).map(async ([name, source]) => [name, await manifestOf(source)]);
+    return new Models(found, Object.fromEntries(await Promise.all(entries)));
   }
 
   /** @returns {string[]} */
   get names() {
     return Object.keys(this.specs);
+  }
+
+  /**
+   * Return what stands for the weights of a model that was opened.
+   * @param {string} name
+   */
+  identity(name) {
+    return identityOf(this.#manifests[name]);
   }
 
   /**

@@ -130,25 +130,27 @@ export function floatText(value) {
  * Return what a picture's file says of it, as `vaegen sample` and `vaegen decode` do.
  * @param {State} state
  * @param {Spec} spec of its model
+ * @param {string} bundle what stands for the weights of its model
  * @param {string} version of vaegen; "" where it is not known
- * @param {{ digit?: string, color?: string }} [lists] of a sheet
+ * @param {{ digit: string, color: string, grid: string, count: number } | null} [lists] of a sheet
  * @returns {[string, string][]} keywords and texts
  */
-export function factsOf(state, spec, version, lists = {}) {
+export function factsOf(state, spec, bundle, version, lists = null) {
   const { digit, color, seed, item, slant, thickness, hand, latent } = state;
-  const decoded = { model: spec.name, version: version || null, index: 0, latent: latent && spellLatent(latent, spec) };
+  const made = { model: spec.name, bundle, version: version || null };
+  const decoded = { ...made, index: 0, latent: latent && spellLatent(latent, spec) };
   const sampled = {
-    model: spec.name,
+    ...made,
     seed,
     temperature: floatText(spec.prior_temperature),
     tries: TRIES,
     slant: slant === null ? null : floatText(slant),
     thickness: thickness === null ? null : floatText(thickness),
     hand,
-    version: version || null,
     index: item,
-    digit: lists.digit ?? digit,
-    color: lists.color ?? color,
+    digit,
+    color,
+    ...lists,
   };
   return Object.entries(latent ? decoded : sampled).flatMap(([name, value]) => {
     return value === null ? [] : [[`vaegen:${name}`, String(value)]];

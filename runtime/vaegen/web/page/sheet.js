@@ -70,6 +70,11 @@ export async function* drawRows(model, state, digits, colors) {
   }
 }
 
+/** @type {(digits: number[], colors: string[]) => { digit: string, color: string, grid: string, count: number }} */
+export function listsOf(digits, colors) {
+  return { digit: digits.join(","), color: colors.join(","), grid: `${digits.length}x${colors.length}`, count: 1 };
+}
+
 /** @type {(section: HTMLElement, app: App) => void} */
 export function mount(section, app) {
   const { store, specs } = app;
@@ -94,7 +99,8 @@ export function mount(section, app) {
     if (!sheet) return;
     const { state, digits, colors, image } = sheet;
     const width = SIDE * colors.length;
-    const facts = factsOf(state, specs[state.model], version(), { digit: digits.join(","), color: colors.join(",") });
+    const lists = listsOf(digits, colors);
+    const facts = factsOf(state, specs[state.model], app.identity(state.model), version(), lists);
     app.save(await encodePng(enlarge(image, width, SCALE), SCALE * width, facts), "sheet.png");
   }, { disabled: true });
   const command = copyButton("Copy its command", () => {

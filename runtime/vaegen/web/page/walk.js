@@ -91,7 +91,7 @@ export function mount(section, app) {
         if (frame % 4 === 0) await new Promise((resolve) => setTimeout(resolve));
       }
       const { model } = app.store.get();
-      const texts = [["vaegen:model", model], ["vaegen:walk", chosen.label]];
+      const texts = [["vaegen:model", model], ["vaegen:bundle", app.identity(model)], ["vaegen:walk", chosen.label]];
       app.save(await encodeAnimation(images, SIDE * SCALE, DELAY, texts), "walk.png");
       app.announce(`Saved ${n} frames.`);
     } finally {
