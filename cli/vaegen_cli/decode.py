@@ -13,7 +13,7 @@ from vaegen.errors import RequestError
 from vaegen.subjects import model_facts
 
 from vaegen_cli.console import Console, common_options, pass_console, put, tell
-from vaegen_cli.latent_files import Latents, parse_latent, parse_names, read_latents
+from vaegen_cli.latent_files import Latents, read_latent, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
 from vaegen_cli.output import MAX_IMAGES, Output
@@ -102,10 +102,7 @@ def _latents(model: "Model", source: Path | None, texts: Sequence[str]) -> Laten
     else:
         import numpy as np
 
-        rows = [
-            model.latent(parse_names(text))[0] if "=" in text else parse_latent(text, model.spec.latent)
-            for text in texts
-        ]
+        rows = [read_latent(text, model) for text in texts]
         latents = Latents(np.array(rows, np.float64), ())
     # Looked at as a whole before the first image is written.
     return Latents(check_latents(latents.values, model.spec.latent.size), latents.names)

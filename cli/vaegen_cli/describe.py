@@ -1,7 +1,8 @@
 """`vaegen models` and `vaegen info`: what models there are, and what is in one. Neither opens a graph."""
 
 import json
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -9,9 +10,26 @@ import vaegen
 from vaegen.manifest import Manifest
 
 from vaegen_cli.console import Console, common_options, echo, pass_console, put
-from vaegen_cli.options import complete_models, json_option
+from vaegen_cli.options import complete_sources, json_option
+from vaegen_cli.pictures import lines_of, names_picture, read
 
-COLUMNS = 100  # of a figure's line
+COLUMNS = 100  # of a line
+LABEL, CELL = 31, 23  # of the table of figures
+IMAGES = ("verified", "raw", "reconstruction")
+FIGURES = {
+    "digit_accuracy": ("accuracy", "%"),
+    "color_error_median": ("color error, median", ""),
+    "color_error_p95": ("color error, 95th percentile", ""),
+    "density": ("density", ""),
+    "coverage": ("coverage", "%"),
+    "classification_accuracy_score": ("accuracy of what they teach", "%"),
+    "told_from_real": ("told from real digits", "%"),
+    "told_from_real_shape": ("the same, by shape alone", "%"),
+    "told_from_reconstructions": ("told from reconstructions", "%"),
+    "by_one_latent": ("decided by one latent", "%"),
+    "style_error": ("style error, median", ""),
+}
+"""What each row of recorded figures is called, and its unit."""
 
 
 @click.command()
@@ -50,33 +68,46 @@ def models(console: Console, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
+@click.argument("source", metavar="MODEL|FOLDER|PICTURE", shell_complete=complete_sources)
 @json_option
 @common_options(
     "vaegen info joint",
-    "vaegen info ./my-bundle --json",
+    "vaegen info red-3.png",
 )
-def info(model: str, as_json: bool) -> None:
-    """Show the latent space, graphs, checksums and figures of a model.
+def info(source: str, as_json: bool) -> None:
+    """Show the figures and parts of a model, or how a picture was made.
 
-    All files are read and compared with their checksums; a bundle that was damaged or tampered with is refused.
-    --json prints the manifest.
+    Of a model, all files are read and compared with their checksums; one that was damaged or tampered with is refused.
+    Figures have 95% intervals in brackets; --json prints the manifest.
+
+    A PNG file of `vaegen sample`, `decode`, `serve` or `explore` carries what made it; --json prints it as an object.
     """
     from vaegen.latent import short
 
-    with vaegen.load(model) as loaded:
+    if names_picture(source):
+        facts = read(source)
+        if as_json:
+            put(json.dumps({"file": source, "width": facts.width, "height": facts.height, "texts": facts.texts}))
+            return
+        for line in lines_of(source, facts):
+            echo(line)
+        return
+    with vaegen.load(source) as loaded:
         manifest, path = loaded.manifest, loaded.path
     if as_json:
         put(manifest.to_json(), nl=False)
         return
     spec = manifest.model
     gumbel = "none" if spec.gumbel_temperature is None else f"{spec.gumbel_temperature:g}"
-    put(f"{spec.name}: {spec.kind} model, preset {spec.preset}")
+    put(f"{spec.name}: {spec.kind} model, preset {spec.preset}, {_megabytes(manifest.size)}")
+    for line in _table(manifest.quality.get("figures")):
+        put(line)
     echo(f"  folder       {path}")
+    put(f"  bundle       {manifest.identity}")
     put(f"  latent       {_latent(manifest)}")
     for title, names in zip(("coordinates", "categoricals"), spec.names, strict=True):
         if names:
-            put(f"  {title:<12} {short(names)}")
+            put(textwrap.fill(short(names), COLUMNS, initial_indent=f"  {title:<12} ", subsequent_indent=" " * 15))
     put(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
     limits = spec.thresholds
     accepted = f"probability {limits.probability:g}, color error {limits.color_error:g}, realism {limits.realism:g}"
@@ -84,12 +115,13 @@ def info(model: str, as_json: bool) -> None:
     if spec.style is not None:
         slant, thickness = (f"{part[0]:.3g} to {part[-1]:.3g}" for part in spec.style)
         put(f"  handwriting  slant {slant} degrees, thickness {thickness} pixels")
-    put(f"  graphs       {_megabytes(manifest.size)}, opset {manifest.opset}, IR {manifest.ir_version}")
+    put(f"  graphs       opset {manifest.opset}, IR {manifest.ir_version}; bytes and SHA-256:")
     for graph in manifest.graphs.values():
-        put(f"    {graph.file:<14}{graph.bytes:>9,} bytes  sha256 {graph.sha256}")
-    for title, facts in (("parity", manifest.parity), ("quality", _quality(manifest)), ("made by", manifest.producer)):
-        put(f"  {title}" if facts else f"  {title:<12} none recorded")
-        flat = _flat(facts)
+        put(f"    {graph.file:<14}{graph.bytes:>9,} {graph.sha256}")
+    measured = {name: value for name, value in manifest.quality.items() if name != "figures"}
+    for title, part in (("measured", measured), ("parity", manifest.parity), ("made by", manifest.producer)):
+        put(f"  {title}" if part else f"  {title:<12} none recorded")
+        flat = _flat(part)
         width = max(map(len, flat), default=0)
         for name, value in flat.items():
             # A checksum that would not fit beside the longest name moves to the left.
@@ -109,26 +141,54 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _figure(manifest: Manifest, row: str, column: str) -> tuple[float, float, float] | None:
+def _figure(manifest: Manifest, row: str, column: str) -> list[float] | None:
     """Return value, low and high of a recorded figure; None where it is not there in the form of docs/bundle.md."""
     try:
-        figure = manifest.quality["figures"][row][column]
-        return float(figure["value"]), float(figure["low"]), float(figure["high"])
+        return _numbers(manifest.quality["figures"][row][column])
+    except (KeyError, TypeError):
+        return None
+
+
+def _numbers(figure: Any) -> list[float] | None:
+    try:
+        return [float(figure[name]) for name in ("value", "low", "high")]
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def _quality(manifest: Manifest) -> dict[str, Any]:
-    """Return the quality figures, each with its interval on one line."""
-    figures = manifest.quality.get("figures")
-    if not isinstance(figures, Mapping):
-        return dict(manifest.quality)
-    shown = {}
-    for row, column in ((row, column) for row, columns in figures.items() for column in columns):
-        figure = _figure(manifest, row, column)
-        if figure:
-            shown[f"{row}, {column}"] = "{:g} [{:g}, {:g}]".format(*figure)
-    return {**{name: value for name, value in manifest.quality.items() if name != "figures"}, **shown}
+def _table(figures: Any) -> Iterator[str]:
+    """Yield recorded figures with their intervals, those of several kinds of images side by side.
+
+    Names are those of docs/bundle.md; what has another form is left out, and a name that is not known shown as it is.
+    """
+    figures = figures if isinstance(figures, Mapping) else {}
+    rows = {row: _cells(row, columns) for row, columns in figures.items() if isinstance(columns, Mapping)}
+    side_by_side = {row: cells for row, cells in rows.items() if cells and not set(cells) - set(IMAGES)}
+    if side_by_side:
+        yield " " * LABEL + "".join(f"{name:<{CELL}}" for name in IMAGES).rstrip()
+    for row, cells in side_by_side.items():
+        yield f"  {_label(row):<{LABEL - 2}}" + "".join(f"{cells.get(name, ''):<{CELL}}" for name in IMAGES).rstrip()
+    for row, cells in rows.items():
+        if cells and row not in side_by_side:
+            yield f"  {_label(row):<{LABEL - 2}}" + ", ".join(f"{name} {cell}" for name, cell in cells.items())
+
+
+def _label(row: str) -> str:
+    return FIGURES.get(row, (row, ""))[0]
+
+
+def _cells(row: str, columns: Mapping[str, Any]) -> dict[str, str]:
+    """Return the figures of a row that have the form of docs/bundle.md, with their intervals."""
+    unit = FIGURES.get(row, ("", ""))[1]
+    cells = {}
+    for name, figure in columns.items():
+        if (found := _numbers(figure)) is None:
+            continue
+        if unit == "%":
+            found = [100 * number for number in found]
+        value, low, high = (f"{number:.4g}" for number in found)
+        cells[name] = f"{value}{unit} [{low}, {high}]"
+    return cells
 
 
 def _latent(manifest: Manifest) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from vaegen import Model
 
 SUFFIXES = (".npz", ".npy", ".jsonl")
 MAGIC = {".npz": b"PK", ".npy": b"\x93NUMPY"}
@@ -43,6 +44,11 @@ class Latents:
     """(n, L), as the file has them; the model checks them."""
     names: tuple[str, ...]
     """n names, or none where the file has none."""
+
+
+def read_latent(text: str, model: "Model") -> list[float]:
+    """Read one latent as a person writes it, by names or by numbers; raises RequestError where it is none."""
+    return model.latent(parse_names(text))[0].tolist() if "=" in text else parse_latent(text, model.spec.latent)
 
 
 def parse_latent(text: str, spec: LatentSpec) -> list[float]:

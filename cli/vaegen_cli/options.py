@@ -29,6 +29,14 @@ def complete_models(_context: click.Context, _parameter: click.Parameter, incomp
     return [CompletionItem(incomplete or "./", type="dir"), *names]
 
 
+def complete_sources(context: click.Context, parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
+    """Offer the shipped models, and files and folders."""
+    from click.shell_completion import CompletionItem
+
+    names = complete_models(context, parameter, incomplete)[1:]
+    return [CompletionItem(incomplete or "./", type="file"), *names]
+
+
 def _group(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
     """Return one decorator that adds several options, in the order that help shows them."""
 

@@ -144,7 +144,8 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
     """
     options = Options(**given)
     if options.more:
-        *names, out = [str(options.source), options.out, *options.more]
+        names = [str(options.source), options.out, *options.more]
+        out = names.pop()
         raise RequestError(
             f"{len(names)} images and {out!r} are too many; give a folder, or their names on stdin: "
             f"printf '%s\\0' {_pattern(names)} | vaegen reconstruct -0 - {shlex.quote(out)}"

@@ -19,10 +19,11 @@ from vaegen.subjects import (
     sheet_facts,
 )
 
-from vaegen_cli.console import Console, ExitCode, common_options, pass_console, put, tell
+from vaegen_cli.console import Console, ExitCode, common_options, put, tell
 from vaegen_cli.libraries import loading
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
 from vaegen_cli.output import MAX_IMAGES, Output
+from vaegen_cli.pictures import Like, is_typed, like_option
 from vaegen_cli.sheets import preview
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
 @click.option("--slant", type=float, metavar="DEGREES", help="Of the digits, to the right.  [default: as people write]")
 @click.option("--thickness", type=float, metavar="PIXELS", help="Of the strokes.  [default: as people write]")
 @click.option("--hand", type=int, metavar="N", help="A handwriting for all images, 0 or more.  [default: many]")
+@like_option
 @model_options
 @image_options(grid="One sheet: a row for each digit, a column for each color.")
 @force_option
@@ -84,9 +86,9 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
     "vaegen sample --color red --digit 3",
     "vaegen sample --digit 0-9 --color 'red,#ff8000,hsl(120,100%,50%)' --grid --scale 4 -o sheet.png",
 )
-@pass_console
+@click.pass_context
 def sample(
-    console: Console,
+    context: click.Context,
     digits: list[int],
     color_texts: tuple[str, ...],
     count: int,
@@ -98,6 +100,7 @@ def sample(
     slant: float | None,
     thickness: float | None,
     hand: int | None,
+    like: Like | None,
     model: str,
     threads: int,
     out: str,
@@ -121,6 +124,13 @@ def sample(
     --thickness and --hand, and on nothing else. Each PNG carries them as text chunks named vaegen:..., which `vaegen
     info red-3.png` shows and --like takes. Exit code 1 means that no image came out as asked.
     """
+    console = context.ensure_object(Console)
+    if like is not None:
+        model = like.its(context, model)
+        if not is_typed(context, "tries"):  # of the two, the picture's gives way to the one that is given
+            tries = None if is_typed(context, "best") else tries
+        elif not is_typed(context, "best"):
+            best = None
     output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
     needed = ("prior", "decoder") if tries == 1 else ("prior", "decoder", "judge")
     with loading(model, threads, needed) as loaded_model:
@@ -153,6 +163,8 @@ def sample(
         digits_of, colors_of = [one.digit for one in subjects], [one.color.rgb for one in subjects]
         draw = loaded.draw(digits_of, colors_of, start=start, **how)
         call = call_facts(loaded.manifest, **how)
+        if like is not None and (warning := like.warning(context, loaded.manifest)):
+            console.say(warning)
     _report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)

@@ -5,33 +5,51 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from vaegen.errors import RequestError
 
 from vaegen_cli.console import Console, ExitCode, common_options, echo_written, pass_console, put
-from vaegen_cli.options import complete_models, force_option, json_option
+from vaegen_cli.options import complete_models, complete_sources, force_option, json_option
+from vaegen_cli.pictures import names_picture, verify_picture
 
 
 @click.command()
-@click.argument("model", metavar="MODEL|FOLDER", shell_complete=complete_models)
+@click.argument("source", metavar="MODEL|FOLDER|PICTURE", shell_complete=complete_sources)
+@click.option(
+    "--model",
+    metavar="NAME|FOLDER",
+    shell_complete=complete_models,
+    help="What made the picture.  [default: the shipped model that it names]",
+)
 @click.option("--key", type=click.Path(), metavar="PUBLIC.pem", help="Refuse what the owner of this key did not sign.")
 @json_option
 @common_options(
     "vaegen verify ./my-bundle",
-    "vaegen verify ./my-bundle --key public.pem --json",
+    "vaegen verify red-3.png",
 )
 @pass_console
-def verify(console: Console, model: str, key: str | None, as_json: bool) -> ExitCode:
-    """Check a bundle closely: files, operators, tensors and what comes out.
+def verify(console: Console, source: str, model: str | None, key: str | None, as_json: bool) -> ExitCode:
+    """Check a bundle closely, or make a picture anew and compare.
 
-    Holds every file against its checksum and size, the manifest against its schema, the operators against a list of
-    plain arithmetic (no random numbers, control flow, custom code or data in other files), the tensors against the
-    latent space, and the results of a run on fixed noise against the contract: finite, in range, the same in every
-    batch size, and equal to the golden outputs that torch computed at export. Lists each check; exit code 3 when one
-    fails. No package but the runtime is needed; with --key, which checks the signature first and goes no further
-    where it does not hold, the extra 'sign': pip install 'vaegen[sign]'
+    Of a bundle, holds every file against its checksum and size, the manifest against its schema, the operators against
+    a list of plain arithmetic (no random numbers, control flow, custom code or data in other files), the tensors
+    against the latent space, and the results of a run on fixed noise against the contract: finite, in range, the same
+    in every batch size, and equal to the golden outputs that torch computed at export. Lists each check; exit code 3
+    when one fails. No package but the runtime is needed; with --key, which checks the signature first and goes no
+    further where it does not hold, the extra 'sign': pip install 'vaegen[sign]'
+
+    A picture of `vaegen sample`, or of `vaegen decode --latent`, says how it was made. It is made anew, and each pixel
+    compared; exit code 3 where one differs, or where another bundle made it.
     """
-    from vaegen.verification import verify as check
+    if names_picture(source):
+        if key is not None:
+            raise RequestError(f"--key is for bundles, and '{source}' is a picture; leave it out")
+        result = verify_picture(source, model)
+    elif model is not None:
+        raise RequestError(f"--model is for pictures, and '{source}' is a model; leave it out")
+    else:
+        from vaegen.verification import verify as check
 
-    result = check(model, key=key)
+        result = check(source, key=key)
     if as_json:
         facts = {
             "path": str(result.path),

@@ -30,7 +30,7 @@ def test_models(run: Run) -> None:
 def test_info_for_people(run: Run, tiny: Path) -> None:
     text = run("info", tiny).out
     manifest = Manifest.from_json((tiny / "manifest.json").read_text())
-    assert text.startswith("tiny: joint model, preset handmade\n")
+    assert text.startswith("tiny: joint model, preset handmade, ")
     assert "Z=3, N=2 of K=10, L=23" in text
     assert "  coordinates  red, green, blue\n  categoricals digit, place\n" in text
     assert "prior 1, Gumbel 1" in text
@@ -38,8 +38,7 @@ def test_info_for_people(run: Run, tiny: Path) -> None:
     assert "slant -25 to 25 degrees, thickness 1.5 to 4.5 pixels\n" in text
     for graph in manifest.graphs.values():
         assert graph.file in text
-        assert f"{graph.bytes:,} bytes" in text
-        assert graph.sha256 in text
+        assert f" {graph.bytes:,} {graph.sha256}\n" in text
 
 
 @pytest.mark.parametrize(
@@ -74,12 +73,15 @@ def test_recorded_figures_are_shown_with_their_intervals(run: Run) -> None:
         accuracy, error = figures["digit_accuracy"]["verified"], figures["color_error_median"]["verified"]
         (row,) = (line for line in run("models").paths if line.startswith(f"{name} "))
         assert row.split()[-2:] == [f"{accuracy['value']:.2%}", f"{error['value']:.2f}"]
-        text = run("info", name).out
-        assert "digit_accuracy, verified" in text
-        for figure in (accuracy, error):
-            assert f"  {figure['value']:g} [{figure['low']:g}, {figure['high']:g}]\n" in text
-        quality = text[text.index("  quality") : text.index("  made by")]
-        assert max(map(len, [*quality.splitlines(), *run("models").paths])) <= 100
+        shown = run("info", name).paths
+        assert shown[1].split() == ["verified", "raw", "reconstruction"]
+        low, high = (f"{100 * accuracy[end]:.4g}" for end in ("low", "high"))
+        assert shown[2].split()[:4] == ["accuracy", f"{100 * accuracy['value']:.4g}%", f"[{low},", f"{high}]"]
+        assert shown[3].startswith(f"  color error, median          {error['value']:g} [{error['low']:g}, ")
+        rows = [line[:31].strip() for line in shown[2 : shown.index(f"  folder       {vaegen.load(name).path}")]]
+        assert len(rows) == len(figures)
+        assert not any("_" in row for row in rows)
+        assert max(map(len, [*shown, *run("models").paths])) <= 100
 
 
 def test_a_bundle_whose_figures_have_another_form_is_shown_too(run: Run, bundle: Path) -> None:
