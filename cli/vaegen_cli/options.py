@@ -1,6 +1,6 @@
 """The options that several verbs have."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -8,6 +8,7 @@ import click
 import vaegen
 from vaegen.errors import RequestError
 from vaegen.limits import MAX_PIXELS
+from vaegen.spec import DIGITS
 
 from vaegen_cli.console import Decorated, require_stdout, tell
 
@@ -27,6 +28,26 @@ def complete_models(_context: click.Context, _parameter: click.Parameter, incomp
     # Folders first: click's script for bash forgets what came before them. And never an empty word: its script for
     # zsh would lose it, and take the fields of the names for those of others.
     return [CompletionItem(incomplete or "./", type="dir"), *names]
+
+
+def complete_digits(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
+    """Offer the digits, and all of them, behind those of a list that stand."""
+    return _complete_list(incomplete, ["0-9", *map(str, range(DIGITS))])
+
+
+def complete_colors(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
+    """Offer the names of colors that can be drawn, behind those of a list that stand."""
+    from PIL.ImageColor import colormap
+
+    return _complete_list(incomplete, (name for name in colormap if name != "black"))  # which alone is too dark
+
+
+def _complete_list(incomplete: str, words: Iterable[str]) -> list["CompletionItem"]:
+    """Offer words for the last part of a list."""
+    from click.shell_completion import CompletionItem
+
+    *before, last = incomplete.split(",")
+    return [CompletionItem(",".join([*before, word])) for word in words if word.startswith(last)]
 
 
 def complete_sources(context: click.Context, parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:

@@ -21,7 +21,16 @@ from vaegen.subjects import (
 
 from vaegen_cli.console import Console, ExitCode, common_options, put, tell
 from vaegen_cli.libraries import loading
-from vaegen_cli.options import Format, force_option, image_options, json_option, model_options, seed_option
+from vaegen_cli.options import (
+    Format,
+    complete_colors,
+    complete_digits,
+    force_option,
+    image_options,
+    json_option,
+    model_options,
+    seed_option,
+)
 from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.pictures import Like, is_typed, like_option
 from vaegen_cli.sheets import preview
@@ -39,6 +48,7 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
     multiple=True,
     callback=lambda _context, _parameter, texts: read_digits(texts),
     metavar="LIST",
+    shell_complete=complete_digits,
     help="3, 0-9 or 1,3,5.  [default: drawn from the seed, image by image]",
 )
 @click.option(
@@ -46,6 +56,7 @@ SHOWN = 5  # colors not reached, and images that did not come out as asked, name
     "color_texts",
     multiple=True,
     metavar="LIST",
+    shell_complete=complete_colors,
     help="CSS names, rrggbb, rgb() or hsl().  [default: drawn from the seed, image by image]",
 )
 @click.option(

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import vaegen
+from vaegen.color import parse_color
+from vaegen_cli.options import complete_colors, complete_digits
 
 Run = Callable[..., Any]
 Complete = Callable[..., list[str]]
@@ -81,6 +84,38 @@ def test_verbs_options_choices_and_models(complete: Complete, shell: str) -> Non
     assert complete(shell, "sample", "--te") == ["--temperature"]
     assert sorted(complete(shell, "completion", "")) == ["bash", "fish", "zsh"]
     assert set(vaegen.models()) <= set(complete(shell, "sample", "--model", ""))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="shells of POSIX")
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_colors_digits_seeds_presets_and_settings(complete: Complete, here: Path, shell: str) -> None:
+    assert complete(shell, "sample", "--color", "gol") == ["gold", "goldenrod"]
+    assert complete(shell, "sample", "--color", "red,tea") == ["red,teal"]
+    assert complete(shell, "sample", "--digit", "3,7") == ["3,7"]
+    assert complete(shell, "train", "joint", "--set", "prior.guid") == ["prior.guidance="]
+    (here / "red-3.png").write_bytes(b"")
+    assert {"red-3.png", *vaegen.models()} <= {
+        *complete(shell, "info", ""),
+        *(["red-3.png"] if shell != "fish" else []),
+    }
+
+
+def test_what_completes_can_be_asked_for() -> None:
+    context, parameter = click.Context(click.Command("sample")), click.Option(["--color"])
+    colors = [item.value for item in complete_colors(context, parameter, "")]
+    assert len(colors) > 100
+    assert all(parse_color(color) for color in colors)
+    assert [item.value for item in complete_digits(context, parameter, "")] == ["0-9", *"0123456789"]
+
+
+def test_presets_complete_where_torch_is_not_installed() -> None:
+    words = {"COMP_WORDS": "vaegen train joint --preset ", "COMP_CWORD": "4", "_VAEGEN_COMPLETE": "bash_complete"}
+    hidden = "import sys; sys.modules['torch'] = None; from vaegen_cli import main; main([])"
+    done = subprocess.run(
+        [sys.executable, "-c", hidden], env=os.environ | words, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert {"plain,default", "plain,seed"} <= {*done.stdout.split()}
 
 
 # What a person would set up, and nothing else that this machine may have.
