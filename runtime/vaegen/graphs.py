@@ -115,6 +115,21 @@ class Graphs:
 
         return self._batches("judge", len(images), ("probabilities",), inputs)[0]
 
+    def verdict(self, images: Images, digits: npt.NDArray[np.int64], colors: Images) -> dict[str, Array]:
+        """Return what the judge says of images as answers to requests: VERDICT, (n, ...) each.
+
+        Args:
+            images: (n, 28, 28, 3).
+            digits: (n,), as asked for.
+            colors: (n, 3), as asked for.
+        """
+        rgb = colors / np.float32(255)
+
+        def inputs(batch: slice) -> dict[str, Array]:
+            return {"image": to_float(images[batch]), "digit": digits[batch], "rgb": rgb[batch]}
+
+        return dict(zip(VERDICT, self._batches("judge", len(images), VERDICT, inputs), strict=True))
+
     def places(self, graph: str, outputs: Sequence[str], n: int) -> list[Array]:
         """Return empty arrays for outputs of a graph, (n, ...) each."""
         specs = [self.outputs[graph][name] for name in outputs]

@@ -38,14 +38,8 @@ def named_latent(graphs: Graphs, model: ModelSpec, values: Mapping[str, float]) 
         raise RequestError(f"a latent is chosen by a dictionary such as {{'hue': 0.5}}, not by {quoted(values)}")
     numbers = {name: _check(name, value, model) for name, value in values.items()}
     hue, saturation, value = (numbers.get(name, default) for name, default in COLOR.items())
-    request: dict[str, npt.NDArray[Any]] = {
-        "digit": np.array([numbers.get("digit", DIGIT)], np.int64),
-        "rgb": np.array([colorsys.hsv_to_rgb(hue % 1, saturation, value)], np.float32),
-        "style": np.array([[NO_SLANT, NO_THICKNESS]], np.float32),
-        "uniform": np.full_like(graphs.noise("prior", 0, 0, range(1)), 0.5),
-        "temperature": np.array(model.prior_temperature, np.float32),
-    }
-    latent = graphs.prior(request).copy()
+    color = colorsys.hsv_to_rgb(hue % 1, saturation, value)
+    latent = typical(graphs, model, int(numbers.get("digit", DIGIT)), np.array([color], np.float32))
     z, (_, k) = model.latent.continuous, model.latent.categorical
     for name, number in numbers.items():
         if name in model.names.continuous:
@@ -54,6 +48,18 @@ def named_latent(graphs: Graphs, model: ModelSpec, values: Mapping[str, float]) 
             start = z + k * model.names.categorical.index(name)
             latent[0, start : start + k] = np.arange(k) == number
     return latent
+
+
+def typical(graphs: Graphs, model: ModelSpec, digit: int, colors: Floats) -> Floats:
+    """Return a digit's latent in each color, (n, 3) in [0, 1], with all the prior's uniforms at 0.5: float32 (n, L)."""
+    request: dict[str, npt.NDArray[Any]] = {
+        "digit": np.full(len(colors), digit, np.int64),
+        "rgb": colors,
+        "style": np.array([[NO_SLANT, NO_THICKNESS]] * len(colors), np.float32),
+        "uniform": np.full_like(graphs.noise("prior", 0, 0, range(len(colors))), 0.5),
+        "temperature": np.array(model.prior_temperature, np.float32),
+    }
+    return graphs.prior(request).copy()
 
 
 def short(names: Iterable[str]) -> str:

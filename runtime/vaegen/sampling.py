@@ -1,7 +1,8 @@
 """Answering "a red 3": draw, have the judge look at what came out, and redraw what is not what was asked for."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -181,12 +182,13 @@ def draw(graphs: Graphs, request: Request) -> Draw:
         return Draw(images, request.digits, request.colors, latents, _answer(graphs, request, images, latents, {}))
     found = dict(zip(VERDICT, graphs.places("judge", VERDICT, n), strict=True))
     tries_used = _answer(graphs, request, images, latents, found)
-    return Draw(
-        images,
-        request.digits,
-        request.colors,
-        latents,
-        tries_used,
+    return verified(Draw(images, request.digits, request.colors, latents, tries_used), found)
+
+
+def verified(draw: Draw, found: Mapping[str, Array]) -> Draw:
+    """Return a draw with what the judge found: VERDICT by name."""
+    return replace(
+        draw,
         judged=found["read"],
         confidence=found["probability"],
         measured=found["color"] * np.float32(255),

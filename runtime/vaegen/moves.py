@@ -1,0 +1,198 @@
+"""Moves through the latent space: from one digit and color to another, along a path on which digits stay legible."""
+
+import colorsys
+import re
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vaegen.graphs import Floats, Graphs
+from vaegen.latent import COLOR, DIGIT, typical
+from vaegen.model import Model
+from vaegen.request import Color, Digit, check_integer, parse_subjects
+from vaegen.sampling import Draw, ask, draw, verified
+from vaegen.spec import ModelSpec
+
+FRAMES = (2, 240)
+PAIRED = 8  # draws of each end, of which the pair with the clearest path is taken
+LOOKS = 11  # at the way between two draws, before one pair of 64 is taken
+
+# As the explorer's page has them (web/page/moves.js), so that both show the same ways.
+_SHARP = 2  # Gumbel-Softmax at the temperature 0.5, as in training, raises shares to this power
+_SPREAD = 0.7  # how far apart the codes of a blend change over, in logarithms of shares
+_GRAY = 1e-6  # saturation; a gray has no hue, and takes that of the other end
+
+Shares = npt.NDArray[np.float64]  # (n,), of the whole way
+
+
+def walk(
+    model: Model,
+    digit: Digit,
+    color: Color,
+    frames: int = 24,
+    *,
+    seed: int = 0,
+    start: int = 0,
+    temperature: float | None = None,
+    tries: int | None = None,
+    best: int | None = None,
+    slant: float | None = None,
+    thickness: float | None = None,
+    hand: int | None = None,
+) -> Draw:
+    """Make the images on the way from one digit and color to another through the latent space.
+
+    Of PAIRED draws of each end, the two are taken between which the judge reads one of the two digits most often. On
+    the way coordinates change along a straight line, and codes change over one after the other: half of many codes is
+    no handwriting. Colors go along hue (the shorter way around), saturation and value.
+
+    Args:
+        model: The model.
+        digit: Both digits, 0 to 9; or one.
+        color: Both colors, as `Model.sample` takes them; or one.
+        frames: Images in all, both ends included, 2 to 240.
+        seed: 0 to 2**64 - 1.
+        start: The ends are drawn from items start to start + 2 * PAIRED - 1 of the seed.
+        temperature: As in `Model.sample`, like all that follows. With tries=1 nothing is checked, and the first two
+            draws are taken.
+        tries: Of each draw.
+        best: Of each draw.
+        slant: Degrees.
+        thickness: Pixels.
+        hand: Of both ends. None for any.
+
+    Returns:
+        A row for each frame. `digits` holds the one of the two that the judge finds more probable there, `colors` the
+        color of that place on the way, and the judge's part refers to these two. `tries_used` is 1 between the ends.
+
+    Raises:
+        RequestError: A digit, a color or a number that does not exist, or a style of a model that knows none.
+        BundleError: A graph cannot be used.
+    """
+    frames = check_integer("frames", frames, *FRAMES)
+    digits, colors = parse_subjects(digit, color, 2)
+    graphs = model._graphs
+    pairs = 1 if tries == 1 else PAIRED
+    many = np.tile(digits, pairs), np.tile(colors, (pairs, 1)), None
+    drawn = draw(graphs, ask(model.spec, many, (slant, thickness, hand), seed, start, temperature, tries, best))
+    shares = np.arange(frames) / (frames - 1)
+    ends = [0, 1] if pairs == 1 else _clearest(graphs, model.spec, drawn, shares)
+    latents = _between(graphs, model.spec, drawn.latents[ends][None], colors, shares)
+    images = graphs.decode(latents)
+    passed = np.rint(_colors(colors, shares) * 255).astype(np.uint8)
+    tries_used = np.ones(frames, np.int64)
+    tries_used[[0, -1]] = drawn.tries_used[ends]
+    if pairs == 1:
+        return Draw(images, digits[(shares > 0.5).astype(int)], passed, latents, tries_used)
+    nearer = digits[graphs.judge(images)[:, digits].argmax(1)]
+    return verified(Draw(images, nearer, passed, latents, tries_used), graphs.verdict(images, nearer, passed))
+
+
+def _clearest(graphs: Graphs, model: ModelSpec, drawn: Draw, shares: Shares) -> list[int]:
+    """Return the rows of the two draws between which the judge is sure most often, of accepted ones if there are.
+
+    Args:
+        graphs: Of the model.
+        model: What it is.
+        drawn: Draws of both ends in turn, the first end's first.
+        shares: Of the frames, some of which are looked at.
+    """
+    looks = shares[1:-1][:: -(-(len(shares) - 2) // LOOKS) or 1]
+    if not len(looks):
+        return [0, 1]
+    rows = np.arange(len(drawn))
+    pairs = np.stack(np.meshgrid(rows[::2], rows[1::2], indexing="ij"), -1).reshape(-1, 2)
+    latents = _between(graphs, model, drawn.latents[pairs], drawn.colors[:2], looks)
+    read = graphs.judge(graphs.decode(latents))[:, drawn.digits[:2]].max(1).reshape(len(pairs), len(looks))
+    sure = model.thresholds.probability
+    missed = rows * 0 if drawn.accepted is None else ~drawn.accepted
+    order = np.lexsort((-np.minimum(read, sure).sum(1), (read < sure).sum(1), missed[pairs].sum(1)))
+    best: list[int] = pairs[order[0]].tolist()
+    return best
+
+
+def _between(graphs: Graphs, model: ModelSpec, ends: Floats, colors: npt.NDArray[np.uint8], shares: Shares) -> Floats:
+    """Return the latents at some shares of the ways between some pairs of latents.
+
+    Args:
+        graphs: Of the model.
+        model: What it is.
+        ends: (p, 2, L).
+        colors: Of all first and all second ends, (2, 3).
+        shares: (n,), the ends themselves at 0 and 1.
+
+    Returns:
+        float32 (p * n, L), pair by pair.
+    """
+    result = np.empty((len(ends), len(shares), ends.shape[2]), np.float32)
+    straight = np.stack([1 - shares, shares])  # (2, n)
+    parts = _parts(model)
+    saturation = next((part.at for part in parts if part.role == "saturation" and part.width == 1), None)
+    for part in parts:
+        of = slice(part.at, part.at + part.width)
+        if part.role == "hue" and part.width == 1:
+            seen = np.ones(ends.shape[:2]) if saturation is None else ends[:, :, saturation]
+            result[:, :, part.at] = _turned(ends[:, :, part.at], seen, shares)
+            continue
+        weights = straight
+        if part.role == "shape" and part.width > 1:
+            apart = np.exp([[_SPREAD * _scatter(part.at, end)] for end in (0, 1)])
+            weights = (straight * apart) ** _SHARP
+        result[:, :, of] = np.einsum("en,pek->pnk", weights / weights.sum(0), ends[:, :, of])
+    if any(part.role in COLOR and part.width > 1 for part in parts):
+        # Codes count from a place of their own, and have no shorter way around; the prior knows them all.
+        passed = typical(graphs, model, DIGIT, _colors(colors, shares))
+        inner = (shares > 0) & (shares < 1)
+        for part in parts:
+            if part.role in COLOR:
+                of = slice(part.at, part.at + part.width)
+                result[:, inner, of] = passed[inner, of]
+    return result.reshape(-1, ends.shape[2])
+
+
+def _colors(ends: npt.NDArray[np.uint8], shares: Shares) -> Floats:
+    """Return the colors at some shares of the way between two, (2, 3): float32 (n, 3) in [0, 1]."""
+    hues, *straight = np.array([colorsys.rgb_to_hsv(*rgb) for rgb in (ends / 255).tolist()]).T
+    rows = [_turned(hues[None], straight[0][None], shares)[0] % 1]
+    rows += [(1 - shares) * first + shares * second for first, second in straight]
+    return np.array([colorsys.hsv_to_rgb(*hsv) for hsv in np.stack(rows, 1).tolist()], np.float32)
+
+
+def _turned(hues: Any, saturations: Any, shares: Shares) -> Shares:
+    """Return hues, in turns, between pairs of them (p, 2), the shorter way around and as far as they are seen: (p, n).
+
+    A gray has no hue. So the more saturated end has more of the way.
+    """
+    turn = hues[:, 1] - hues[:, 0]
+    turn = turn - np.rint(turn)
+    first, second = ((_GRAY + saturations[:, [end]].clip(0)) * weight for end, weight in ((0, 1 - shares), (1, shares)))
+    return hues[:, [0]] + turn[:, None] * second / (first + second)
+
+
+class _Part(NamedTuple):
+    """A coordinate, or a categorical with its classes."""
+
+    at: int
+    """Its first place in the latent."""
+    width: int
+    """Places: 1 for a coordinate, K for a categorical."""
+    role: str
+    """One of COLOR, "digit" or "shape"; "hue 1" is of the hue too."""
+
+
+def _parts(model: ModelSpec) -> list[_Part]:
+    z, (_, k) = model.latent.continuous, model.latent.categorical
+    places = [(at, 1) for at in range(z)] + [(z + k * at, k) for at in range(len(model.names.categorical))]
+    stems = [re.sub(r" \d+$", "", name) for name in (*model.names.continuous, *model.names.categorical)]
+    return [
+        _Part(*place, stem if stem in (*COLOR, "digit") else "shape") for place, stem in zip(places, stems, strict=True)
+    ]
+
+
+def _scatter(at: int, end: int) -> float:
+    """Return a number from -1 to 1 that looks drawn at random."""
+    low = 2**32 - 1
+    bits = ((at + 1) * 0x9E3779B1 & low) ^ ((end + 1) * 0x85EBCA6B & low)
+    bits = (bits ^ bits >> 15) * 0x2C1B3C6D & low
+    return (bits ^ bits >> 12) / 2**31 - 1
