@@ -108,6 +108,9 @@ def info(source: str, as_json: bool) -> None:
     for title, names in zip(("coordinates", "categoricals"), spec.names, strict=True):
         if names:
             put(textwrap.fill(short(names), COLUMNS, initial_indent=f"  {title:<12} ", subsequent_indent=" " * 15))
+    if spec.classes is not None:
+        classes = ", ".join(f"{digit} {name}" for digit, name in enumerate(spec.classes))
+        put(textwrap.fill(classes, COLUMNS, initial_indent="  classes      ", subsequent_indent=" " * 15))
     put(f"  temperature  prior {spec.prior_temperature:g}, Gumbel {gumbel}")
     limits = spec.thresholds
     accepted = f"probability {limits.probability:g}, color error {limits.color_error:g}, realism {limits.realism:g}"
