@@ -85,12 +85,33 @@ def walk(
     tries_used[[0, -1]] = drawn.tries_used[ends]
     if pairs == 1:
         return Draw(images, digits[(shares > 0.5).astype(int)], passed, latents, tries_used)
-    nearer = digits[graphs.judge(images)[:, digits].argmax(1)]
+    nearer = _nearer(graphs, images, digits)
     return verified(Draw(images, nearer, passed, latents, tries_used), graphs.verdict(images, nearer, passed))
 
 
+def clear(draw: Draw, model: ModelSpec) -> npt.NDArray[np.bool_]:
+    """Return whether each image, whatever its color, is a clear digit of those asked for: it reads well and looks real.
+
+    Args:
+        draw: Checked ones.
+        model: What is accepted.
+    """
+    return _clear(draw.confidence, draw.realism, model)
+
+
+def _clear(probability: Any, realism: Any, model: ModelSpec) -> npt.NDArray[np.bool_]:
+    reads: npt.NDArray[np.bool_] = probability >= model.thresholds.probability
+    return reads & (realism >= model.thresholds.realism)
+
+
+def _nearer(graphs: Graphs, images: npt.NDArray[np.uint8], digits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the one of two digits that the judge finds more probable in each image, (n,)."""
+    nearer: npt.NDArray[np.int64] = digits[graphs.judge(images)[:, digits].argmax(1)]
+    return nearer
+
+
 def _clearest(graphs: Graphs, model: ModelSpec, drawn: Draw, shares: Shares) -> list[int]:
-    """Return the rows of the two draws between which the judge is sure most often, of accepted ones if there are.
+    """Return the rows of the two draws between which most images are clear, of accepted ones if there are.
 
     Args:
         graphs: Of the model.
@@ -103,12 +124,14 @@ def _clearest(graphs: Graphs, model: ModelSpec, drawn: Draw, shares: Shares) -> 
         return [0, 1]
     rows = np.arange(len(drawn))
     pairs = np.stack(np.meshgrid(rows[::2], rows[1::2], indexing="ij"), -1).reshape(-1, 2)
-    latents = _between(graphs, model, drawn.latents[pairs], drawn.colors[:2], looks)
-    read = graphs.judge(graphs.decode(latents))[:, drawn.digits[:2]].max(1).reshape(len(pairs), len(looks))
-    sure = model.thresholds.probability
+    colors = drawn.colors[:2]
+    images = graphs.decode(_between(graphs, model, drawn.latents[pairs], colors, looks))
+    passed = np.tile(np.rint(_colors(colors, looks) * 255).astype(np.uint8), (len(pairs), 1))
+    found = graphs.verdict(images, _nearer(graphs, images, drawn.digits[:2]), passed)
+    parts = found["probability"], found["realism"]
+    unclear, doubt = (part.reshape(len(pairs), -1).sum(1) for part in (~_clear(*parts, model), -parts[0]))
     missed = rows * 0 if drawn.accepted is None else ~drawn.accepted
-    order = np.lexsort((-np.minimum(read, sure).sum(1), (read < sure).sum(1), missed[pairs].sum(1)))
-    best: list[int] = pairs[order[0]].tolist()
+    best: list[int] = pairs[np.lexsort((doubt, unclear, missed[pairs].sum(1)))[0]].tolist()
     return best
 
 
@@ -128,12 +151,13 @@ def _between(graphs: Graphs, model: ModelSpec, ends: Floats, colors: npt.NDArray
     result = np.empty((len(ends), len(shares), ends.shape[2]), np.float32)
     straight = np.stack([1 - shares, shares])  # (2, n)
     parts = _parts(model)
-    saturation = next((part.at for part in parts if part.role == "saturation" and part.width == 1), None)
+    hues, saturations, _ = _hsv(colors)
     for part in parts:
         of = slice(part.at, part.at + part.width)
         if part.role == "hue" and part.width == 1:
-            seen = np.ones(ends.shape[:2]) if saturation is None else ends[:, :, saturation]
-            result[:, :, part.at] = _turned(ends[:, :, part.at], seen, shares)
+            first, second = ends[:, :, part.at].T
+            turns = second - first - np.rint(second - first - _turn(hues))  # the same way around as the color itself
+            result[:, :, part.at] = first[:, None] + turns[:, None] * _seen(saturations, shares)
             continue
         weights = straight
         if part.role == "shape" and part.width > 1:
@@ -153,21 +177,27 @@ def _between(graphs: Graphs, model: ModelSpec, ends: Floats, colors: npt.NDArray
 
 def _colors(ends: npt.NDArray[np.uint8], shares: Shares) -> Floats:
     """Return the colors at some shares of the way between two, (2, 3): float32 (n, 3) in [0, 1]."""
-    hues, *straight = np.array([colorsys.rgb_to_hsv(*rgb) for rgb in (ends / 255).tolist()]).T
-    rows = [_turned(hues[None], straight[0][None], shares)[0] % 1]
-    rows += [(1 - shares) * first + shares * second for first, second in straight]
-    return np.array([colorsys.hsv_to_rgb(*hsv) for hsv in np.stack(rows, 1).tolist()], np.float32)
+    hues, saturations, values = _hsv(ends)
+    passed = [hues[0] + _turn(hues) * _seen(saturations, shares)]
+    passed += [(1 - shares) * first + shares * second for first, second in (saturations, values)]
+    return np.array([colorsys.hsv_to_rgb(hue % 1, *rest) for hue, *rest in np.stack(passed, 1).tolist()], np.float32)
 
 
-def _turned(hues: Any, saturations: Any, shares: Shares) -> Shares:
-    """Return hues, in turns, between pairs of them (p, 2), the shorter way around and as far as they are seen: (p, n).
+def _hsv(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return hues in turns, saturations and values of two colors, (3, 2)."""
+    return np.array([colorsys.rgb_to_hsv(*rgb) for rgb in (colors / 255).tolist()]).T
 
-    A gray has no hue. So the more saturated end has more of the way.
-    """
-    turn = hues[:, 1] - hues[:, 0]
-    turn = turn - np.rint(turn)
-    first, second = ((_GRAY + saturations[:, [end]].clip(0)) * weight for end, weight in ((0, 1 - shares), (1, shares)))
-    return hues[:, [0]] + turn[:, None] * second / (first + second)
+
+def _turn(hues: npt.NDArray[np.float64]) -> float:
+    """Return the shorter way around from one hue to another, -0.5 to 0.5 turns."""
+    turn = float(hues[1] - hues[0])
+    return turn - round(turn)
+
+
+def _seen(saturations: npt.NDArray[np.float64], shares: Shares) -> Shares:
+    """Return the shares of the way between two hues: a gray has none, so the more saturated end has more of the way."""
+    first, second = (saturations[0] + _GRAY) * (1 - shares), (saturations[1] + _GRAY) * shares
+    return second / (first + second)
 
 
 class _Part(NamedTuple):
