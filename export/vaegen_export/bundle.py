@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import vaegen
-from vaegen.errors import ConfigError, ExportError, OutputError, VaegenError
+from vaegen.errors import ConfigError, ExportError, OutputError, VaegenError, setting
 from vaegen.manifest import GRAPHS, MANIFEST, GraphSpec, Manifest
 from vaegen.spec import NAMES, ModelSpec, Style, is_name
 from vaegen.swap import State, check_folder, write_folder
@@ -75,6 +75,7 @@ def describe(run: Run, name: str) -> ModelSpec:
         prior_temperature=config.prior.temperature,
         thresholds=run.verifier.thresholds,
         style=None if run.style is None else Style(*(tuple(round(x, 3) for x in row) for row in run.style.tolist())),
+        classes=config.classes or None,
     )
 
 
@@ -102,8 +103,9 @@ def _check_target(target: Path, *, force: bool) -> State:
     if seen is None:
         return None
     if not target.is_dir() or (any(target.iterdir()) and not (target / MANIFEST).is_file()):
-        raise OutputError(f"'{target}' exists and is not a bundle; choose another --out") from FileExistsError(target)
+        other = f"choose another {setting('out')}"
+        raise OutputError(f"'{target}' exists and is not a bundle; {other}") from FileExistsError(target)
     if any(target.iterdir()) and not force:
-        message = f"'{target}' exists; choose another --out, or --force to replace the bundle"
+        message = f"'{target}' exists; {setting('force', True)} replaces the bundle, or choose another {setting('out')}"
         raise OutputError(message) from FileExistsError(target)
     return seen

@@ -335,7 +335,7 @@ def fingerprint(config: TrainConfig, digits: Mnist, folder: Path) -> bytes:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "LOGS", 1)  # each line of metrics and picture is synced to the disk, which takes its time
         patch.setattr(loop, "PREVIEWS", 1)
-        train_model(folder, config, few, torch.device("cpu"), progress=False)
+        train_model(folder, config, few, torch.device("cpu"))
     loaded = load_run(folder)
     vae, prior = loaded.vae, loaded.prior
     noise = torch.linspace(0.1, 0.9, prior.noise_size)[None]

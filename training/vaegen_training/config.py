@@ -109,7 +109,7 @@ class StageConfig(Settings):
     """How one network is optimised (Adam)."""
 
     epochs: Annotated[float, Range(0, 1_000_000, above=True)]
-    """Length in passes over the 60,000 training images."""
+    """Length in passes over what is learned from: the 60,000 training images, or in `prior_stage` the examples."""
     batch: Annotated[int, Range(1, 60_000)]
     """Images per step."""
     learning_rate: Annotated[float, Range(0, 1, above=True, below=True)]
@@ -127,7 +127,8 @@ class StageConfig(Settings):
     ema: ShareBelow1 = 0.0
     """Decay per step of the weight average that is kept in the end; 0 keeps the last weights."""
     augment: Annotated[float, Range(0, 4)] = 0.0
-    """Size of the random rotation, scaling, shear and shift of the digits; 1 is about 9 degrees and 1 pixel."""
+    """Size of the random rotation, scaling, shear and shift of the digits; 1 is about 9 degrees and 1 pixel.
+    0 in `prior_stage`, which sees no digits."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ class ObjectiveConfig(Settings):
     temperature_start: Temperature = 1.0
     """Gumbel-Softmax temperature at the start."""
     temperature_end: Temperature = 1.0
-    """Gumbel-Softmax temperature from `temperature_reached` on; baked into the exported sampler."""
+    """Gumbel-Softmax temperature from `temperature_reached` on, at most `temperature_start`; the exported
+    sampler has it."""
     temperature_reached: Share = 0.6
     """Fraction of the run at which the end temperature is reached (exponential course)."""
     hard_from: Share = 1.0
@@ -215,7 +217,7 @@ class TrainConfig(Settings):
     flow_stage: StageConfig
     """The stage of the velocity field."""
     prior_stage: StageConfig
-    """The stage of the generator; an epoch is a pass over `prior.examples`."""
+    """The stage of the generator, which learns from `prior.examples`."""
     sharpen: SharpenConfig = SharpenConfig()
     sharpen_stage: StageConfig = StageConfig(epochs=20, batch=256, learning_rate=3e-4)
     """The stage in which the decoder is sharpened, after the VAE's; left out where `sharpen.critic_weight` is 0."""
@@ -294,11 +296,11 @@ def known() -> dict[str, Any]:
     return {name: kinds(TrainConfig)[name] for name in ("seed", "classes")} | nested
 
 
-def parse(key: str, value: object) -> Any:
-    """Return the value of a setting; a text is read as what the setting takes.
+def kind_of(key: str) -> Any:
+    """Return the type of a setting, range included.
 
     Raises:
-        ConfigError: There is no such setting, or it does not take this.
+        ConfigError: There is no such setting; the message has the closest.
     """
     settings = known()
     if key not in settings:
@@ -307,7 +309,16 @@ def parse(key: str, value: object) -> Any:
             raise ConfigError(f"unknown setting {key!r}{_close(key, list(settings))}; settings look like vae.epochs=5")
         names = list(kinds(sections()[section]))
         raise ConfigError(f"unknown setting {key!r}{_close(name, names)}; {section} has {', '.join(names)}")
-    kind = settings[key]
+    return settings[key]
+
+
+def parse(key: str, value: object) -> Any:
+    """Return the value of a setting; a text is read as what the setting takes.
+
+    Raises:
+        ConfigError: There is no such setting, or it does not take this.
+    """
+    kind = kind_of(key)
     if isinstance(value, str):
         value = read(value, kind)
     elif isinstance(value, list):  # as TOML and JSON have what is a tuple here

@@ -1,6 +1,7 @@
 """The presets: `seed`, the report's models, and `default`, what the wheel ships."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from vaegen.errors import ConfigError
@@ -126,6 +127,11 @@ PRESETS: Final[Mapping[tuple[str, Kind], TrainConfig]] = {
 }
 """All presets by (name, kind)."""
 
+ABOUT: Final[Mapping[str, str]] = {
+    "default": "a stroke mask times a color, what the wheel ships",
+    "seed": "the report's small networks",
+}
+
 
 def preset(name: str, kind: str) -> TrainConfig:
     """Look a preset up.
@@ -133,9 +139,60 @@ def preset(name: str, kind: str) -> TrainConfig:
     Raises:
         ConfigError: There is none of this name or kind.
     """
-    names = sorted({known for known, _ in PRESETS})
-    if name not in names:
-        raise ConfigError(f"unknown preset {name!r}; choose from {', '.join(names)}")
+    if name not in ABOUT:
+        raise ConfigError(f"unknown preset {name!r}; choose from {', '.join(ABOUT)}")
     if kind not in KINDS:
         raise ConfigError(f"unknown model {kind!r}; choose from {', '.join(KINDS)}")
     return PRESETS[name, kind]
+
+
+# --- how long they take -------------------------------------------------------------------------------------
+
+_JUDGE_SECONDS: Final = 240.0
+_SECONDS: Final[Mapping[tuple[str, Kind], Mapping[str, float]]] = {
+    ("seed", "continuous"): {"vae": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+    ("seed", "discrete"): {"vae": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+    ("seed", "joint"): {"vae": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+    ("default", "continuous"): {"vae": 1, "sharpen": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+    ("default", "discrete"): {"vae": 1, "sharpen": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+    ("default", "joint"): {"vae": 1, "sharpen": 1, "flow": 1, "examples": 1, "prior": 1, "verifier": 1},
+}
+"""Of each stage, on 2 CPU cores (Intel Xeon with AVX-512) that have no other work, and all of MNIST."""
+
+
+def seconds(config: TrainConfig | None, items: int = 60_000) -> dict[str, float]:
+    """Return about how long each stage of a run takes on 2 CPU cores, seconds, in the order of the stages.
+
+    It grows with epochs, examples and images. What other changes of the preset cost is not known: see `has_sizes`.
+
+    Args:
+        config: The run's settings; None for those of the judge.
+        items: Training images.
+    """
+    share = items / 60_000
+    if config is None:
+        return {"judge": _JUDGE_SECONDS * share}
+    known, first = _SECONDS[config.preset, config.model.latent.kind], preset(config.preset, config.model.latent.kind)
+    examples = config.prior.examples / first.prior.examples
+    found = {"judge": _JUDGE_SECONDS * share} if config.classes else {}
+    found["vae"] = known["vae"] * share * config.vae.epochs / first.vae.epochs
+    if config.sharpen.critic_weight:
+        epochs = config.sharpen_stage.epochs / first.sharpen_stage.epochs
+        found["sharpen"] = known.get("sharpen", known["vae"]) * share * epochs
+    found["flow"] = known["flow"] * share * config.flow_stage.epochs / first.flow_stage.epochs
+    found["examples"] = known["examples"] * examples
+    found["prior"] = known["prior"] * examples * config.prior_stage.epochs / first.prior_stage.epochs
+    found["verifier"] = known["verifier"] * share * config.verifier_stage.epochs / first.verifier_stage.epochs
+    return found
+
+
+def has_sizes(config: TrainConfig) -> bool:
+    """Return whether networks and batches have their preset's sizes, on which the time of a step depends."""
+    first = preset(config.preset, config.model.latent.kind)
+    stages = ("vae", "sharpen_stage", "flow_stage", "prior_stage", "verifier_stage")
+    return (
+        config.model == first.model
+        and config.sharpen.critic_channels == first.sharpen.critic_channels
+        and replace(config.prior, examples=first.prior.examples, temperature=first.prior.temperature) == first.prior
+        and all(getattr(config, stage).batch == getattr(first, stage).batch for stage in stages)
+    )

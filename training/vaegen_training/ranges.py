@@ -64,7 +64,7 @@ class Settings:
 
 
 @functools.cache
-def kinds(section: type) -> dict[str, Any]:
+def kinds(section: Any) -> dict[str, Any]:
     """Return the types of a section's settings, ranges included."""
     return get_type_hints(section, include_extras=True)
 

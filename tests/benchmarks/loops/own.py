@@ -49,7 +49,7 @@ def loop(preset: str, change: Change = contextlib.nullcontext) -> Loop:
             objective = VaeObjective(vae, Mnist(images, labels, images, labels), config, load_judge())
             whole = training_loop.Stage("vae", vae, objective, stage, len(images))
             device = torch.device("cpu")
-            training_loop.run_stage(whole, Path(folder), seed=0, device=device, progress=False)
+            training_loop.run_stage(whole, Path(folder), seed=0, device=device)
         raise AssertionError("a million epochs are over")
 
     return train

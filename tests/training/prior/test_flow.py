@@ -147,7 +147,7 @@ def test_a_fitted_field_draws_what_it_was_shown(tmp_path: Path) -> None:
 
     config = StageConfig(epochs=100, batch=200, learning_rate=5e-3, ema=0.98)
     stage = Stage("flow", field, Straight(), config, 2000)
-    fitted = run_stage(stage, tmp_path, seed=0, device=torch.device("cpu"), progress=False)
+    fitted = run_stage(stage, tmp_path, seed=0, device=torch.device("cpu"))
     digit, noise = torch.arange(1000) % 2, torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
     drawn = space.restore(fitted.solve(noise, space.context(digit, torch.zeros(1000, 3)), 8))
     for which, center, radius in ((0, 0.0, 0.5), (1, 4.0, 1.5)):

@@ -72,7 +72,7 @@ def trained(name: str, objective: Objective, module: nn.Module, folder: Path, de
     """Train all of a stage, and return the average of its weights."""
     folder.mkdir(exist_ok=True)
     stage = Stage(name, module, objective, CONFIG, ITEMS)
-    return run_stage(stage, folder, seed=0, device=device, progress=False)
+    return run_stage(stage, folder, seed=0, device=device)
 
 
 def metrics(folder: Path) -> dict[str, float]:

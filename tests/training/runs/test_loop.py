@@ -55,7 +55,7 @@ class Regression:
 def run(folder: Path, problem: Regression, config: StageConfig = CONFIG, *, name: str = "vae", seed: int = 0) -> Tensor:
     folder.mkdir(exist_ok=True)
     stage = Stage(name, problem.module, problem, config, ITEMS)
-    result = run_stage(stage, folder, seed=seed, device=CPU, progress=False)
+    result = run_stage(stage, folder, seed=seed, device=CPU)
     return torch.cat([parameter.detach().flatten() for parameter in result.parameters()])
 
 
@@ -228,7 +228,7 @@ def test_pictures_are_drawn_of_the_averaged_weights_as_the_run_goes(tmp_path: Pa
         drawn.append(path)
 
     stage = Stage("vae", problem.module, problem, CONFIG, ITEMS, preview)
-    run_stage(stage, tmp_path, seed=0, device=CPU, progress=False)
+    run_stage(stage, tmp_path, seed=0, device=CPU)
     assert drawn == [tmp_path / "samples" / f"vae-{step:07d}.png" for step in (6, 12, 18, 24, 30, 36, 42)]
 
 

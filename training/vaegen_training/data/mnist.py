@@ -1,4 +1,4 @@
-"""MNIST as four tensors: from torchvision's download, or from a folder of idx files.
+"""MNIST, or data in its format, as four tensors: from torchvision's download, or from a folder of idx files.
 
 The files' own md5 sums are those that torchvision checks; for files that were compressed anew, the sums of the
 uncompressed contents decide.
@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
-from vaegen.errors import DataError
+from vaegen.errors import DataError, setting
 from vaegen.files import read_file
 from vaegen.spec import DIGITS, SIDE
 
@@ -26,12 +27,14 @@ CONTENTS = {
     "t10k-images-idx3-ubyte": (10_000, "2646ac647ad5339dbf082846283269ea"),
     "t10k-labels-idx1-ubyte": (10_000, "27ae3e4e09519cfbb04c329615203637"),
 }
-_IMAGES, _LABELS = 0x803, 0x801  # idx magic numbers: unsigned bytes in 3 dimensions, in 1
+_MOST = 60_000 * SIDE * SIDE + 16  # bytes of a file
+# idx magic numbers: unsigned bytes in 3 dimensions and in 1; and int32 in 2, whose first column is the class in QMNIST.
+_IMAGES, _LABELS, _RECORDS = 0x803, 0x801, 0xC02
 
 
 @dataclass(frozen=True)
 class Mnist:
-    """Gray digits and their labels."""
+    """Gray digits, or other images of ten classes, and their labels."""
 
     train_images: Tensor
     """uint8 (n, 28, 28), 0 background, 255 full stroke."""
@@ -64,8 +67,9 @@ def load(data_dir: Path | None = None, *, verify: bool = True) -> Mnist:
     """Load MNIST.
 
     Args:
-        data_dir: A folder with the four idx files, gzipped or not, or one in torchvision's layout
-            (`MNIST/raw` inside it). None downloads with torchvision into the user's cache.
+        data_dir: A folder with the four idx files, gzipped or not, under MNIST's names or QMNIST's, or one in
+            torchvision's layout (`MNIST/raw` or `raw` inside it). None downloads MNIST with torchvision into the user's
+            cache.
         verify: Compare with the checksums of MNIST; off for other data in the same format.
 
     Raises:
@@ -113,7 +117,7 @@ def _download() -> Path:
 def _find(folder: Path, name: str) -> Path:
     for place in (folder, folder / "MNIST" / "raw", folder / "raw"):
         # Some copies spell "train-images.idx3-ubyte"; plain files come first, they need no unpacking.
-        for spelling in (name, name.replace("-idx", ".idx")):
+        for spelling in (name, name.replace("-idx", ".idx"), _qmnist(name)):
             for suffix in ("", ".gz"):
                 path = place / (spelling + suffix)
                 if path.is_file():
@@ -121,35 +125,53 @@ def _find(folder: Path, name: str) -> Path:
     raise DataError(f"{folder} has no {name} or {name}.gz (looked in MNIST/raw too); expected the four MNIST idx files")
 
 
+def _qmnist(name: str) -> str:
+    return f"qmnist-{name.replace('t10k', 'test').replace('labels-idx1-ubyte', 'labels-idx2-int')}"
+
+
 def _read(folder: Path, name: str, *, verify: bool) -> Tensor:
     path = _find(folder, name)
-    count, md5 = CONTENTS[name]
-    limit = count * SIDE * SIDE + 16  # bytes; a file that unpacks to more is not MNIST's
+    _, md5 = CONTENTS[name]
     try:
-        raw = read_file(path, limit)
+        raw = read_file(path, _MOST)
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-                raw = stream.read(limit + 1)
+                raw = stream.read(_MOST + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}; get a fresh copy") from error
     if verify and hashlib.md5(raw, usedforsecurity=False).hexdigest() != md5:
-        raise DataError(f"{path} is not MNIST's {name}: its md5 differs from {md5}; get a fresh copy")
+        raise DataError(
+            f"{path} is not MNIST's {name}: its md5 differs from {md5}; get a fresh copy, "
+            f"or {setting('no_verify')} for other digits in this format"
+        )
     return _parse(path, raw, _IMAGES if "images" in name else _LABELS)
 
 
 def _parse(path: Path, raw: bytes, expected: int) -> Tensor:
-    magic = int.from_bytes(raw[:4], "big")
-    if magic not in (_IMAGES, _LABELS):
+    """Return images uint8 (n, 28, 28) or labels uint8 (n,)."""
+    magic, ndim = int.from_bytes(raw[:4], "big"), raw[3] if len(raw) > 3 else 0
+    if raw[:2] != b"\0\0" or not ndim:
         raise DataError(f"{path} is not an idx file: it starts with {raw[:4].hex() or 'nothing'}")
-    if magic != expected:
-        found, wanted = ("labels", "images") if magic == _LABELS else ("images", "labels")
+    found = {_IMAGES: "images", _LABELS: "labels", _RECORDS: "labels"}.get(magic)
+    wanted = "images" if expected == _IMAGES else "labels"
+    if found is None:
+        kind = f"idx type {raw[2]:#04x} in {ndim} dimensions"
+        raise DataError(f"{path} holds {kind}; {wanted} are unsigned bytes, 0x08, in {expected & 0xFF}")
+    if found != wanted:
         raise DataError(f"{path} holds {found}, not {wanted}; give each of the four files its own name")
-    ndim = magic & 0xFF  # 3 or 1
     shape = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(ndim)]
-    body = raw[4 + 4 * ndim :]
-    size = math.prod(shape)
-    if size == 0 or len(body) != size or shape[1:] not in ([], [SIDE, SIDE]):
-        raise DataError(f"{path} is damaged: {len(body)} bytes for shape {shape}; images must be {SIDE} x {SIDE}")
-    if magic == _LABELS and max(body) >= DIGITS:
-        raise DataError(f"{path} has the label {max(body)}; labels must be 0 to {DIGITS - 1}")
-    return torch.frombuffer(bytearray(body), dtype=torch.uint8).reshape(shape)
+    body, dtype = raw[4 + 4 * ndim :], np.dtype(">i4" if magic == _RECORDS else "u1")
+    size = math.prod(shape) * dtype.itemsize
+    if size == 0 or len(body) != size:
+        raise DataError(f"{path} is damaged: {len(body)} bytes where a shape of {shape} has {size}; get a fresh copy")
+    values = np.frombuffer(body, dtype).reshape(shape)
+    if magic == _IMAGES and shape[1:] != [SIDE, SIDE]:
+        raise DataError(
+            f"{path} has images of {shape[1]} x {shape[2]}; make them {SIDE} x {SIDE}, gray, and light on dark"
+        )
+    if magic != _IMAGES:
+        values = values if magic == _LABELS else values[:, 0]
+        for label in (int(values.min()), int(values.max())):
+            if not 0 <= label < DIGITS:
+                raise DataError(f"{path} has the label {label}; a model has ten classes, with labels 0 to {DIGITS - 1}")
+    return torch.from_numpy(values.astype(np.uint8))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import vaegen
 from tqdm import tqdm
+from vaegen.errors import RequestError
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
 from vaegen.spec import ModelSpec
@@ -72,7 +73,7 @@ def evaluate(
         progress: Show a bar on stderr, if that is a terminal.
 
     Raises:
-        RequestError: No such model, or an impossible number.
+        RequestError: No such model, one that draws no digits, or an impossible number.
         BundleError: A bundle cannot be used.
         DataError: The data cannot be read.
     """
@@ -82,6 +83,7 @@ def evaluate(
         stack.enter_context(own_torch(threads=1))
         n, seed = check_numbers(n, seed)
         models = [stack.enter_context(vaegen.load(name_or_path)) for name_or_path in names_or_paths]
+        check_digits(models)
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         return [evaluator.measure(model) for model in models]
 
@@ -93,6 +95,20 @@ def check_numbers(n: int, seed: int) -> tuple[int, int]:
         RequestError: One of them is out of range.
     """
     return check_integer("n", n, LEAST_IMAGES, MOST_IMAGES), check_integer("seed", seed, 0, MAX_SEED)
+
+
+def check_digits(models: Sequence[vaegen.Model]) -> None:
+    """Refuse models of other classes: all that is measured, a judge of digits reads beside MNIST's digits.
+
+    Raises:
+        RequestError: A model's manifest names classes.
+    """
+    for model in models:
+        if model.spec.classes is not None:
+            raise RequestError(
+                f"{model.spec.name} draws {model.spec.classes[0]}, {model.spec.classes[1]} and so on, and what is "
+                "measured here is read by a judge of digits; its run's summary.json has its losses"
+            )
 
 
 class Evaluator:

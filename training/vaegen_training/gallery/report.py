@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import vaegen
 from tqdm import tqdm
-from vaegen.errors import OutputError, RequestError, shown
+from vaegen.errors import OutputError, RequestError, setting, shown
 from vaegen.files import check_free, check_writable, read_file, write_file
 from vaegen.spec import ModelSpec
 from vaegen.swap import State, check_folder, state, write_folder
 
 from vaegen_training.evaluate import statistics
-from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_numbers
+from vaegen_training.evaluate.evaluation import STAGES, Evaluation, Evaluator, check_digits, check_numbers
 from vaegen_training.evaluate.statistics import Figure
 from vaegen_training.evaluate.table import FORMS, Form, blocks, to_cell
 from vaegen_training.gallery import drawings, information
@@ -124,7 +124,7 @@ def report(
         progress: Show a bar on stderr, if that is a terminal.
 
     Raises:
-        RequestError: No such model, no model at all, or an impossible number.
+        RequestError: No such model, no model at all, one that draws no digits, or an impossible number.
         BundleError: A bundle cannot be used.
         DataError: The data cannot be read.
         OutputError: Something is in the way, or cannot be written.
@@ -142,6 +142,7 @@ def report(
         bar = stack.enter_context(tqdm(total=1 + (1 + STAGES) * len(names), disable=None if progress else True))
         stack.enter_context(own_torch(threads=1))
         loaded = [stack.enter_context(vaegen.load(name)) for name in names]
+        check_digits(loaded)
         evaluator = Evaluator(data_dir, n=n, seed=seed, verify_data=verify_data, bar=bar)
         real = evaluator.real.test
         for model in loaded:
@@ -297,14 +298,14 @@ class Target:
                 FileExistsError is then in `__cause__`), or the places cannot be written.
         """
         if not self.together:
-            check_free(self.page, force=force)
+            check_free(self.page, force=force, other=f"choose another {setting('out')}")
             check_writable(self.page.parent)
         seen = None if self.together else state(self.page), check_folder(self.pictures)
         if seen[1] is None:
             return seen
         place = shown(self.pictures)
         if not self.pictures.is_dir():
-            raise OutputError(f"'{place}' exists and is not a folder; choose another --out")
+            raise OutputError(f"'{place}' exists and is not a folder; choose another {setting('out')}")
         there = sorted(path.name for path in self.pictures.iterdir() if path != self.page)
         # Only what the page shows was written by a report; other people's pictures must not be lost.
         page = ""
@@ -312,9 +313,11 @@ class Target:
             page = read_file(self.page, MAX_PAGE).decode(errors="replace")
         message = ""
         if strange := [name for name in there if f"({self.link(name)})" not in page]:
-            message = f"'{place}' holds '{shown(strange[0])}', which no report wrote; choose another --out"
+            message = f"'{place}' holds '{shown(strange[0])}', which no report wrote; choose another {setting('out')}"
         elif not force and (there or (self.together and self.page.exists())):
-            message = f"'{place}' exists; use --force to replace the report, or choose another --out"
+            message = (
+                f"'{place}' exists; {setting('force', True)} replaces the report, or choose another {setting('out')}"
+            )
         if message:
             raise OutputError(message) from FileExistsError(self.pictures)
         return seen
@@ -341,7 +344,9 @@ class Target:
             write_folder(self.pictures, {**pictures, PAGE: page.encode()}, seen[1])
         else:
             if state(self.page) != seen[0]:
-                raise OutputError(f"'{shown(self.page)}' has changed since the work began; choose another --out")
+                raise OutputError(
+                    f"'{shown(self.page)}' has changed since the work began; choose another {setting('out')}"
+                )
             write_folder(self.pictures, pictures, seen[1])
             write_file(self.page, page.encode(), force=force)
         return [self.page, *(self.pictures / name for name in pictures)]

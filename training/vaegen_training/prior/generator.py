@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from tqdm import tqdm
 from vaegen.spec import DIGITS
 
 from vaegen_training.config import PriorConfig, TrainConfig
@@ -99,7 +98,7 @@ def distillation_pairs(
     generator: Callable[[int], torch.Generator],
     target: Tensor | None = None,
     *,
-    progress: bool = False,
+    advance: Callable[[int], None] = lambda _: None,
 ) -> DistillationPairs:
     """Draw a run's requests and solve them.
 
@@ -110,32 +109,30 @@ def distillation_pairs(
         config: Number of requests, and of steps to solve them in.
         generator: Returns the source of randomness of the chunk that begins with a request, on the field's device.
         target: The solutions (P, F), if they are known already.
-        progress: Show a bar on stderr, if that is a terminal.
+        advance: Is told how many more are solved.
     """
     chunks = []
-    hidden = None if progress and target is None else True
-    with tqdm(total=config.examples, desc="examples", unit=" examples", unit_scale=True, disable=hidden) as bar:
-        for start in range(0, config.examples, _CHUNK):
-            n = min(_CHUNK, config.examples - start)
-            random = generator(start)
-            device = random.device
-            # Noise of all the strengths that a sampling temperature asks for, most of it near full strength.
-            temperature = 1 - 0.7 * torch.rand(n, 1, generator=random, device=device).square()
-            noise = torch.randn(n, space.size, generator=random, device=device) * temperature
-            digit = torch.arange(start, start + n, device=device) % DIGITS
-            rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
-            style = None
-            if config.style_given:
-                model = torch.randint(len(data.train_images), (n,), generator=random, device=device)
-                digit = data.train_labels[model]
-                gray = paint.to_float(data.train_images[model])
-                style = given_style(style_of(gray), config.style_given, random)
-            context = space.context(digit, rgb, style)
-            known = None if target is None else target[start : start + n].to(device)
-            solved = field.solve(noise, context, config.steps) if known is None else known
-            # Half precision is enough for values of about 1, and what a resumed run reads back from its file.
-            chunks.append((noise, digit, rgb, context, solved.half().float()))
-            bar.update(n)
+    for start in range(0, config.examples, _CHUNK):
+        n = min(_CHUNK, config.examples - start)
+        random = generator(start)
+        device = random.device
+        # Noise of all the strengths that a sampling temperature asks for, most of it near full strength.
+        temperature = 1 - 0.7 * torch.rand(n, 1, generator=random, device=device).square()
+        noise = torch.randn(n, space.size, generator=random, device=device) * temperature
+        digit = torch.arange(start, start + n, device=device) % DIGITS
+        rgb = paint.random_colors(n, random, margin=paint.COLOR_MARGIN)
+        style = None
+        if config.style_given:
+            model = torch.randint(len(data.train_images), (n,), generator=random, device=device)
+            digit = data.train_labels[model]
+            gray = paint.to_float(data.train_images[model])
+            style = given_style(style_of(gray), config.style_given, random)
+        context = space.context(digit, rgb, style)
+        known = None if target is None else target[start : start + n].to(device)
+        solved = field.solve(noise, context, config.steps) if known is None else known
+        # Half precision is enough for values of about 1, and what a resumed run reads back from its file.
+        chunks.append((noise, digit, rgb, context, solved.half().float()))
+        advance(n)
     return DistillationPairs(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))
 
 

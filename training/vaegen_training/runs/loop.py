@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm import tqdm
 from vaegen.errors import ConfigError, DataError
 
 from vaegen_training.config import StageConfig
@@ -26,6 +25,7 @@ from vaegen_training.host import Stop
 from vaegen_training.models import weights
 from vaegen_training.runs import distributed
 from vaegen_training.runs.cuda_graph import GraphedStep
+from vaegen_training.runs.monitor import Monitor
 from vaegen_training.runs.run_folder import CHECKPOINT, RUN, MetricsLog, origin
 
 M = TypeVar("M", bound=nn.Module)
@@ -75,7 +75,7 @@ def run_stage(
     device: torch.device,
     run: str = "",
     stop: Stop | None = None,
-    progress: bool = True,
+    monitor: Monitor | None = None,
 ) -> M:
     """Train a stage to its end, from the last checkpoint where an earlier run of it was stopped.
 
@@ -86,7 +86,7 @@ def run_stage(
         device: Where the stage's tensors live.
         run: The run's `identity`, for its checkpoints.
         stop: Tells when to save and end, in one process after any step, in several after the next line of metrics.
-        progress: Show a bar on stderr, if that is a terminal.
+        monitor: Is told how it goes, in the first process.
 
     Returns:
         The module with its final weights: their average if the configuration asks for one.
@@ -100,6 +100,7 @@ def run_stage(
     config, module, objective = stage.config, stage.module, stage.objective
     rank, size = distributed.RANK, distributed.SIZE
     steps = math.ceil(stage.items * config.epochs / config.batch)
+    monitor = monitor or Monitor()
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     rate = torch.tensor(config.learning_rate, device=device)
     optimizer = torch.optim.Adam(parameters, lr=rate, betas=(config.beta1, config.beta2), fused=True)
@@ -132,17 +133,8 @@ def run_stage(
     module.train()
     log_every, preview_every = math.ceil(steps / LOGS), math.ceil(steps / PREVIEWS)
     saved, logged = time.monotonic(), step
-    with (
-        stop.deferred(),
-        tqdm(
-            total=steps * config.batch,
-            initial=step * config.batch,
-            desc=stage.name,
-            unit=" images",
-            unit_scale=True,
-            disable=None if progress and rank == 0 else True,
-        ) as bar,
-    ):
+    monitor.begin(stage.name, steps, step)
+    with stop.deferred():
         for batch in _batches(stage, seed, step, steps, device):
             done = step / steps
             phase = objective.prepare(done)
@@ -153,7 +145,7 @@ def run_stage(
                 average.n_averaged += 1
             step += 1
 
-            bar.update(len(batch))
+            monitor.advance()
             due = step % log_every == 0 or step == steps
             ending = stop.number is not None if size == 1 else due and distributed.any_of(stop.number is not None)
             if due or ending:  # here alone the device is waited for
@@ -163,18 +155,22 @@ def run_stage(
                         f"the loss of stage {stage.name} is {means['loss']} at step {step}: training has diverged; "
                         "start a new run with a smaller learning_rate (--set)"
                     )
-                bar.set_postfix(loss=f"{means['loss']:.4g}")
                 logged = step
                 for value in sums.values():
                     value.zero_()
                 if rank == 0:
                     log.write(step, step * config.batch, means)
+                    picture = None
                     if stage.preview and due and (step % preview_every < log_every or step == steps):
-                        stage.preview(_result(module, average), folder / "samples" / f"{stage.name}-{step:07d}.png")
+                        picture = folder / "samples" / f"{stage.name}-{step:07d}.png"
+                        stage.preview(_result(module, average), picture)
                         module.train()
+                    rates = {"learning_rate": learning_rate(config, done)}
+                    monitor.log(step, config.batch, means | rates, picture)
                     if ending or time.monotonic() - saved > CHECKPOINT_SECONDS or step == steps:
                         _save(path, step, run, module, optimizer, average)
                         saved = time.monotonic()
+                        monitor.saved()
                 if ending:
                     raise KeyboardInterrupt
     return _result(module, average).eval()

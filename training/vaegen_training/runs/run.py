@@ -3,15 +3,16 @@
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from vaegen.errors import ConfigError
+from vaegen.errors import ConfigError, DataError, setting
 from vaegen.files import failure, write_file
+from vaegen.spec import DIGITS
 
 from vaegen_training import data, presets
 from vaegen_training.config import TrainConfig, parse
@@ -28,6 +29,7 @@ from vaegen_training.prior.acceptance import VerifierObjective, level_scores
 from vaegen_training.prior.generator import FeatureGenerator, distillation_pairs
 from vaegen_training.runs import distributed
 from vaegen_training.runs.loop import M, Stage, generator, run_stage
+from vaegen_training.runs.monitor import Monitor, in_words
 from vaegen_training.runs.previews import Previews
 from vaegen_training.runs.run_folder import (
     EXAMPLES,
@@ -42,13 +44,17 @@ from vaegen_training.runs.run_folder import (
     check_place,
     identity,
     is_finished,
+    last_checkpoint,
     origin,
     read_summary,
     recorded_digest,
     resumes_from,
     weight_files,
 )
+from vaegen_training.runs.tracking import check_tracker, open_tracker
 
+SEEN = 1000  # test images by which data are told from digits
+READABLE = 0.5  # share of them that a judge reads; of other things it reads some 10%
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
 
 
@@ -72,9 +78,11 @@ def train(
     data_dir: str | Path | None = None,
     device: str = "auto",
     seed: int | None = None,
-    overrides: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
     verify_data: bool = True,
+    track: str | None = None,
     progress: bool = True,
+    say: Callable[[str], None] | None = None,
 ) -> TrainSummary:
     """Train a model and its prior, or the judge; resume a run that was stopped.
 
@@ -91,19 +99,29 @@ def train(
         data_dir: Folder with MNIST's idx files; None downloads them.
         device: "auto" (CUDA if there is one), "cpu" or "cuda".
         seed: Root of all randomness; None takes the preset's.
-        overrides: Settings that differ from the preset, `{"vae.epochs": "2"}`.
-        verify_data: Compare the files with MNIST's checksums; off for other digits in the same format.
+        overrides: Settings that differ from the preset, `{"vae.epochs": 2}`, or texts of them.
+        verify_data: Compare the files with MNIST's checksums; off for other digits in the same format. Where the
+            setting `classes` names other classes, they are never compared.
+        track: Where curves and sample grids are shown besides: "tensorboard", "trackio", "wandb" or "mlflow".
         progress: Show a bar on stderr, if that is a terminal.
+        say: Takes lines for people: how long it will take, where to look.
 
     Raises:
         Interrupted: A signal came; a KeyboardInterrupt that says from where the same call will go on.
         ConfigError: A setting is wrong, or the folder holds a run with other settings or on other data.
+        MissingExtraError: The tracker is not installed.
         DataError: The data or a file of the run cannot be read, or is damaged.
         OutputError: The folder cannot be made or written, or another process is at work there.
     """
     started = time.monotonic()
     folder = Path(out)
     config, settings = _settings(kind, preset, seed, overrides or {})
+    if track is not None:
+        check_tracker(track)
+    if config is not None and config.classes:
+        verify_data = False
+        if data_dir is None:
+            raise ConfigError(f"classes name what other data hold; give their folder: {setting('data_dir', 'FOLDER')}")
     # Sparse strokes make many denormal floats, which slow a CPU step by a tenth. Signals come last: joining the other
     # processes waits outside Python, where only the system's own way can end it.
     with (
@@ -119,7 +137,9 @@ def train(
                 # Before the folder is made: where the data are missing, nothing is left behind.
                 mnist = _load(data_dir, verify=verify_data)
                 check_batches(config, len(mnist.train_images))
-                figures = _train(folder, config, settings, seed or 0, mnist, own, stop, progress=progress)
+                check_labels(mnist, digits=not verify_data and not (config and config.classes))
+                watch = _Watch(track, say or (lambda _: None), bar=progress)
+                figures = _train(folder, config, settings, seed or 0, mnist, own, stop, watch)
         except BaseException as error:
             if stop.number is not None:  # whatever libraries made of the exception in their midst
                 raise Interrupted(f"interrupted; {resumes_from(folder, settings)}", stop.number) from error
@@ -148,8 +168,7 @@ def _train(
     mnist: Mnist,
     device: torch.device,
     stop: Stop,
-    *,
-    progress: bool,
+    watch: "_Watch",
 ) -> dict[str, Any]:
     """Open a run's folder, train, and close it; return the final figures."""
     run = identity(settings, mnist.digest)
@@ -159,18 +178,48 @@ def _train(
         else:
             check_contents(folder, settings, mnist.digest, weight_files(settings))
         distributed.wait()  # from here on the first process changes the folder
+        monitor = stack.enter_context(watch.begin(folder, config, settings, len(mnist.train_images), device))
         mnist = mnist.to(device)
         if config is None:
-            figures = _train_judge(folder, mnist, seed, device, run=run, stop=stop, progress=progress)
+            figures = _train_judge(folder, mnist, seed, device, run=run, stop=stop, monitor=monitor)
         else:
-            figures = train_model(folder, config, mnist, device, run=run, stop=stop, progress=progress)
+            figures = train_model(folder, config, mnist, device, run=run, stop=stop, monitor=monitor)
         if distributed.RANK == 0:
             text = json.dumps({**figures, RUN: origin(run, folder / SUMMARY)}, indent=2) + "\n"
             write_file(folder / SUMMARY, text.encode(), force=True, sync=True)
     return figures
 
 
-def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, str]) -> tuple[TrainConfig | None, str]:
+@dataclass(frozen=True)
+class _Watch:
+    """How a run is to be watched."""
+
+    track: str | None
+    say: Callable[[str], None]
+    bar: bool
+
+    def begin(
+        self, folder: Path, config: TrainConfig | None, settings: str, items: int, device: torch.device
+    ) -> Monitor:
+        """Say how long the run will take, and where to look; return what follows it."""
+        if distributed.RANK:
+            return Monitor()
+        plan = presets.seconds(config, items)
+        text = f"training takes about {in_words(sum(plan.values()))} on 2 CPU cores"
+        text += ", less on this GPU" if device.type == "cuda" else ""
+        if config is not None and not presets.has_sizes(config):
+            text += ", if the networks and batches had the preset's sizes"
+        if (last := last_checkpoint(folder, settings)) is not None:
+            text += f"; it goes on from step {last[1]} of stage {last[0]}"
+        self.say(text)
+        tracker = None
+        if self.track is not None:
+            tracker = open_tracker(self.track, folder, json.loads(settings))
+            self.say(f"curves and samples: {tracker.view}")
+        return Monitor(plan, tracker=tracker, say=self.say, bar=self.bar)
+
+
+def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, object]) -> tuple[TrainConfig | None, str]:
     """Return a run's configuration, None for the judge, which has none, and the text of its `config.json`."""
     if kind != "judge":
         config = presets.preset(preset, kind).override(overrides)
@@ -178,7 +227,7 @@ def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, 
             config = dataclasses.replace(config, seed=seed)
         return config, config.to_json()
     if overrides:
-        raise ConfigError("the judge has no settings; leave --set away")
+        raise ConfigError("the judge has no settings and no classes; leave --set, --config and --classes away")
     if preset != "default":
         raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
     parse("seed", seed or 0)
@@ -233,6 +282,25 @@ def check_batches(config: TrainConfig | None, items: int) -> None:
             )
 
 
+def check_labels(mnist: Mnist, *, digits: bool) -> None:
+    """Refuse data that lack a class; and with `digits`, those that the judge of digits cannot read.
+
+    Raises:
+        DataError: A class has no training image, or the images are no digits.
+    """
+    counts = torch.bincount(mnist.train_labels, minlength=DIGITS)
+    if absent := (counts == 0).nonzero().flatten().tolist():
+        raise DataError(
+            f"no training image has the label {' or '.join(map(str, absent))}; a model has ten classes, with labels "
+            f"0 to {DIGITS - 1}, and each needs images"
+        )
+    if digits and (read := judge.accuracy(judge.load_judge(), mnist, SEEN)["accuracy"]) < READABLE:
+        raise DataError(
+            f"these are no digits: a judge that learned from MNIST reads {read:.0%} of them as their labels say; name "
+            f"their classes with {setting('classes', 'A,B,C,...')}"
+        )
+
+
 def train_model(
     folder: Path,
     config: TrainConfig,
@@ -241,24 +309,35 @@ def train_model(
     *,
     run: str = "",
     stop: Stop | None = None,
-    progress: bool,
+    monitor: Monitor | None = None,
 ) -> dict[str, Any]:
-    """Train the VAE, its prior's two networks and the verifier, into an open run's folder; return the final figures."""
+    """Train the VAE, its prior's two networks and the verifier, into an open run's folder; return the final figures.
+
+    Where the data are no digits, a judge of their classes comes first, and takes the place of the judge of digits.
+    """
+    monitor = monitor or Monitor()
     vae, field, network = build_networks(config)
     verifier = Verifier()
     for module in (vae, field, network, verifier):
         module.to(device)
-    reader = judge.load_judge().to(device)
     items, space = len(mnist.train_images), network.space
     previews = Previews(mnist)
     seconds = {}
+    figures: dict[str, Any] = {}
 
     def finish(stage: Stage[M]) -> M:
         began = time.monotonic()
-        result = run_stage(stage, folder, seed=config.seed, device=device, run=run, stop=stop, progress=progress)
+        result = run_stage(stage, folder, seed=config.seed, device=device, run=run, stop=stop, monitor=monitor)
         seconds[stage.name] = round(time.monotonic() - began, 1)
         return result
 
+    if config.classes:
+        reader = finish(_judge_stage(mnist, device))
+        figures = {"judge_accuracy": judge.accuracy(reader, mnist)["accuracy"]}
+        if isinstance(vae, FactoredVae):
+            vae.reader.load_state_dict(reader.state_dict())
+    else:
+        reader = judge.load_judge().to(device)
     objective = VaeObjective(vae, mnist, config, reader)
     vae = finish(Stage("vae", vae, objective, config.vae, items, previews.reconstructions))
     if config.sharpen.critic_weight:
@@ -283,6 +362,7 @@ def train_model(
         like = torch.empty(config.prior.examples, space.size, dtype=torch.float16, device="meta")
         weights.check(path, tensors, {"target": like})
         known = tensors["target"]
+    monitor.begin("examples", 1)
     pairs = distillation_pairs(
         field,
         space,
@@ -290,7 +370,7 @@ def train_model(
         config.prior,
         lambda start: generator(device, config.seed, "examples", start),
         known,
-        progress=progress and distributed.RANK == 0,
+        advance=lambda solved: monitor.advance(solved / config.prior.examples),
     )
     if known is None and distributed.RANK == 0:
         weights.write(path, {"target": pairs.target.half()}, {RUN: origin(run, path)})
@@ -318,7 +398,7 @@ def train_model(
         # The words in which settings were given make no other model.
         settings = json.loads(dataclasses.replace(config, extras={}).to_json())
         weights.write(folder / MODEL, tensors, {"config": settings, RUN: origin(run, folder / MODEL)})
-    return {**losses_on_test(vae, mnist), "seconds": seconds}
+    return {**losses_on_test(vae, mnist), **figures, "seconds": seconds}
 
 
 @torch.no_grad()
@@ -342,15 +422,19 @@ def losses_on_test(vae: Vae, mnist: Mnist, batch: int = 1000) -> dict[str, Any]:
 
 
 def _train_judge(
-    folder: Path, mnist: Mnist, seed: int, device: torch.device, *, run: str, stop: Stop, progress: bool
+    folder: Path, mnist: Mnist, seed: int, device: torch.device, *, run: str, stop: Stop, monitor: Monitor
 ) -> dict[str, Any]:
     torch.default_generator.manual_seed(seed)
-    module = judge.Judge().to(device)
-    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
-    stage = Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
-    trained = run_stage(stage, folder, seed=seed, device=device, run=run, stop=stop, progress=progress)
+    stage = _judge_stage(mnist, device)
+    trained = run_stage(stage, folder, seed=seed, device=device, run=run, stop=stop, monitor=monitor)
     if distributed.RANK == 0:
         # Half precision: the judge travels in every wheel, and the export stores it so anyway.
         half = {name: tensor.half() for name, tensor in trained.state_dict().items()}
         weights.write(folder / judge.JUDGE, half, {"seed": seed, RUN: origin(run, folder / judge.JUDGE)})
     return judge.accuracy(trained, mnist)
+
+
+def _judge_stage(mnist: Mnist, device: torch.device) -> Stage[judge.Judge]:
+    module = judge.Judge().to(device)
+    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
+    return Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))

@@ -7,6 +7,8 @@
     RUN/metrics.jsonl                   losses as they went
     RUN/samples/*.png                   reconstructions and samples as they went
     RUN/*.checkpoint.safetensors        weights, averages and optimizer state of each stage
+    RUN/tracking.json                   the name under which a tracker other than TensorBoard knows the run
+    RUN/tensorboard/                    event files, if they are asked for; wandb has a folder of its own too
     RUN/prior.examples.safetensors      solutions of the prior's velocity field that its generator learns from
     RUN/model.safetensors               final weights of the VAE, its prior and its verifier
     RUN/summary.json                    final figures on the 10,000 test digits
@@ -44,7 +46,6 @@ EXAMPLES, CHECKPOINT = "prior.examples.safetensors", "checkpoint.safetensors"
 RUN = "run"  # key of a file's `origin` in it
 PROBE = 64  # test digits that a run keeps
 MAX_TEXT = 2**26  # bytes of one of the JSON files
-MAX_LAYERS = 1000  # of a generator that is read; building more takes too long to be refused
 
 
 def check(folder: Path, settings: str) -> None:
@@ -201,7 +202,8 @@ def weight_files(settings: str) -> list[str]:
     config = json.loads(settings)
     if "judge" in config:
         return [f"judge.{CHECKPOINT}", JUDGE]
-    stages = ["vae", *(["sharpen"] if config["sharpen"]["critic_weight"] else []), "flow"]
+    first = ["judge"] if config.get("classes") else []
+    stages = [*first, "vae", *(["sharpen"] if config["sharpen"]["critic_weight"] else []), "flow"]
     checkpoints = [f"{stage}.{CHECKPOINT}" for stage in (*stages, "prior", "verifier")]
     return [*checkpoints[:-2], EXAMPLES, *checkpoints[-2:], MODEL]
 
@@ -213,15 +215,21 @@ def is_finished(folder: Path, settings: str) -> bool:
 
 def resumes_from(folder: Path, settings: str) -> str:
     """Say from where a run that is interrupted will go on."""
+    if (last := last_checkpoint(folder, settings)) is None:
+        return "nothing is saved yet; the same command starts anew"
+    return f"the same command goes on from step {last[1]} of stage {last[0]}"
+
+
+def last_checkpoint(folder: Path, settings: str) -> tuple[str, int] | None:
+    """Return the stage and the step from which a run goes on; None where it starts anew."""
     with suppress(DataError, OutputError):
         own = identity(settings, recorded_digest(folder) or "")
         for name in reversed(weight_files(settings)):
             if name.endswith(CHECKPOINT) and (folder / name).exists():
                 meta = weights.read(folder / name)[1]
                 if meta.get(RUN) == origin(own, folder / name):
-                    stage = name.removesuffix(f".{CHECKPOINT}")
-                    return f"the same command goes on from step {meta['step']} of stage {stage}"
-    return "nothing is saved yet; the same command starts anew"
+                    return name.removesuffix(f".{CHECKPOINT}"), meta["step"]
+    return None
 
 
 def read_summary(folder: Path, run: str) -> dict[str, Any]:
@@ -353,8 +361,6 @@ def load_run(folder: Path) -> Run:
 
 def _networks(config: TrainConfig) -> tuple[Vae, FeatureGenerator, Verifier]:
     """Build the networks of a finished model; their weights are to be loaded."""
-    if config.prior.layers > MAX_LAYERS:
-        raise ValueError(f"{config.prior.layers} layers")
     vae = build(config.model)
     return vae, FeatureGenerator(_space(vae, config), config.prior), Verifier()
 
