@@ -82,7 +82,7 @@ def decode(
         n = len(latents.values)
         if output.together and n > MAX_IMAGES:
             raise RequestError(f"{n} images are too many for one file; the most is {MAX_IMAGES}")
-        output.plan(n, lambda: _names(latents, output), "name a folder")
+        output.plan(n, lambda: _names(latents, output))
         facts = model_facts(loaded.manifest)
         pictures = (
             (picture, {**facts, "index": row, **({"latent": texts[row]} if texts else {})})

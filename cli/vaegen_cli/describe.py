@@ -53,7 +53,7 @@ def models(console: Console, as_json: bool) -> None:
         put(json.dumps([_summary(manifest) for manifest in manifests]))
         return
     if not manifests:
-        console.say("this installation ships no models; give --model a bundle's folder")
+        console.say("this installation ships no models; give a bundle's folder, as in vaegen info ./my-bundle")
         return
     lines = [("name", "kind", "latent", "size", "preset", "accuracy", "color error")]
     for one in manifests:

@@ -28,7 +28,7 @@ from vaegen_cli.options import (
     report_option,
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, write
-from vaegen_cli.progress import Progress
+from vaegen_cli.progress import Progress, about_unlike
 from vaegen_cli.stdin import check_many, read_picture, read_stdin
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def encode(
     """
     target = None
     if out != PIPE:
-        if not names_file(out, WRITTEN):
+        if not names_file(out, WRITTEN, folders=False):
             raise RequestError(f"output {out!r} is not a file name; end it in .npz or .jsonl")
         target = Path(out)
     else:
@@ -140,7 +140,9 @@ def encode(
             notes = stack.enter_context(Report(report, append=False, force=force))
             for path, reason in left_out or ():
                 notes.write(path, {"name": None, "status": "ignored", "reason": reason})
-        progress = stack.enter_context(Progress(console, "encode", reported=report is not None))
+        progress = stack.enter_context(
+            Progress(console, "encode", reported=report is not None, unlike=about_unlike(intake, sheet=False))
+        )
         progress.ignored = ignored
         progress.on_plan(len(images))
         parts: list[dict[str, NDArray[Any]]] = []

@@ -43,20 +43,22 @@ class Output:
         self._scale, self._force, self._show = scale, force, not as_json
         self._targets: list[Path | None] = [None]  # stdout
 
-    def plan(self, n: int, names: Callable[[], Sequence[str]], advice: str) -> None:
+    def plan(self, n: int, names: Callable[[], Sequence[str]]) -> None:
         """Decide on the files before any work.
 
         Args:
             n: Images in all.
             names: Returns the files' names, where -o is a folder.
-            advice: What to do when there are too many for one file.
 
         Raises:
             RequestError: They do not fit in one file, or in memory once enlarged.
             OutputError: As `check_targets` says.
         """
         if not self.together and n > 1 and (self._is_file or self._place == PIPE):
-            raise RequestError(f"{n} images do not fit in one PNG file; add --grid or --format npy, or {advice}")
+            import shlex  # which only mistakes need
+
+            array = f"-o {shlex.quote(str(Path(self._place).with_suffix('.npy')))}" if self._is_file else "--format npy"
+            raise RequestError(f"{n} images do not fit in one PNG file; add --grid, or give {array} or -o a folder")
         if self.together and n * SIDE * SIDE * CHANNELS * self._scale**2 > MAX_ENLARGED:
             raise RequestError(
                 f"{n} images enlarged {self._scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
@@ -93,21 +95,28 @@ def _encode_npy(array: "NDArray[np.uint8]") -> bytes:
     return stream.getvalue()
 
 
-def names_file(out: str, formats: Sequence[str] = FORMATS) -> bool:
+def names_file(out: str, formats: Sequence[str] = FORMATS, *, folders: bool = True) -> bool:
     """Return whether an output path names a file: it ends in one of the formats and is not a folder.
+
+    Args:
+        out: The path.
+        formats: Suffixes, without a dot.
+        folders: Whether it may name a folder too, for the message.
 
     Raises:
         RequestError: It has another suffix, so that neither a file nor a new folder is clearly meant, or is empty, as
             a shell's variable that was never set.
     """
     if not out:
-        raise RequestError("the output's name is empty; write '.' for this folder")
+        advice = "write '.' for this folder" if folders else "name a file"
+        raise RequestError(f"the output's name is empty; {advice}")
     suffix = Path(out).suffix.lower()
     if out.endswith(("/", os.sep)) or not suffix or os.path.isdir(out):  # noqa: PTH112, see below
         return False
     if suffix.removeprefix(".") not in formats:
         known = " or ".join(f".{name}" for name in formats)
-        raise RequestError(f"output {out!r} does not end in {known}; end the name of a new folder with '/'")
+        advice = "; end the name of a new folder with '/'" if folders else ""
+        raise RequestError(f"output {out!r} does not end in {known}{advice}")
     return True
 
 

@@ -11,6 +11,8 @@ import vaegen
 from click.core import ParameterSource
 from vaegen.errors import ImageError, RequestError, quoted
 
+from vaegen_cli.output import MAX_ENLARGED
+
 if TYPE_CHECKING:
     from vaegen import Manifest, Model
     from vaegen.facts import Facts, Recipe
@@ -71,7 +73,7 @@ def verify_picture(place: str, model: str | None) -> "Verification":
     with vaegen.load(model or its_model(place, texts)) as loaded:
         checks = [Check(file, "texts", None), Check(file, "bundle", _other_bundle(texts, loaded.manifest))]
         if checks[-1].problem is None:
-            checks.append(Check(file, "pixels", _compare(place, loaded, recipe, texts)))
+            checks.append(Check(file, "pixels", _compare(place, facts, loaded, recipe)))
         return Verification(Path(place), loaded.spec, tuple(checks))
 
 
@@ -95,32 +97,31 @@ def _other_bundle(texts: dict[str, str], here: "Manifest") -> str | None:
     )
 
 
-def _compare(place: str, model: "Model", recipe: "Recipe | None", texts: "dict[str, str]") -> str | None:
+def _compare(place: str, facts: "Facts", model: "Model", recipe: "Recipe | None") -> str | None:
     """Say how a picture differs from what its texts ask for; None where all pixels agree."""
     import numpy as np
     from vaegen.decoding import decode, image_errors, read_bytes, to_rgb
     from vaegen.encoding import enlarged
     from vaegen.facts import remake
-    from vaegen.spec import SIDE
+    from vaegen.spec import CHANNELS, SIDE
 
-    try:
-        with image_errors():
-            found = np.asarray(to_rgb(decode(read_bytes(place), SIDE)))
-    except ImageError as error:
-        return str(error)
-    height, width, _ = found.shape
+    width, height, texts = facts
     across, down = (SIDE, SIDE) if recipe is None else recipe.size
     scale = width // across
     if scale < 1 or (width, height) != (across * scale, down * scale):
         return f"{width} x {height} pixels; its texts ask for {across} x {down}, or as many times as large"
+    if width * height * CHANNELS > MAX_ENLARGED:
+        return f"{width} x {height} pixels are more than vaegen writes"
     try:
+        with image_errors():
+            found = np.asarray(to_rgb(decode(read_bytes(place), SIDE, width * height)))
         if recipe is None:
             from vaegen_cli.latent_files import read_latent
 
             made = model.decode([read_latent(texts["latent"], model)])[0]
         else:
             made = remake(model, recipe)
-    except RequestError as error:
+    except (ImageError, RequestError) as error:
         return str(error)
     apart = np.abs(found.astype(np.int16) - enlarged(made, scale)).max(2)
     if (others := int((apart > CLOSE).sum())) == 0:

@@ -16,12 +16,26 @@ FRAME = 0.1  # seconds between two drawings of the bar
 SHOWN = 20  # failures shown one by one without -v, if a report has them all
 
 
+def about_unlike(intake: str, *, sheet: bool) -> str:
+    """Return what may be done about a picture that looks unlike a digit; `sheet` says whether --sheet may be added."""
+    if intake == "as-is":
+        return "; --intake auto makes light strokes of photographs and scans"
+    return "; --sheet look.png shows what the model saw" if sheet else ""
+
+
 class Progress:
     """What a job shows on its way; the sum comes however it ends."""
 
-    def __init__(self, console: Console, verb: str, *, reported: bool) -> None:
-        """Begin a job of a verb; where failures are `reported` in a file, not all of them are shown too."""
-        self._console, self._verb = console, verb
+    def __init__(self, console: Console, verb: str, *, reported: bool, unlike: str) -> None:
+        """Begin a job of a verb.
+
+        Args:
+            console: Where it shows.
+            verb: What it does.
+            reported: Failures are reported in a file, so that not all of them are shown too.
+            unlike: What `about_unlike` says.
+        """
+        self._console, self._verb, self._unlike = console, verb, unlike
         self._most = SHOWN if reported and console.verbosity <= 0 else None
         self._bar: Any = None
         self._planned: int | None = None
@@ -77,7 +91,7 @@ class Progress:
             self._console.say(f"vaegen: {self.failed - self._most} more failed; the report names them all", level=-1)
         if self.unlike:
             pictures = f"{self.unlike} of {self.written} pictures look" if self.written > 1 else "the picture looks"
-            self._console.say(f"vaegen: {pictures} unlike digits on black; see --intake", level=-1)
+            self._console.say(f"vaegen: {pictures} unlike digits on black{self._unlike}", level=-1)
         tell_ignored(self._console, self.ignored)
         if self._planned is not None:
             skipped = f", {self.skipped} skipped" if self.skipped else ""

@@ -29,7 +29,7 @@ from vaegen_cli.options import (
     seed_option,
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
-from vaegen_cli.progress import Progress, tell_ignored
+from vaegen_cli.progress import Progress, about_unlike, tell_ignored
 from vaegen_cli.sheets import COMPARED, comparison, preview
 from vaegen_cli.stdin import check_many, read_picture, read_stdin
 
@@ -150,7 +150,7 @@ def reconstruct(console: Console, /, **given: Any) -> ExitCode:
             f"{len(names)} images and {out!r} are too many; give a folder, or their names on stdin: "
             f"printf '%s\\0' {_pattern(names)} | vaegen reconstruct -0 - {shlex.quote(out)}"
         )
-    if options.sheet is not None and not names_file(str(options.sheet), ("png",)):
+    if options.sheet is not None and not names_file(str(options.sheet), ("png",), folders=False):
         raise RequestError(f"sheet '{options.sheet}' is not a file name that ends in .png")
     if options.skip_existing and options.force:
         raise RequestError("--skip-existing and --force contradict each other; choose one")
@@ -213,7 +213,8 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
         _write_sheet(options.sheet, [(image, result)], options)
     _, (mae,) = errors(read.pixels[None], result[None])
     if looks_unlike(read.kind, mae):
-        console.say("vaegen: the picture looks unlike a digit on black; see --intake", level=-1)
+        advice = about_unlike(options.intake, sheet=options.sheet is None)
+        console.say(f"vaegen: the picture looks unlike a digit on black{advice}", level=-1)
     if target is not None:
         put(json.dumps({"source": str(source), "target": str(target)})) if options.as_json else echo_written(target)
     return ExitCode.DONE
@@ -251,7 +252,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
     if options.out == PIPE:
         raise RequestError("OUT - takes one image; give OUT a folder")
     if not options.out:
-        raise RequestError("OUT is empty; write '.' for this folder")
+        raise RequestError("OUT is empty; name a folder")
     source, target = Path() if options.piped else options.source, Path(options.out)
     form = options.form or "png"
     if options.dry_run:
@@ -273,10 +274,11 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         return ExitCode.DONE
     load_libraries(graphs=options.workers in (1, "auto"))
     reported = options.report is not None
+    unlike = about_unlike(options.intake, sheet=options.sheet is None)
     pairs: list[tuple[Path, Path]] = []
     with (
         vaegen.load(options.model, threads=options.threads) as model,
-        Progress(console, "reconstruct", reported=reported) as progress,
+        Progress(console, "reconstruct", reported=reported, unlike=unlike) as progress,
     ):
         _check_free(options, None)
 

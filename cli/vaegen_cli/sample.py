@@ -161,7 +161,7 @@ def sample(
         # What is asked for is looked at before the files that it would go to.
         first = subjects[0].digit, subjects[0].color.rgb, 1
         ask(spec, first, (slant, thickness, hand), seed, start, temperature, tries, best)
-        output.plan(len(subjects), lambda: _names(subjects, output), "give -o a folder")
+        output.plan(len(subjects), lambda: _names(subjects, output))
         how: dict[str, Any] = {
             "seed": seed,
             "temperature": temperature,

@@ -88,16 +88,12 @@ def test_verbs_options_choices_and_models(complete: Complete, shell: str) -> Non
 
 @pytest.mark.skipif(os.name != "posix", reason="shells of POSIX")
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_colors_digits_seeds_presets_and_settings(complete: Complete, here: Path, shell: str) -> None:
+def test_colors_digits_and_settings(complete: Complete, shell: str) -> None:
     assert complete(shell, "sample", "--color", "gol") == ["gold", "goldenrod"]
     assert complete(shell, "sample", "--color", "red,tea") == ["red,teal"]
     assert complete(shell, "sample", "--digit", "3,7") == ["3,7"]
     assert complete(shell, "train", "joint", "--set", "prior.guid") == ["prior.guidance="]
-    (here / "red-3.png").write_bytes(b"")
-    assert {"red-3.png", *vaegen.models()} <= {
-        *complete(shell, "info", ""),
-        *(["red-3.png"] if shell != "fish" else []),
-    }
+    assert set(vaegen.models()) <= set(complete(shell, "info", ""))
 
 
 def test_what_completes_can_be_asked_for() -> None:

@@ -21,7 +21,7 @@ def test_writes_the_page_and_nothing_over_it(run: Run, tiny: Path, here: Path) -
     page.write_bytes(b"mine")
     result = run("explore", "--model", tiny, "-o", page)
     assert (result.code, result.out) == (2, "")
-    assert "exists; use --force" in result.err
+    assert "exists; --force overwrites it" in result.err
     assert page.read_bytes() == b"mine"
     assert run("explore", "--model", tiny, "-o", page, "--force").code == 0
     assert page.read_bytes() == explorer_page([tiny])

@@ -140,7 +140,7 @@ def test_an_existing_bundle_is_replaced_only_when_asked(finished_run: GetRun, tm
     target = tmp_path / "bundle"
     target.mkdir()
     (target / MANIFEST).write_text("an older bundle")
-    with pytest.raises(OutputError, match="--force"):
+    with pytest.raises(OutputError, match="force=True replaces"):
         export(finished_run("continuous"), target)
     assert (target / MANIFEST).read_text() == "an older bundle"
     export(finished_run("continuous"), target, name="mine", force=True)

@@ -36,7 +36,7 @@ def test_a_report_is_replaced_with_force_only(tmp_path: Path, out: str) -> None:
     target = Target(tmp_path / out)
     target.write(page(target), PICTURES, force=False)
     before = contents(tmp_path)
-    with pytest.raises(OutputError, match="--force") as refusal:
+    with pytest.raises(OutputError, match="force=True") as refusal:
         target.write("", {}, force=False)
     assert isinstance(refusal.value.__cause__, FileExistsError)
     assert contents(tmp_path) == before
