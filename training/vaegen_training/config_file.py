@@ -4,12 +4,11 @@ The meanings are the strings below the fields of `vaegen_training.config`.
 """
 
 import ast
-import functools
 import inspect
 import json
 import textwrap
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ from vaegen.spec import KINDS
 
 from vaegen_training.config import TrainConfig, kind_of, sections
 from vaegen_training.presets import ABOUT
-from vaegen_training.ranges import check, kinds, takes
+from vaegen_training.ranges import Settings, check, kinds, takes
 
 # In the order of the stages.
 SECTIONS = (
@@ -38,8 +37,7 @@ class Given(NamedTuple):
     """`{"vae.epochs": 2}`, as `TrainConfig.override` takes them."""
 
 
-@functools.cache
-def meanings(section: Any) -> dict[str, str]:
+def meanings(section: type) -> dict[str, str]:
     """Return the string below each field of a section, in one line."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(section))).body
     assert isinstance(definition, ast.ClassDef)
@@ -64,13 +62,10 @@ def to_toml(config: TrainConfig) -> str:
         f"kind = {_value(config.model.latent.kind)}",
         f"preset = {_value(config.preset)}",
     ]
-    for name in ALONE:
-        lines += _setting(name, getattr(config, name), TrainConfig)
+    lines += _settings(config, ALONE)
     for section in SECTIONS:
-        lines += ["", "", *_comment(purpose(section)), f"[{section}]"]
         values = getattr(config, section)
-        for name in kinds(type(values)):
-            lines += _setting(name, getattr(values, name), type(values))
+        lines += ["", "", *_comment(purpose(section)), f"[{section}]", *_settings(values, kinds(type(values)))]
     return "\n".join(lines) + "\n"
 
 
@@ -81,7 +76,7 @@ def read(path: Path) -> Given:
         ConfigError: It is no TOML, or holds a setting that there is not, or a value that a setting does not take.
     """
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -102,8 +97,12 @@ def read(path: Path) -> Given:
     return Given(kind, preset, flat)
 
 
-def _setting(name: str, value: object, section: Any) -> list[str]:
-    return [*_comment(meanings(section)[name]), f"{name} = {_value(value)}  # {takes(kinds(section)[name])}"]
+def _settings(values: Settings, names: Iterable[str]) -> list[str]:
+    told, types = meanings(type(values)), kinds(type(values))
+    lines = []
+    for name in names:
+        lines += [*_comment(told[name]), f"{name} = {_value(getattr(values, name))}  # {takes(types[name])}"]
+    return lines
 
 
 def _comment(text: str) -> list[str]:

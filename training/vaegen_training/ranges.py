@@ -1,6 +1,5 @@
 """The numbers and words that settings take, in their types: checked, and said in words, in one place for all."""
 
-import functools
 from contextlib import suppress
 from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -63,8 +62,7 @@ class Settings:
             check(name, getattr(self, name), kind)
 
 
-@functools.cache
-def kinds(section: Any) -> dict[str, Any]:
+def kinds(section: type) -> dict[str, Any]:
     """Return the types of a section's settings, ranges included."""
     return get_type_hints(section, include_extras=True)
 

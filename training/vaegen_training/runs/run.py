@@ -219,7 +219,9 @@ class _Watch:
         return Monitor(plan, tracker=tracker, say=self.say, bar=self.bar)
 
 
-def _settings(kind: str, preset: str, seed: int | None, overrides: Mapping[str, object]) -> tuple[TrainConfig | None, str]:
+def _settings(
+    kind: str, preset: str, seed: int | None, overrides: Mapping[str, object]
+) -> tuple[TrainConfig | None, str]:
     """Return a run's configuration, None for the judge, which has none, and the text of its `config.json`."""
     if kind != "judge":
         config = presets.preset(preset, kind).override(overrides)
