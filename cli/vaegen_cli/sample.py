@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from vaegen.errors import RequestError
@@ -21,6 +21,7 @@ from vaegen.subjects import (
 
 from vaegen_cli.console import Console, ExitCode, common_options, put, tell
 from vaegen_cli.libraries import loading
+from vaegen_cli.misses import report, report_style
 from vaegen_cli.options import (
     Format,
     complete_colors,
@@ -34,11 +35,6 @@ from vaegen_cli.options import (
 from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.pictures import Like, is_typed, like_option
 from vaegen_cli.sheets import preview
-
-if TYPE_CHECKING:
-    from vaegen import Draw, ModelSpec
-
-SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
 
 
 @click.command()
@@ -176,7 +172,7 @@ def sample(
         call = call_facts(loaded.manifest, **how)
         if like is not None and (warning := like.warning(context, loaded.manifest)):
             console.say(warning)
-    _report_style(console, spec, slant=slant, thickness=thickness)
+    report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
 
@@ -189,7 +185,7 @@ def sample(
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
         output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
-    missed = _report(console, draw, subjects, start, best)
+    missed = report(console, draw, subjects, start, best)
     if as_json:
         images = [
             {"file": file, "index": start + row, **describe(draw, row, subject)}
@@ -213,53 +209,3 @@ def _stem(subject: Subject) -> str:
     """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
     word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
     return f"{word}-{subject.digit}"
-
-
-def _report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int, best: int | None) -> int:
-    """Say on stderr what did not come out as asked, with -v what became of each image; return how many missed."""
-    _report_colors(console, draw, subjects)
-    missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
-    for row in range(len(subjects)) if console.verbosity > 0 else missed[:SHOWN]:
-        facts = describe(draw, row, subjects[row])
-        line = f"vaegen: image {start + row}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
-        if draw.judged is not None:
-            line += f", reads as {facts['judged']}, color off by {facts['color_error']:.1f} (CIEDE2000)"
-            line += f", realism {facts['realism']:.1f}"
-        console.say(line)
-    if missed:
-        advice = f"raise {'--tries' if best is None else '--best'} or lower --temperature"
-        console.say(f"vaegen: {len(missed)} of {len(subjects)} images did not come out as asked; {advice}")
-    return len(missed)
-
-
-def _report_style(console: Console, spec: "ModelSpec", *, slant: float | None, thickness: float | None) -> None:
-    """Warn, in one line, of what is asked for beyond the handwriting that the model has learned from."""
-    far = []
-    for name, value, unit in (("slant", slant, "degrees"), ("thickness", thickness, "pixels")):
-        if value is not None and spec.style is not None:
-            usual = getattr(spec.style, name)
-            if not usual[0] <= value <= usual[-1]:
-                far.append(f"{name} {value:g} is beyond the usual {usual[0]:.3g} to {usual[-1]:.3g} {unit}")
-    if far:
-        console.say(f"vaegen: warning: {' and '.join(far)}; it may not be met, and digits may look odd")
-
-
-def _report_colors(console: Console, draw: "Draw", subjects: Sequence[Subject]) -> None:
-    """Warn of each color that the model did not reach, with the one that it drew instead."""
-    if draw.reached is None or draw.color_error is None or draw.measured is None or draw.reached.all():
-        return
-    from vaegen.sampling import COLOR_REACH
-
-    wanted: dict[str, list[int]] = {}
-    for row in (~draw.reached).nonzero()[0].tolist():
-        wanted.setdefault(subjects[row].color.text, []).append(row)
-    for text, rows in list(wanted.items())[:SHOWN]:
-        nearest = min(rows, key=draw.color_error.__getitem__)
-        red, green, blue = (round(value) for value in draw.measured[nearest].tolist())
-        what = "1 image is" if len(rows) == 1 else f"{len(rows)} images are"
-        console.say(
-            f"vaegen: warning: {text} was not reached: {what} more than {COLOR_REACH:g} CIEDE2000 off, the nearest "
-            f"#{red:02x}{green:02x}{blue:02x}, {draw.color_error[nearest]:.1f} off"
-        )
-    if len(wanted) > SHOWN:
-        console.say(f"vaegen: warning: {len(wanted) - SHOWN} more colors were not reached; --json has each image's")

@@ -80,6 +80,10 @@ class Draw:
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> "Draw":
+        """Return some of the images, in the order given, with what is known of them."""
+        return Draw(*(None if part is None else part[rows] for part in vars(self).values()))
+
 
 def random_subjects(n: int, seed: int, start: int) -> tuple[list[int], list[RGB]]:
     """Draw a digit and a color for each of n items, as a function of the seed and the item alone.
