@@ -11,12 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
 from vaegen.errors import ConfigError, DataError, MissingExtraError, first_line
 from vaegen.files import read_file, write_file
 
 PROJECT = "vaegen"
 TRACKING = "tracking.json"
 _MAX_TEXT = 2**10  # bytes of it
+
+Pixels = npt.NDArray[np.uint8]
 
 
 class Tracker(Protocol):
@@ -53,11 +58,7 @@ class TensorBoard:
 
     def image(self, step: int, name: str, path: Path) -> None:
         """Add a picture."""
-        import numpy as np
-        from PIL import Image
-
-        with Image.open(path) as picture:
-            self._writer.add_image(name, np.asarray(picture.convert("RGB")), step, dataformats="HWC")
+        self._writer.add_image(name, _pixels(path), step, dataformats="HWC")
 
     def close(self) -> None:
         """Write what is left."""
@@ -154,7 +155,7 @@ class Mlflow:
 
     def image(self, step: int, name: str, path: Path) -> None:
         """Add a picture."""
-        self._client.log_artifact(self._run, str(path), "samples")
+        self._client.log_image(self._run, _pixels(path), key=name, step=step)
 
     def close(self) -> None:
         """End the run."""
@@ -196,6 +197,12 @@ def open_tracker(name: str, folder: Path, settings: Mapping[str, Any]) -> Tracke
         DataError: The name that it knows the run by is damaged.
     """
     return _KINDS[name](folder, settings)
+
+
+def _pixels(path: Path) -> Pixels:
+    """Return a picture, uint8 (height, width, 3)."""
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))
 
 
 def _name(folder: Path) -> str:
