@@ -8,18 +8,19 @@ photographs and spoils the long runs of black around a digit.
 import io
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from vaegen.decoding import Picture
 from vaegen.errors import RequestError
 from vaegen.spec import CHANNELS
 
 Written = Literal["png", "jpg", "bmp", "webp", "tif"]
+Animated = Literal["png", "gif", "webp"]
 WRITTEN: dict[Written, dict[str, Any]] = {
     "png": {},
     "jpg": {"quality": 95, "subsampling": 0},
@@ -108,6 +109,44 @@ def encode_image(image: Picture, form: Written) -> bytes:
     stream.name = f"image.{form}"
     Image.fromarray(np.ascontiguousarray(image)).save(stream, **WRITTEN[form])
     return stream.getvalue()
+
+
+def encode_animation(
+    frames: Picture, form: Animated, durations: Sequence[int], text: Mapping[str, str] | None = None
+) -> bytes:
+    """Return frames as the bytes of a file that plays them over and over.
+
+    Args:
+        frames: uint8 (n, height, width, 3), RGB.
+        form: "png" and "webp" keep every pixel. "gif" has a color for each of 256 brightnesses, frame by frame: the
+            mean of the pixels whose largest channel is that. There is no dithering, and black stays black.
+        durations: Of each frame, in milliseconds; of a GIF in steps of 10.
+        text: Text chunks of a PNG, keyword to value.
+
+    Raises:
+        RequestError: The frames have another type or shape.
+    """
+    _check_picture(frames[0])
+    first, *others = (_indexed(frame) if form == "gif" else Image.fromarray(frame) for frame in frames)
+    settings: dict[str, Any] = {"lossless": True} if form == "webp" else {}
+    if form == "png":
+        settings["pnginfo"] = info = PngImagePlugin.PngInfo()
+        for keyword, value in (text or {}).items():
+            info.add_text(keyword, value)
+    stream = io.BytesIO()
+    stream.name = f"image.{form}"
+    first.save(stream, save_all=True, append_images=others, duration=list(durations), loop=0, **settings)
+    return stream.getvalue()
+
+
+def _indexed(frame: Picture) -> Image.Image:
+    """Return a frame with a palette: of each brightness the mean color of its pixels."""
+    level = frame.max(2)
+    counts = np.bincount(level.ravel(), minlength=256)
+    sums = [np.bincount(level.ravel(), channel.ravel(), 256) for channel in np.moveaxis(frame, 2, 0)]
+    image = Image.fromarray(level, "P")
+    image.putpalette(np.rint(np.stack(sums, 1) / np.maximum(counts, 1)[:, None]).astype(np.uint8).tobytes())
+    return image
 
 
 def _check_picture(image: Picture) -> None:
