@@ -1,6 +1,5 @@
 """Loading what a model runs on, sooner than import statements and a call of `vaegen.load` in a row would."""
 
-import contextvars
 import gc
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -36,8 +35,7 @@ def loading(name_or_path: str, threads: int, graphs: Sequence[str]) -> Iterator[
             raise done[0]
         return done[0]
 
-    # Errors are worded by the context. `concurrent.futures` would take 3 ms to import.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(load,))
+    thread = threading.Thread(target=load)  # `concurrent.futures` would take 3 ms to import
     with interrupts.AtCtrlC(tidy=False), _no_collecting():
         thread.start()
         try:

@@ -111,6 +111,7 @@ ADVICE = [
         "reconstruct a.png new.png --max-pixels 784",
     ),
     ("encode paper.png", "--intake as-is reads it as it is", "encode paper.png --intake as-is"),
+    ("reconstruct papers new --workers 2", "--intake as-is reads it", "reconstruct papers new --intake as-is"),
     ("reconstruct noise.png new.png", "--sheet look.png shows", "reconstruct noise.png x.png --sheet look.png"),
     ("reconstruct scan.png new.png --intake as-is", "--intake auto makes", "reconstruct scan.png x.png --intake auto"),
     # pictures and bundles
@@ -149,6 +150,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     for left in (40, 200):  # two ones on one sheet
         ImageDraw.Draw(paper).line((left, 60, left, 240), "black", 20)
     paper.save(place / "paper.png")
+    (place / "papers").mkdir()
+    paper.save(place / "papers" / "paper.png")
     return place
 
 

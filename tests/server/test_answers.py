@@ -60,6 +60,7 @@ def query(**parameters: object) -> str:
         {"digit": 8, "color": "#FF8000", "slant": -12.5, "thickness": 2, "hand": 7, "scale": 3, "tries": 1},
         {},
         {"color": "teal", "seed": 5},
+        {"digit": 8, "color": "teal", "best": 5},
     ],
 )
 def test_a_sample_is_the_file_of_the_command_line(server: Server, written: Write, asked: dict[str, Any]) -> None:
@@ -125,6 +126,16 @@ def test_a_reconstruction_is_the_file_of_the_command_line(
     told = server.ask(target, image.read_bytes(), {"Accept": "application/json"}).json
     assert base64.b64decode(told["png"]) == wanted
     assert told["unlike"] == (told["mae"] > 0.04)
+
+
+def test_advice_is_spelled_as_a_query_has_it(server: Server) -> None:
+    pixels = np.full((200, 200, 3), 255, np.uint8)
+    pixels[40:160, 40:50] = pixels[40:160, 150:160] = 0  # two ones on a sheet
+    stream = BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    assert server.ask("/reconstruct", stream.getvalue()).error[2].endswith("or intake=as-is reads it as it is")
+    assert server.ask("/reconstruct?intake=as-is", stream.getvalue()).status == 200
+    assert server.ask("/sample?tries=8&best=8").error[2] == "tries and best exclude each other; choose one"
 
 
 def test_latents_go_there_and_back_as_on_the_command_line(
