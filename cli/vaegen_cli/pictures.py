@@ -183,7 +183,7 @@ like_option = click.option(
     is_eager=True,
     callback=_take,
     metavar="FILE.png",
-    help="A picture of `vaegen sample` from which all is taken that is not given.",
+    help="Take all that is not given from a picture of `vaegen sample`.",
 )
 
 
