@@ -31,10 +31,10 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MADE_BY = ("model", "bundle", "version", "index")
 SAMPLED = (
     *(*_MADE_BY, "seed", "temperature", "tries", "best", "slant", "thickness", "hand"),
-    *("digit", "color", "grid", "count"),
+    *("digit", "color", "grid", "count", "size"),
 )
 """The texts of a picture of `vaegen sample`."""
-DECODED = (*_MADE_BY, "latent")
+DECODED = (*_MADE_BY, "latent", "size")
 """Those of `vaegen decode`; `latent` only where it was typed."""
 
 
@@ -129,7 +129,7 @@ class Recipe:
     hand: int | None
 
     @property
-    def size(self) -> tuple[int, int]:
+    def extent(self) -> tuple[int, int]:
         """Width and height, before it is enlarged."""
         across = math.ceil(math.sqrt(self.count))
         down = -(-self.count // across)
@@ -174,6 +174,17 @@ def read_recipe(texts: Mapping[str, str]) -> Recipe:
         thickness=number("thickness", THICKNESSES),
         hand=integer("hand", MAX_SEED),
     )
+
+
+def read_size(texts: Mapping[str, str]) -> int | None:
+    """Return the pixels of a side that each image was enlarged to, smoothly; None where it was not.
+
+    Raises:
+        RequestError: It is no such number.
+    """
+    from vaegen.enlarging import MAX_SIZE
+
+    return _integer(texts, "size", SIDE, MAX_SIZE) if "size" in texts else None
 
 
 def check_names(texts: Mapping[str, str], known: tuple[str, ...]) -> None:

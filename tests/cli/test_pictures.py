@@ -66,6 +66,24 @@ def test_a_picture_is_made_anew_and_a_changed_one_is_found_out(run: Run, make: R
     assert [check["name"] for check in json.loads(result.out)["checks"] if check["problem"]] == ["pixels"]
 
 
+def test_smooth_strokes_are_verified_and_told_from_another_machines(run: Run, here: Path) -> None:
+    with vaegen.load("joint") as model:
+        images = model.sample([3, 4], "red")
+        texts = ONE | {"model": "joint", "digit": "3,4", "grid": "2x1", "count": "1", "size": "56"}
+    named = {f"vaegen:{key}": text for key, text in texts.items()}
+    other = images ^ (np.random.default_rng(0).random(images.shape) < 0.03)
+    broken = images.copy()
+    broken[1] = 0
+    for pictures, code, part in (
+        (images, 0, "3 checks passed"),
+        (other, 3, "; scaled down it is, as where another processor drew it"),
+        (broken, 3, " of 255\n"),
+    ):
+        (here / "sheet.png").write_bytes(encode_png(np.concatenate([*vaegen.enlarge(pictures, 56)]), named))
+        result = run("verify", "sheet.png")
+        assert (result.code, part in result.err) == (code, True), result.err
+
+
 def test_the_model_is_the_one_that_the_picture_names(run: Run, tiny: Path) -> None:
     run("sample", "--digit", 3, "--color", "red")
     assert run("verify", "red-3.png").code == 0
@@ -126,6 +144,8 @@ ONE = {"model": "tiny", "seed": "0", "temperature": "1.0", "tries": "8", "index"
         ({"grid": "1x1", "count": "1000000000"}, "28 x 28 pixels; its texts ask for 885444 x 885444"),
         ({"grid": "1x1"}, "it has no text vaegen:count"),
         ({"digit": None}, "it has no text vaegen:digit"),
+        ({"size": "27"}, "its vaegen:size is '27', no integer from 28 to 4096"),
+        ({"size": "4096"}, "28 x 28 pixels; its texts ask for 4096 x 4096"),
         ({"made of": "air"}, "its text 'vaegen:made of' is not known to this version of vaegen"),
         ({"bundle": "\x07" * 90}, r"made by the bundle '\x07\x07"),
     ],
