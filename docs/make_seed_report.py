@@ -4,7 +4,7 @@
         --reference continuous --reference discrete --reference joint --data-dir MNIST -o docs/seed-report.md
 
 The page is that of `vaegen report` with a section more. The table CONCLUSIONS says what is claimed; whether it holds is
-computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/report.md explains claims,
+computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/evaluation.md explains claims,
 figures and verdicts.
 """
 
@@ -31,7 +31,7 @@ from vaegen_training.gallery import information, latent_space, report
 from vaegen_training.gallery.drawings import Subject
 from vaegen_training.gallery.report import IMAGES, Entry, presets, table
 from vaegen_training.models.vae import MlpVae
-from vaegen_training.train import run_folder
+from vaegen_training.runs import run_folder
 
 WAYS = {
     "sampled": "as the report looked, codes sampled and soft",
@@ -58,7 +58,7 @@ TEXT = (
     "overlap and lie as claimed; a conclusion is confirmed when all its tests hold, partly when some do; where none "
     "does it is refuted, or undecided if all the intervals overlap. The report looked at its models with codes drawn "
     "from the posterior, soft at temperature 1; the product decodes means and one-hots. Verdicts are given for both. "
-    "docs/report.md of vaegen's repository says how each figure is taken."
+    "docs/evaluation.md of vaegen's repository says how each figure is taken."
 )
 
 Values = npt.NDArray[np.float64]

@@ -50,7 +50,7 @@ def read_image(source: Source, *, intake: Intake = "auto", max_pixels: int = MAX
     PNG, JPEG, BMP, GIF, WebP and TIFF, told apart by content; the first frame of several. The picture is turned
     as its EXIF orientation says, converted from its color profile to sRGB, laid on black where it is transparent, and
     fitted to 28x28 as `fit` does; but of a JPEG more than 2 * REDUCED times as large, only as much is decoded as `fit`
-    needs to come within 3 of 255 for photographs (docs/folders.md has the figures of line art).
+    needs to come within 3 of 255 for photographs (docs/use.md has the figures of line art).
 
     A photograph or a scan of a digit becomes a light stroke on black in its ink's hue, see `vaegen.intake`. What is
     light on black already passes unchanged, and so does what is neither paper nor a board.

@@ -1,6 +1,8 @@
-"""The whole way as a user walks it: train, export, sample."""
+"""The whole way as docs/train.md shows it: train, export, sample."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 from vaegen_cli import main
 
 DIGITS = Path(__file__).parents[1] / "assets" / "digits"
+PAGE = Path(__file__).parents[2] / "docs" / "train.md"
 SHORT = [
     "model.hidden=128",
     "vae.epochs=12",
@@ -28,19 +31,22 @@ def test_train_export_and_sample(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    typed = next(re.finditer(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))[1].splitlines()
+    install, train, export, sample = (shlex.split(line, comments=True)[1:] for line in typed)
+    assert install == ["install", ".[train]"]
+    assert (train[0], export[0], sample[0]) == ("train", "export", "sample")
     settings = [part for setting in SHORT for part in ("--set", setting)]
-    command = ["train", "continuous", "--data-dir", str(DIGITS), "--no-verify", "--out", "run", *settings]
-    assert main(command) == 0
-    assert capsys.readouterr().out == "run\n"
-    assert {"config.json", "metrics.jsonl", "summary.json", "samples"} <= {path.name for path in Path("run").iterdir()}
-    assert list(Path("run/samples").glob("vae-*.png"))
+    assert main([*train, "--data-dir", str(DIGITS), "--no-verify", *settings]) == 0
+    run = Path(capsys.readouterr().out.rstrip("\n"))
+    assert {"config.json", "metrics.jsonl", "summary.json", "samples"} <= {path.name for path in run.iterdir()}
+    assert list((run / "samples").glob("vae-*.png"))
 
-    assert main(["export", "run", "--out", "bundle", "--name", "mine"]) == 0
-    capsys.readouterr()
-    assert main(["info", "./bundle", "--json"]) == 0
+    assert main([*export, "--name", "mine"]) == 0
+    bundle = capsys.readouterr().out.rstrip("\n")
+    assert main(["info", f"./{bundle}", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["name"] == "mine"
 
-    code = main(["sample", "--digit", "3", "--color", "red", "--model", "./bundle", "-o", "3.png", "--json"])
+    code = main([*sample, "-o", "3.png", "--json"])
     (drawn,) = json.loads(capsys.readouterr().out)["images"]
     assert code == (0 if drawn["accepted"] else 1)
     image = np.asarray(Image.open("3.png")).astype(int)

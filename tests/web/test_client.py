@@ -276,6 +276,10 @@ def test_what_the_page_shows_for_node_runs(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in lines] == [[str(row + 1), str(draw.judged[row])] for row in range(3)]  # type: ignore[index]
     (tmp_path / "program.mjs").write_text(wrong)
     assert f"// {run(['node', 'program.mjs'], cwd=tmp_path).stdout}" in wrong
+    (code,) = re.findall(r"```javascript\n(.*?)```", (WEB / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "models").symlink_to(tmp_path)
+    (tmp_path / "program.mjs").write_text(f"{code}console.log(pixels.length);")
+    assert run(["node", "program.mjs"], cwd=tmp_path).stdout == "2352\n"
 
 
 def test_what_the_page_shows_for_onnxruntime_runs(tmp_path: Path) -> None:
