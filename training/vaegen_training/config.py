@@ -177,7 +177,7 @@ class SharpenConfig(Settings):
 
 @dataclass(frozen=True)
 class PriorConfig(Settings):
-    """The second stage: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
+    """The conditional prior: features drawn for a digit, a color and a style (see `vaegen_training.prior`)."""
 
     hidden: Width = 384
     """Width of the generator, units."""

@@ -44,14 +44,14 @@ def meanings(section: type) -> dict[str, str]:
     found = {}
     for field, below in zip(definition.body, definition.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
-            found[field.target.id] = inspect.cleandoc(ast.literal_eval(below.value)).replace("\n", " ")
+            found[field.target.id] = " ".join(ast.literal_eval(below.value).split())
     return found
 
 
 def purpose(section: str) -> str:
     """Return what a section is about, in one line."""
     kind = sections()[section]
-    return meanings(TrainConfig).get(section) or inspect.cleandoc(kind.__doc__).replace("\n", " ")
+    return meanings(TrainConfig).get(section) or " ".join(kind.__doc__.split())
 
 
 def to_toml(config: TrainConfig) -> str:

@@ -240,7 +240,7 @@ def test_without_a_network_the_reason_and_the_way_out_are_named(
     message = refusal(None)
     assert "could not be downloaded" in message
     assert "refused" in message
-    assert "--data-dir FOLDER" in message
+    assert "data_dir='FOLDER'" in message
 
 
 def test_a_damaged_download_is_refused(mirror: Path) -> None:

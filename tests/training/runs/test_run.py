@@ -298,7 +298,7 @@ def test_a_finished_run_is_not_taken_for_one_on_other_digits(
     content[-400] ^= 1
     images.write_bytes(gzip.compress(bytes(content)))
     before = contents(out)
-    with pytest.raises(ConfigError, match=r"holds a run on other digits .* give its data, or choose another --out"):
+    with pytest.raises(ConfigError, match=r"holds a run on other digits .* give its data, or choose another out"):
         short(out, other, **changes)
     assert contents(out) == before
 
@@ -361,7 +361,7 @@ def test_a_batch_that_cannot_be_divided_among_the_processes_is_refused(
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_a_missing_cuda_device_is_named(digits_dir: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="use --device cpu"):
+    with pytest.raises(ConfigError, match="use device='cpu'"):
         short(tmp_path / "run", digits_dir, device="cuda")
 
 
@@ -390,7 +390,7 @@ def test_a_run_that_was_killed_as_it_began_can_begin_again(digits_dir: Path, tmp
 @pytest.mark.parametrize("place", ["file", "file/run"])
 def test_a_file_where_the_folder_should_be_is_refused(digits_dir: Path, tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("Dear")
-    with pytest.raises(OutputError, match="choose another --out") as caught:
+    with pytest.raises(OutputError, match="choose another out") as caught:
         short(tmp_path / place, digits_dir)
     assert str(tmp_path / place) in str(caught.value)
     assert (tmp_path / "file").read_text() == "Dear"

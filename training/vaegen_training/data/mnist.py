@@ -86,7 +86,9 @@ def load(data_dir: Path | None = None, *, verify: bool = True) -> Mnist:
 
 def _load(data_dir: Path, *, verify: bool) -> Mnist:
     if not data_dir.is_dir():
-        raise DataError(f"{data_dir} is not a folder; --data-dir takes the folder with the four MNIST idx files")
+        raise DataError(
+            f"{data_dir} is not a folder; {setting('data_dir')} takes the folder with the four MNIST idx files"
+        )
     tensors = [_read(data_dir, name, verify=verify) for name in CONTENTS]
     for images, labels, which in ((tensors[0], tensors[1], "train"), (tensors[2], tensors[3], "t10k")):
         if len(images) != len(labels):
@@ -109,7 +111,7 @@ def _download() -> Path:
         reason = " ".join(str(error).split())
         raise DataError(
             f"MNIST could not be downloaded to {root} ({reason}); "
-            "without a network, give the folder of its four idx files: --data-dir FOLDER"
+            f"without a network, give the folder of its four idx files: {setting('data_dir', 'FOLDER')}"
         ) from error
     return root
 
@@ -141,8 +143,8 @@ def _read(folder: Path, name: str, *, verify: bool) -> Tensor:
         raise DataError(f"{path} cannot be read: {error}; get a fresh copy") from error
     if verify and hashlib.md5(raw, usedforsecurity=False).hexdigest() != md5:
         raise DataError(
-            f"{path} is not MNIST's {name}: its md5 differs from {md5}; get a fresh copy, "
-            f"or {setting('no_verify')} for other digits in this format"
+            f"{path} is not MNIST's {name}: its md5 differs from {md5}; get a fresh copy; "
+            "other digits in this format are taken with --no-verify, verify_data=False"
         )
     return _parse(path, raw, _IMAGES if "images" in name else _LABELS)
 

@@ -153,7 +153,7 @@ def run_stage(
                 if not math.isfinite(means["loss"]):
                     raise ConfigError(
                         f"the loss of stage {stage.name} is {means['loss']} at step {step}: training has diverged; "
-                        "start a new run with a smaller learning_rate (--set)"
+                        "start a new run with a smaller learning_rate"
                     )
                 logged = step
                 for value in sums.values():

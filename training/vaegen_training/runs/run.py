@@ -229,9 +229,9 @@ def _settings(
             config = dataclasses.replace(config, seed=seed)
         return config, config.to_json()
     if overrides:
-        raise ConfigError("the judge has no settings and no classes; leave --set, --config and --classes away")
+        raise ConfigError("the judge has no settings and no classes; give none")
     if preset != "default":
-        raise ConfigError(f"the judge has no preset {preset!r}; leave --preset away")
+        raise ConfigError(f"the judge has no preset {preset!r}; leave {setting('preset')} away")
     parse("seed", seed or 0)
     return None, json.dumps({"judge": dataclasses.asdict(judge.JUDGE_STAGE), "seed": seed or 0}, indent=2) + "\n"
 
@@ -240,14 +240,14 @@ def _device(name: str) -> torch.device:
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"unknown device {name!r}; choose from auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("there is no CUDA device; use --device cpu")
+        raise ConfigError(f"there is no CUDA device; use {setting('device', 'cpu')}")
     if name == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     processes, devices = distributed.LOCAL_SIZE, torch.cuda.device_count()
     if processes > devices:
         raise ConfigError(
             f"{processes} processes need a CUDA device each, and there are {devices}; "
-            f"use --nproc-per-node={devices}, or --device cpu"
+            f"use --nproc-per-node={devices}, or {setting('device', 'cpu')}"
         )
     return torch.device("cuda")
 

@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from vaegen.errors import ConfigError, DataError, OutputError, shown
+from vaegen.errors import ConfigError, DataError, OutputError, setting, shown
 from vaegen.files import check_writable, locked_folder, read_file, write_file
 from vaegen.spec import SIDE, STYLE_SHARES
 
@@ -65,7 +65,7 @@ def check(folder: Path, settings: str) -> None:
                 if before != now:
                     raise ConfigError(
                         f"{folder} holds a run with other settings: {name} is {before!r} there and {now!r} here; "
-                        "repeat its command to go on with it, or choose another --out"
+                        f"repeat its command to go on with it, or choose another {setting('out')}"
                     )
         # Hidden files do not count: a run that is killed as it begins leaves one. Settings that were lost are written
         # anew, and what was trained with others is not taken.
@@ -74,7 +74,7 @@ def check(folder: Path, settings: str) -> None:
             and not (folder / DATA).exists()
             and any(not entry.name.startswith(".") for entry in folder.iterdir())
         ):
-            raise ConfigError(f"{folder} is not empty and holds no run; choose another --out")
+            raise ConfigError(f"{folder} is not empty and holds no run; choose another {setting('out')}")
     except OSError as error:
         raise _unusable(folder, error) from error
 
@@ -103,7 +103,7 @@ def check_place(folder: Path) -> None:
     try:
         check_writable(folder)
     except OutputError as error:
-        raise OutputError(f"{error}; choose another --out") from error
+        raise OutputError(f"{error}; choose another {setting('out')}") from error
 
 
 def begin(folder: Path, settings: str, digest: str, stack: ExitStack) -> None:
@@ -155,7 +155,8 @@ def check_contents(folder: Path, settings: str, digest: str, names: Sequence[str
     """
     if recorded_digest(folder) not in (None, digest):
         raise ConfigError(
-            f"{folder} holds a run on other digits (see {DATA} there); give its data, or choose another --out"
+            f"{folder} holds a run on other digits (see {DATA} there); give its data, "
+            f"or choose another {setting('out')}"
         )
     for index, name in enumerate(names):
         path = folder / name
@@ -170,7 +171,9 @@ def check_contents(folder: Path, settings: str, digest: str, names: Sequence[str
         except DataError as error:
             problem = str(error)
         if left:
-            raise DataError(f"{problem}; remove {', '.join(left)} to train on from there, or choose another --out")
+            raise DataError(
+                f"{problem}; remove {', '.join(left)} to train on from there, or choose another {setting('out')}"
+            )
 
 
 def recorded_digest(folder: Path) -> str | None:
@@ -254,7 +257,7 @@ def read_summary(folder: Path, run: str) -> dict[str, Any]:
 
 
 def _unusable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"{folder} cannot hold a run ({error.strerror}); choose another --out")
+    return OutputError(f"{folder} cannot hold a run ({error.strerror}); choose another {setting('out')}")
 
 
 class MetricsLog:
