@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 SHOWN = 5  # colors not reached, and images that did not come out as asked, named one by one without -v
 
 
-def report(console: Console, draw: "Draw", subjects: Sequence[Subject], start: int, best: int | None) -> int:
+def report(console: Console, draw: "Draw", subjects: Sequence[Subject], items: Sequence[int], best: int | None) -> int:
     """Say on stderr what did not come out as asked, with -v what became of each image; return how many missed."""
     report_colors(console, draw, subjects)
     missed = [] if draw.accepted is None else (~draw.accepted).nonzero()[0].tolist()
     for row in range(len(subjects)) if console.verbosity > 0 else missed[:SHOWN]:
         facts = describe(draw, row, subjects[row])
-        line = f"vaegen: image {start + row}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
+        line = f"vaegen: image {items[row]}, {facts['color']} {facts['digit']}: {facts['tries_used']} tries"
         if draw.judged is not None:
             line += f", reads as {facts['judged']}, color off by {facts['color_error']:.1f} (CIEDE2000)"
             line += f", realism {facts['realism']:.1f}"

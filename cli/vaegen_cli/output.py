@@ -27,17 +27,27 @@ PIPE = "-"  # the file name that means stdout
 class Output:
     """Where the images of one call go, and how."""
 
-    def __init__(self, out: str, chosen: Format | None, *, grid: bool, scale: int, force: bool, as_json: bool) -> None:
+    def __init__(
+        self,
+        out: str,
+        chosen: Format | None,
+        *,
+        grid: bool,
+        scale: int,
+        force: bool,
+        as_json: bool,
+        formats: Sequence[str] = FORMATS,
+    ) -> None:
         """Read -o, --format, --grid, --scale, --force and --json; raises RequestError where they contradict."""
         if out == PIPE:
             if as_json:
                 raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
             refuse_terminal()
-        self._place, self._is_file = out, out != PIPE and names_file(out)
+        self._place, self._is_file = out, out != PIPE and names_file(out, formats)
         suffix = Path(out).suffix.lower().removeprefix(".") if self._is_file else None
         if chosen and suffix and suffix != chosen:
             raise RequestError(f"--format {chosen} and -o {out!r} contradict each other")
-        self.format: Format = chosen or ("npy" if suffix == "npy" else "png")
+        self.format = chosen or suffix or "png"
         self.together = grid or self.format == "npy"
         """Whether one file holds all images, as a sheet or an array; else each has its own."""
         self._scale, self._force, self._show = scale, force, not as_json
@@ -75,7 +85,7 @@ class Output:
 
         for target, (picture, facts) in zip(self._targets, pictures, strict=True):
             if self.format == "npy":
-                data = _encode_npy(enlarged(picture, self._scale))
+                data = encode_npy(enlarged(picture, self._scale))
             else:
                 data = encode_result(picture, self._scale, facts)
             write(target, data, force=self._force)
@@ -87,7 +97,8 @@ class Output:
         return [str(target) for target in self._targets] * (n if self.together else 1)
 
 
-def _encode_npy(array: "NDArray[np.uint8]") -> bytes:
+def encode_npy(array: "NDArray[np.uint8]") -> bytes:
+    """Return an array as the bytes of a .npy file."""
     import numpy as np
 
     stream = BytesIO()

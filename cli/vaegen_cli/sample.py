@@ -1,9 +1,8 @@
 """`vaegen sample`: digits in colors."""
 
 import json
-import re
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from vaegen.errors import RequestError
@@ -12,6 +11,7 @@ from vaegen.subjects import (
     call_facts,
     count_subjects,
     describe,
+    file_stem,
     picture_facts,
     plan_subjects,
     read_colors,
@@ -35,6 +35,9 @@ from vaegen_cli.options import (
 from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.pictures import Like, is_typed, like_option
 from vaegen_cli.sheets import preview
+
+if TYPE_CHECKING:
+    from vaegen import Manifest
 
 
 @click.command()
@@ -62,6 +65,21 @@ from vaegen_cli.sheets import preview
     show_default=True,
     metavar="N",
     help="Images of each combination of a digit and a color.",
+)
+@click.option("--text", metavar="DIGITS", help="One picture of digits side by side, such as 2026, in one hand.")
+@click.option(
+    "--walk",
+    nargs=2,
+    metavar="FROM TO",
+    help="An animation from one digit to another, such as 3 8 or 3:red 8:blue; -o names a .png, .gif or .webp file.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(2, 240),
+    default=24,
+    show_default=True,
+    metavar="N",
+    help="Of --walk, with both ends.",
 )
 @seed_option
 @click.option(
@@ -92,6 +110,8 @@ from vaegen_cli.sheets import preview
 @common_options(
     "vaegen sample --color red --digit 3",
     "vaegen sample --digit 0-9 --color 'red,#ff8000,hsl(120,100%,50%)' --grid --scale 4 -o sheet.png",
+    "vaegen sample --text 2026 --color rainbow --scale 10",
+    "vaegen sample --walk 3:red 8:blue --scale 10 -o walk.gif",
 )
 @click.pass_context
 def sample(
@@ -99,6 +119,9 @@ def sample(
     digits: list[int],
     color_texts: tuple[str, ...],
     count: int,
+    text: str | None,
+    walk: tuple[str, str] | None,
+    frames: int,
     seed: int,
     start: int,
     temperature: float | None,
@@ -124,6 +147,11 @@ def sample(
     (n, height, width, 3), or the sheet, uint8 (height, width, 3). With --count, a cell of the sheet holds its
     images as a block.
 
+    --text takes one color, a list (from digit to digit), or the word rainbow, and chooses a hand in which each digit
+    reads right. --walk goes through the latent space from FROM to TO, hues the shorter way around; of several draws of
+    both it takes those with the clearest way between them, and says which frames are no clear digit. It plays there and
+    back; a .npy file holds the frames, and -o frames/%03d.png writes one file for each.
+
     A color too dark for the black background is refused. One that the model does not reach within 5 CIEDE2000 is
     drawn as near as possible, with a warning; --json has the measured color of each image.
 
@@ -138,7 +166,35 @@ def sample(
             tries = None if is_typed(context, "best") else tries
         elif not is_typed(context, "best"):
             best = None
-    output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
+    how: dict[str, Any] = {
+        "seed": seed,
+        "temperature": temperature,
+        "tries": tries,
+        "best": best,
+        "slant": slant,
+        "thickness": thickness,
+        "hand": hand,
+    }
+    call = {"model": model, "threads": threads, "start": start, "as_json": as_json, **how}
+
+    def warn(manifest: "Manifest") -> None:
+        if like is not None and (warning := like.warning(context, manifest)):
+            console.say(warning)
+
+    if walk is not None:
+        _leave_out(context, "walk", "text", "digits", "count", "grid")
+        from vaegen_cli.walk import Animation, run_walk
+
+        animation = Animation(out, chosen, scale=scale, force=force, as_json=as_json)
+        return run_walk(console, walk, frames, color_texts, animation, warn, **call)
+    if is_typed(context, "frames"):
+        raise RequestError("--frames counts those of a walk; add --walk FROM TO, such as --walk 3:red 8:blue")
+    output = Output(out, chosen, grid=grid or text is not None, scale=scale, force=force, as_json=as_json)
+    if text is not None:
+        _leave_out(context, "text", "digits", "count", "grid")
+        from vaegen_cli.text import run_text
+
+        return run_text(console, text, color_texts, output, warn, **call)
     needed = ("prior", "decoder") if tries == 1 else ("prior", "decoder", "judge")
     with loading(model, threads, needed) as loaded_model:
         colors = read_colors(color_texts)
@@ -158,20 +214,10 @@ def sample(
         first = subjects[0].digit, subjects[0].color.rgb, 1
         ask(spec, first, (slant, thickness, hand), seed, start, temperature, tries, best)
         output.plan(len(subjects), lambda: _names(subjects, output))
-        how: dict[str, Any] = {
-            "seed": seed,
-            "temperature": temperature,
-            "tries": tries,
-            "best": best,
-            "slant": slant,
-            "thickness": thickness,
-            "hand": hand,
-        }
         digits_of, colors_of = [one.digit for one in subjects], [one.color.rgb for one in subjects]
         draw = loaded.draw(digits_of, colors_of, start=start, **how)
-        call = call_facts(loaded.manifest, **how)
-        if like is not None and (warning := like.warning(context, loaded.manifest)):
-            console.say(warning)
+        facts = call_facts(loaded.manifest, **how)
+        warn(loaded.manifest)
     report_style(console, spec, slant=slant, thickness=thickness)
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
@@ -180,32 +226,33 @@ def sample(
         from vaegen.encoding import sheet
 
         picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
-        output.write([(picture, call | sheet_facts(start, digits, colors, subjects))])
+        output.write([(picture, facts | sheet_facts(start, digits, colors, subjects))])
     else:
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
-        output.write((image, call | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
+        output.write((image, facts | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)
 
-    missed = report(console, draw, subjects, start, best)
+    missed = report(console, draw, subjects, range(start, start + len(subjects)), best)
     if as_json:
         images = [
             {"file": file, "index": start + row, **describe(draw, row, subject)}
             for row, (file, subject) in enumerate(zip(output.files(len(subjects)), subjects, strict=True))
         ]
-        put(json.dumps({**call, "images": images}))
+        put(json.dumps({**facts, "images": images}))
     return ExitCode.SOME_FAILED if missed == len(subjects) else ExitCode.DONE
+
+
+def _leave_out(context: click.Context, option: str, *others: str) -> None:
+    """Raise RequestError where another option than the one that is given asks for other images."""
+    for parameter in context.command.params:
+        if parameter.name in others and is_typed(context, parameter.name):
+            raise RequestError(f"--{option} and {parameter.opts[0]} exclude each other; leave out one of them")
 
 
 def _names(subjects: Sequence[Subject], output: Output) -> list[str]:
     """Name the files: red-3, or red-3-000 where a combination has several images; one name for all together."""
-    stems = [_stem(subject) for subject in subjects]
+    stems = [file_stem(subject) for subject in subjects]
     if output.together:
         stems = [stems[0] if len(set(stems)) == 1 else "samples"]
     elif subjects[-1].number > 0:
         stems = [f"{stem}-{subject.number:03d}" for stem, subject in zip(stems, subjects, strict=True)]
     return [f"{stem}.{output.format}" for stem in stems]
-
-
-def _stem(subject: Subject) -> str:
-    """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
-    word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
-    return f"{word}-{subject.digit}"

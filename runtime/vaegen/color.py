@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ImageColor
 
-from vaegen.errors import RequestError, quoted
+from vaegen.errors import RequestError, quoted, setting
 
 RGB = tuple[int, int, int]
 # Python can go through these, but that gives no row of colors or digits.
@@ -17,6 +17,7 @@ NO_SEQUENCE = (str, bytes, bytearray, memoryview, AbstractSet, Mapping)
 DARKEST = 32  # of 255; below it a stroke can hardly be told from the black background
 DARKEST_DRAWN = 64  # of 255; least brightest channel of a color that is drawn, the range that figures are quoted for
 OPAQUE = 255  # the alpha that says nothing
+RAINBOW = "rainbow"  # no color, but those of a text's digits
 MATCHES = 3  # close matches named for an unknown color
 
 
@@ -58,6 +59,8 @@ def _parse_text(text: str) -> tuple[int, ...]:
         pass
     import difflib  # 1 ms that only mistakes cost
 
+    if text.strip().lower() == RAINBOW:
+        raise RequestError(f"color {quoted(text)} is many colors; only {setting('text')} takes it, by itself; name a color")
     matches = difflib.get_close_matches(text.strip().lower().replace(" ", ""), ImageColor.colormap, MATCHES)
     hint = f"did you mean {', '.join(matches)}?" if matches else "use a CSS name, #rrggbb, rgb() or hsl()"
     raise RequestError(f"unknown color {quoted(text)}; {hint}")

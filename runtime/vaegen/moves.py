@@ -100,8 +100,8 @@ def clear(draw: Draw, model: ModelSpec) -> npt.NDArray[np.bool_]:
 
 
 def _clear(probability: Any, realism: Any, model: ModelSpec) -> npt.NDArray[np.bool_]:
-    reads: npt.NDArray[np.bool_] = probability >= model.thresholds.probability
-    return reads & (realism >= model.thresholds.realism)
+    found: npt.NDArray[np.bool_] = (probability >= model.thresholds.probability) & (realism >= model.thresholds.realism)
+    return found
 
 
 def _nearer(graphs: Graphs, images: npt.NDArray[np.uint8], digits: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -197,7 +197,8 @@ def _turn(hues: npt.NDArray[np.float64]) -> float:
 def _seen(saturations: npt.NDArray[np.float64], shares: Shares) -> Shares:
     """Return the shares of the way between two hues: a gray has none, so the more saturated end has more of the way."""
     first, second = (saturations[0] + _GRAY) * (1 - shares), (saturations[1] + _GRAY) * shares
-    return second / (first + second)
+    seen: Shares = second / (first + second)
+    return seen
 
 
 class _Part(NamedTuple):

@@ -82,7 +82,7 @@ class Draw:
 
     def take(self, rows: npt.NDArray[np.int64]) -> "Draw":
         """Return some of the images, in the order given, with what is known of them."""
-        return Draw(*(None if part is None else part[rows] for part in vars(self).values()))
+        return replace(self, **{name: part[rows] for name, part in vars(self).items() if part is not None})
 
 
 def random_subjects(n: int, seed: int, start: int) -> tuple[list[int], list[RGB]]:

@@ -151,6 +151,12 @@ def sheet_facts(
     return {**of, "grid": f"{rows}x{columns}", "count": len(subjects) // (rows * columns)}
 
 
+def file_stem(subject: Subject) -> str:
+    """Name an image by what was asked for: "red-3", "ff8000-3", "hsl-30-100-50-3"."""
+    word = re.sub(r"[^A-Za-z0-9.]+", "-", subject.color.text.removeprefix("#")).strip("-")
+    return f"{word}-{subject.digit}"
+
+
 def describe(draw: "Draw", row: int, subject: Subject) -> dict[str, Any]:
     """Return what is known of one image; what was not checked is None."""
     return {
