@@ -4,8 +4,8 @@
         --reference continuous --reference discrete --reference joint --data-dir MNIST -o docs/seed-report.md
 
 The page is that of `vaegen report` with a section more. The table CONCLUSIONS says what is claimed; whether it holds is
-computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/evaluation.md explains claims,
-figures and verdicts.
+computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/evaluation.md explains the
+claims, figures and verdicts.
 """
 
 import argparse
