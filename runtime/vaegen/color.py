@@ -60,7 +60,7 @@ def _parse_text(text: str) -> tuple[int, ...]:
     import difflib  # 1 ms that only mistakes cost
 
     if text.strip().lower() == RAINBOW:
-        raise RequestError(f"color {quoted(text)} is many colors; only {setting('text')} takes it, by itself; name a color")
+        raise RequestError(f"color {quoted(text)} is for {setting('text')}, by itself; name a color")
     matches = difflib.get_close_matches(text.strip().lower().replace(" ", ""), ImageColor.colormap, MATCHES)
     hint = f"did you mean {', '.join(matches)}?" if matches else "use a CSS name, #rrggbb, rgb() or hsl()"
     raise RequestError(f"unknown color {quoted(text)}; {hint}")
