@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vaegen.bundle import models
+    from vaegen.enlarging import enlarge
     from vaegen.errors import (
         BundleError,
         ConfigError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from vaegen.images import read_image
     from vaegen.manifest import Manifest
     from vaegen.model import Draw, Model, Posterior, load
+    from vaegen.outline import svg
     from vaegen.spec import LatentSpec, ModelSpec
 
 __version__ = "0.1.0"  # read by the build too; asking the installation for it takes 17 ms
@@ -59,10 +61,12 @@ __all__ = [
     "RequestError",
     "VaegenError",
     "__version__",
+    "enlarge",
     "load",
     "models",
     "read_image",
     "reconstruct_folder",
+    "svg",
 ]
 
 _HOME = {
@@ -74,10 +78,12 @@ _HOME = {
     "ModelSpec": "spec",
     "Outcome": "folder",
     "Posterior": "model",
+    "enlarge": "enlarging",
     "load": "model",
     "models": "bundle",
     "read_image": "images",
     "reconstruct_folder": "folder",
+    "svg": "outline",
 }
 """The module of each name that is fetched on first use; what is not listed here is an error class."""
 

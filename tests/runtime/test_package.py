@@ -30,10 +30,12 @@ PUBLIC = [
     "RequestError",
     "VaegenError",
     "__version__",
+    "enlarge",
     "load",
     "models",
     "read_image",
     "reconstruct_folder",
+    "svg",
 ]
 HEAVY = {"numpy", "onnxruntime", "PIL", "torch", "onnx", "click", "logging", "starlette", "uvicorn"}
 
