@@ -103,11 +103,16 @@ MODELS = _object(
                     "prior_temperature": NUMBER,
                     "thresholds": ANYTHING,
                     "style": {**_or_null(ANYTHING), "description": "The usual slant and thickness."},
+                    "classes": {
+                        **_list(TEXT),
+                        "description": "Names of what is asked for as digit 0 to 9, if no digits.",
+                    },
                     "kind": {"enum": ["continuous", "discrete", "joint"]},
                     "bytes": INTEGER,
                     "default": {**YES, "description": "Whether it answers where none is named."},
                     "quality": ANYTHING,
-                }
+                },
+                "classes",
             )
         )
     }
