@@ -70,6 +70,9 @@ def verify_picture(place: str, model: str | None) -> "Verification":
         size = read_size(texts)
     except RequestError as error:
         return Verification(Path(place), None, (Check(file, "texts", str(error)),))
+    if recipe is not None and recipe.ends:
+        name = shlex.quote(place)
+        raise ImageError(f"'{place}' is of a walk; make it anew to compare: vaegen sample --like {name} -o again.png")
     if recipe is None and "latent" not in texts:
         raise ImageError(f"'{place}' was decoded from a file of latents, which it does not hold; it cannot be verified")
     with vaegen.load(model or its_model(place, texts)) as loaded:
@@ -179,13 +182,15 @@ def _take(context: click.Context, _parameter: click.Parameter, place: str | None
         raise RequestError(f"'{place}' cannot be an example: {error}") from error
     lists = {
         "digits": [",".join(map(str, recipe.digits))],
-        "color_texts": [",".join(color.text for color in recipe.colors)],
+        "color_texts": [recipe.color_text or ",".join(color.text for color in recipe.colors)],
     }
     names = ("count", "grid", "seed", "start", "temperature", "tries", "best", "slant", "thickness", "hand")
     values = {name: getattr(recipe, name) for name in names}
     context.default_map = {
         **{name: texts for name, texts in lists.items() if texts != [""]},  # what was drawn from the seed is drawn
         **{name: value for name, value in values.items() if value is not None},
+        **({"text": recipe.text} if recipe.text else {}),
+        **({"walk": recipe.ends, "frames": recipe.frames} if recipe.ends else {}),
         **({"scale": max(facts.width // recipe.extent[0], 1)} if size is None else {"size": size}),
     }
     return Like(place, facts.texts)
@@ -211,4 +216,5 @@ def lines_of(place: str, facts: "Facts") -> Iterator[str]:
     name = shlex.quote(place)
     if "seed" in texts:
         yield f"another like it: vaegen sample --like {name} --color teal"
-    yield f"to check it:     vaegen verify {name}"
+    if "walk" not in texts:
+        yield f"to check it:     vaegen verify {name}"

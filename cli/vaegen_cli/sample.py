@@ -34,7 +34,7 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.pictures import Like, is_typed, like_option
-from vaegen_cli.sheets import preview
+from vaegen_cli.sheets import Labels, preview
 
 if TYPE_CHECKING:
     from vaegen import Manifest
@@ -105,6 +105,7 @@ if TYPE_CHECKING:
 @like_option
 @model_options
 @image_options(grid="One sheet: a row for each digit, a column for each color.")
+@click.option("--labels", is_flag=True, help="Write digits beside the rows of --grid, and colors above its columns.")
 @force_option
 @json_option
 @common_options(
@@ -137,6 +138,8 @@ def sample(
     chosen: Format | None,
     grid: bool,
     scale: int,
+    size: int | None,
+    labels: bool,
     force: bool,
     as_json: bool,
 ) -> ExitCode:
@@ -144,7 +147,7 @@ def sample(
 
     Every digit is combined with every color, --count images each. Files are named red-3.png, or red-3-000.png,
     red-3-001.png, ... with --count; nothing is overwritten without --force. A .npy file holds all images, uint8
-    (n, height, width, 3), or the sheet, uint8 (height, width, 3). With --count, a cell of the sheet holds its
+    (n, height, width, 3), or the sheet, uint8 (height, width, 3). An SVG file has the strokes' outlines. With --count, a cell of the sheet holds its
     images as a block.
 
     --text takes one color, a list (from digit to digit), or the word rainbow, and chooses a hand in which each digit
@@ -166,6 +169,16 @@ def sample(
             tries = None if is_typed(context, "best") else tries
         elif not is_typed(context, "best"):
             best = None
+        if not is_typed(context, "size"):  # and so of these two
+            size = None if is_typed(context, "scale") else size
+        elif not is_typed(context, "scale"):
+            scale = 1
+        # What is asked for in place of what the picture shows.
+        asked = [name for name in ("digits", "count", "grid", "text", "walk") if is_typed(context, name)]
+        text = text if not asked or "text" in asked else None
+        walk = walk if not asked or "walk" in asked else None
+        if walk is not None and "walk" not in asked and is_typed(context, "color_texts"):
+            walk = walk[0].strip()[0], walk[1].strip()[0]  # the digits alone
     how: dict[str, Any] = {
         "seed": seed,
         "temperature": temperature,
@@ -185,11 +198,13 @@ def sample(
         _leave_out(context, "walk", "text", "digits", "count", "grid")
         from vaegen_cli.walk import Animation, run_walk
 
-        animation = Animation(out, chosen, scale=scale, force=force, as_json=as_json)
+        animation = Animation(out, chosen, scale=scale, size=size, force=force, as_json=as_json)
         return run_walk(console, walk, frames, color_texts, animation, warn, **call)
     if is_typed(context, "frames"):
         raise RequestError("--frames counts those of a walk; add --walk FROM TO, such as --walk 3:red 8:blue")
-    output = Output(out, chosen, grid=grid or text is not None, scale=scale, force=force, as_json=as_json)
+    if labels and (not grid or not (digits or color_texts)):
+        raise RequestError("--labels names the rows and columns of a sheet; add --grid, and --digit or --color or both")
+    output = Output(out, chosen, grid=grid or text is not None, scale=scale, size=size, force=force, as_json=as_json)
     if text is not None:
         _leave_out(context, "text", "digits", "count", "grid")
         from vaegen_cli.text import run_text
@@ -226,7 +241,8 @@ def sample(
         from vaegen.encoding import sheet
 
         picture = sheet(draw.images, max(len(digits), 1), max(len(colors), 1)) if grid else draw.images
-        output.write([(picture, facts | sheet_facts(start, digits, colors, subjects))])
+        named = Labels([str(digit) for digit in digits], [color.text for color in colors]) if labels else None
+        output.write([(picture, facts | sheet_facts(start, digits, colors, subjects))], named)
     else:
         rows = enumerate(zip(draw.images, subjects, strict=True), start)
         output.write((image, facts | picture_facts(index, [one.digit], [one.color])) for index, (image, one) in rows)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vaegen.subjects import call_facts, describe
+from vaegen.subjects import call_facts, describe, read_colors
 
 from vaegen_cli.console import Console, ExitCode, put, tell
 from vaegen_cli.libraries import loading
@@ -48,7 +48,8 @@ def run_text(
     """
     needed = ("prior", "decoder") if how["tries"] == 1 else ("prior", "decoder", "judge")
     with loading(model, threads, needed) as loaded_model:
-        from vaegen.texts import plan_text, write
+        from vaegen.color import RAINBOW
+        from vaegen.texts import is_rainbow, plan_text, write
 
         subjects = plan_text(text, color_texts, seed=how["seed"], start=start)
     from vaegen.encoding import sheet
@@ -67,8 +68,8 @@ def run_text(
     report_style(console, spec, slant=how["slant"], thickness=how["thickness"])
     if console.live and (blocks := preview(draw.images)):
         tell(blocks)
-    colors = ",".join(color_texts) or subjects[0].color.text
-    call |= {"index": start, "text": text, "color": colors}
+    colors = RAINBOW if is_rainbow(color_texts) else ",".join(one.text for one in read_colors(color_texts))
+    call |= {"index": start, "text": text, "color": colors or subjects[0].color.text}
     output.write([(sheet(draw.images, 1, len(subjects)), call)])
     report(console, draw, subjects, items, how["best"])
     if as_json:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from vaegen.errors import RequestError
-from vaegen.spec import CHANNELS, SIDE
-from vaegen.subjects import Color, Subject, call_facts, describe, file_stem, read_colors
+from vaegen.spec import CHANNELS
+from vaegen.subjects import Color, Subject, call_facts, describe, file_stem
 
 from vaegen_cli.console import Console, ExitCode, echo_written, put, tell
 from vaegen_cli.libraries import loading
@@ -31,9 +31,11 @@ MAX_BYTES = 2**28  # of the frames; Pillow holds them several times
 class Animation(Output):
     """Where the frames of a walk go, and how: one file that plays there and back, or a file for each."""
 
-    def __init__(self, out: str, chosen: Format | None, *, scale: int, force: bool, as_json: bool) -> None:
-        """Read -o, --format, --scale, --force and --json; raises RequestError where they contradict."""
-        super().__init__(out, chosen, grid=False, scale=scale, force=force, as_json=as_json, formats=FORMATS)
+    def __init__(
+        self, out: str, chosen: Format | None, *, scale: int, size: int | None, force: bool, as_json: bool
+    ) -> None:
+        """Read -o, --format, --scale, --size, --force and --json; raises RequestError where they contradict."""
+        super().__init__(out, chosen, grid=False, scale=scale, size=size, force=force, as_json=as_json, formats=FORMATS)
         if self.format not in FORMATS:
             raise RequestError(f"--format {self.format} holds no animation; give -o a name that ends in .gif or .webp")
         number = re.search(r"%(?:0([1-9]))?d", Path(out).name) if self._is_file and self.format == "png" else None
@@ -41,10 +43,10 @@ class Animation(Output):
 
     def plan_frames(self, frames: int, stem: str) -> None:
         """Decide on the files before any work; raises what `plan` does."""
-        if frames * SIDE * SIDE * CHANNELS * self._scale**2 > MAX_BYTES:
+        if frames * CHANNELS * self.side**2 > MAX_BYTES:
             raise RequestError(
-                f"{frames} frames enlarged {self._scale} times take more than {MAX_BYTES // 2**20} MiB; "
-                "lower --scale or --frames"
+                f"{frames} frames of {self.side} x {self.side} pixels take more than {MAX_BYTES // 2**20} MiB; "
+                f"lower --frames or {'--scale' if self._size is None else '--size'}"
             )
         if self._place == PIPE:
             return
@@ -64,9 +66,9 @@ class Animation(Output):
         if self._number:
             self.write((image, {**facts, "frame": at}) for at, image in enumerate(images))
             return
-        from vaegen.encoding import encode_animation, enlarged
+        from vaegen.encoding import encode_animation
 
-        large = enlarged(images, self._scale)
+        large = self.enlarged(images)
         (target,) = self._targets
         if self.format == "npy":
             data = encode_npy(large)
@@ -75,6 +77,8 @@ class Animation(Output):
             order = [*range(n), *range(n - 2, 0, -1)]
             durations = [STAND if at in (0, n - 1) else DELAY for at in order]
             texts = {f"vaegen:{name}": str(value) for name, value in facts.items()}
+            if self._size is not None:
+                texts["vaegen:size"] = str(self._size)
             data = encode_animation(large[order], cast("Animated", self.format), durations, texts)
         write(target, data, force=self._force)
         if self._show and target is not None:
@@ -83,42 +87,6 @@ class Animation(Output):
     def file(self, frame: int) -> str:
         """Return the file of a frame."""
         return str(self._targets[frame if self._number else 0])
-
-
-def read_ends(texts: Sequence[str], color_texts: Sequence[str], seed: int, start: int) -> list[Subject]:
-    """Read both ends as people write them: "3", "3:red" or "3:hsl(30,100%,50%)".
-
-    Args:
-        texts: Of both.
-        color_texts: Of --color, for an end without a color of its own: one, or one for each end. Where there is none,
-            it is drawn from the seed.
-        seed: 0 to 2**64 - 1.
-        start: The item of the first end.
-
-    Raises:
-        RequestError: One is something else, or --color has more colors, or none to give.
-    """
-    from vaegen.color import parse_color
-    from vaegen.sampling import random_subjects
-
-    matches = [re.fullmatch(r"\s*([0-9])\s*(?::(.*))?", text, flags=re.ASCII | re.DOTALL) for text in texts]
-    for text, match in zip(texts, matches, strict=True):
-        if match is None:
-            raise RequestError(f"{text!r} is no end of a walk; write a digit, such as 3, or 3:red for one in a color")
-    colors = read_colors(color_texts)
-    if len(colors) > 2:
-        raise RequestError(f"a walk has 2 ends, and --color has {len(colors)} colors; give one, or one for each end")
-    own = [match[2] for match in matches if match]
-    if colors and None not in own:
-        raise RequestError("both ends of the walk have a color of their own; leave out --color")
-    drawn = random_subjects(2, seed, start)[1]
-    colors = (
-        colors * (2 // len(colors)) if colors else [Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb) for rgb in drawn]
-    )
-    typed = [
-        each if text is None else Color(text.strip(), parse_color(text)) for each, text in zip(colors, own, strict=True)
-    ]
-    return [Subject(int(match[1]), color, 0) for match, color in zip(matches, typed, strict=True) if match]
 
 
 def run_walk(
@@ -155,9 +123,9 @@ def run_walk(
     """
     needed = ("prior", "decoder") if how["tries"] == 1 else ("prior", "decoder", "judge")
     with loading(model, threads, needed) as loaded_model:
+        from vaegen.moves import clear, read_ends, walk
+
         subjects = read_ends(ends, color_texts, how["seed"], start)
-        import numpy.random  # noqa: F401, the noise needs it, and numpy loads it no sooner
-    from vaegen.moves import clear, walk
     from vaegen.sampling import ask
 
     asked = [one.digit for one in subjects], [one.color.rgb for one in subjects]

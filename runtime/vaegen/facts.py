@@ -11,7 +11,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, TypeVar
 
 from vaegen.errors import ImageError, RequestError, quoted
 from vaegen.files import open_plain
@@ -31,7 +31,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MADE_BY = ("model", "bundle", "version", "index")
 SAMPLED = (
     *(*_MADE_BY, "seed", "temperature", "tries", "best", "slant", "thickness", "hand"),
-    *("digit", "color", "grid", "count", "size"),
+    *("digit", "color", "grid", "count", "size", "text", "walk", "frames", "frame"),
 )
 """The texts of a picture of `vaegen sample`."""
 DECODED = (*_MADE_BY, "latent", "size")
@@ -127,10 +127,18 @@ class Recipe:
     slant: float | None
     thickness: float | None
     hand: int | None
+    text: str | None = None
+    """Of digits side by side, in place of `digits`; then `color_text` is in place of `colors`."""
+    color_text: str | None = None
+    ends: tuple[str, str] | None = None
+    """Of a walk, likewise, with their colors."""
+    frames: int | None = None
 
     @property
     def extent(self) -> tuple[int, int]:
         """Width and height, before it is enlarged."""
+        if self.text is not None:
+            return SIDE * len(self.text), SIDE
         across = math.ceil(math.sqrt(self.count))
         down = -(-self.count // across)
         return SIDE * across * max(len(self.colors), 1), SIDE * down * max(len(self.digits), 1)
@@ -148,8 +156,11 @@ def read_recipe(texts: Mapping[str, str]) -> Recipe:
     check_names(texts, SAMPLED)
     rows, columns = _grid(texts) if "grid" in texts else (1, 1)
     count = _integer(texts, "count", 1, MAX_COUNT) if "grid" in texts else 1
-    digits = _listed(texts, "digit", read_digits, rows, rows * columns * count)
-    colors = _listed(texts, "color", read_colors, columns, rows * columns * count)
+    digits: list[int] = []
+    colors: list[Color] = []
+    if not {"text", "walk"} & set(texts):
+        digits = _listed(texts, "digit", read_digits, rows, rows * columns * count)
+        colors = _listed(texts, "color", read_colors, columns, rows * columns * count)
     draws = [name for name in ("tries", "best") if name in texts]
     if len(draws) != 1:
         raise RequestError(f"it has {' and '.join(draws) or 'neither tries nor best'} among its texts")
@@ -173,7 +184,28 @@ def read_recipe(texts: Mapping[str, str]) -> Recipe:
         slant=number("slant", SLANTS),
         thickness=number("thickness", THICKNESSES),
         hand=integer("hand", MAX_SEED),
+        **_in_place_of_digits(texts),
     )
+
+
+def _in_place_of_digits(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a picture of a text, or a walk, has in place of digits and colors."""
+    try:
+        if "text" in texts:
+            from vaegen.texts import plan_text
+
+            plan_text(texts["text"], [_text(texts, "color")], seed=0, start=0)
+            return {"text": texts["text"], "color_text": texts["color"]}
+        if "walk" in texts:
+            from vaegen.moves import FRAMES, read_ends
+
+            first, _, second = texts["walk"].partition(" to ")
+            read_ends((first, second), (), 0, 0)
+            return {"ends": (first, second), "frames": _integer(texts, "frames", *FRAMES)}
+    except RequestError as error:
+        name = "text" if "text" in texts else "walk"
+        raise RequestError(f"its {PREFIX}{name}: {error}") from error
+    return {}
 
 
 def read_size(texts: Mapping[str, str]) -> int | None:
@@ -244,17 +276,13 @@ def remake(model: "Model", recipe: Recipe) -> "Picture":
     """
     from vaegen.encoding import sheet
 
+    names = ("seed", "start", "temperature", "tries", "best", "slant", "thickness", "hand")
+    how = {name: getattr(recipe, name) for name in names}
+    if recipe.text is not None:
+        from vaegen.texts import plan_text, write
+
+        plan = plan_text(recipe.text, [recipe.color_text or ""], seed=recipe.seed, start=recipe.start)
+        return sheet(write(model, plan, **how).draw.images, 1, len(plan))
     subjects = plan_subjects(recipe.digits, recipe.colors, recipe.count, seed=recipe.seed, start=recipe.start)
-    images = model.sample(
-        [one.digit for one in subjects],
-        [one.color.rgb for one in subjects],
-        seed=recipe.seed,
-        start=recipe.start,
-        temperature=recipe.temperature,
-        tries=recipe.tries,
-        best=recipe.best,
-        slant=recipe.slant,
-        thickness=recipe.thickness,
-        hand=recipe.hand,
-    )
+    images = model.sample([one.digit for one in subjects], [one.color.rgb for one in subjects], **how)
     return sheet(images, max(len(recipe.digits), 1), max(len(recipe.colors), 1))

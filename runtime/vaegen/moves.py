@@ -2,17 +2,22 @@
 
 import colorsys
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from vaegen import request
+from vaegen.color import parse_color
+from vaegen.errors import RequestError, setting
 from vaegen.graphs import Floats, Graphs
 from vaegen.latent import COLOR, DIGIT, typical
 from vaegen.model import Model
-from vaegen.request import Color, Digit, check_integer, parse_subjects
-from vaegen.sampling import Draw, ask, draw, verified
+from vaegen.request import Digit, check_integer, parse_subjects
+from vaegen.sampling import Draw, ask, draw, random_subjects, verified
 from vaegen.spec import ModelSpec
+from vaegen.subjects import Color, Subject, read_colors
 
 FRAMES = (2, 240)
 PAIRED = 8  # draws of each end, of which the pair with the clearest path is taken
@@ -29,7 +34,7 @@ Shares = npt.NDArray[np.float64]  # (n,), of the whole way
 def walk(
     model: Model,
     digit: Digit,
-    color: Color,
+    color: request.Color,
     frames: int = 24,
     *,
     seed: int = 0,
@@ -87,6 +92,39 @@ def walk(
         return Draw(images, digits[(shares > 0.5).astype(int)], passed, latents, tries_used)
     nearer = _nearer(graphs, images, digits)
     return verified(Draw(images, nearer, passed, latents, tries_used), graphs.verdict(images, nearer, passed))
+
+
+def read_ends(texts: Sequence[str], color_texts: Sequence[str], seed: int, start: int) -> list[Subject]:
+    """Read both ends as people write them: "3", "3:red" or "3:hsl(30,100%,50%)".
+
+    Args:
+        texts: Of both.
+        color_texts: For an end without a color of its own: one, or one for each end. Where there is none,
+            it is drawn from the seed.
+        seed: 0 to 2**64 - 1.
+        start: The item of the first end.
+
+    Raises:
+        RequestError: One is something else, or there are colors that no end has.
+    """
+    matches = [re.fullmatch(r"\s*([0-9])\s*(?::(.*))?", text, flags=re.ASCII | re.DOTALL) for text in texts]
+    for text, match in zip(texts, matches, strict=True):
+        if match is None:
+            raise RequestError(f"{text!r} is no end of a walk; write a digit, such as 3, or 3:red for one in a color")
+    colors = read_colors(color_texts)
+    if len(colors) > 2:
+        raise RequestError(f"a walk has 2 ends, and there are {len(colors)} colors; give one, or one for each end")
+    own = [match[2] for match in matches if match]
+    if colors and None not in own:
+        raise RequestError(f"both ends of the walk have a color of their own; leave out {setting('color')}")
+    drawn = random_subjects(2, seed, start)[1]
+    colors = (
+        colors * (2 // len(colors)) if colors else [Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb) for rgb in drawn]
+    )
+    typed = [
+        each if text is None else Color(text.strip(), parse_color(text)) for each, text in zip(colors, own, strict=True)
+    ]
+    return [Subject(int(match[1]), color, 0) for match, color in zip(matches, typed, strict=True) if match]
 
 
 def clear(draw: Draw, model: ModelSpec) -> npt.NDArray[np.bool_]:

@@ -52,7 +52,7 @@ def plan_text(text: str, color_texts: Sequence[str], *, seed: int, start: int) -
     if len(text) > LONGEST:
         raise RequestError(f"a text of {len(text)} digits is too long; give at most {LONGEST}")
     digits = [int(sign) for sign in text]
-    if [each.strip().lower() for each in color_texts] == [RAINBOW]:
+    if is_rainbow(color_texts):
         colors = [Color(_hex(rgb), rgb) for rgb in _rainbow(len(digits))]
     elif color_texts:
         colors = read_colors(color_texts)
@@ -60,6 +60,11 @@ def plan_text(text: str, color_texts: Sequence[str], *, seed: int, start: int) -
         (rgb,) = random_subjects(1, seed, start)[1]
         colors = [Color(_hex(rgb), rgb)]
     return [Subject(digit, colors[at % len(colors)], 0) for at, digit in enumerate(digits)]
+
+
+def is_rainbow(color_texts: Sequence[str]) -> bool:
+    """Return whether colors are the one word RAINBOW."""
+    return [each.strip().lower() for each in color_texts] == [RAINBOW]
 
 
 def write(model: Model, subjects: Sequence[Subject], *, seed: int, start: int, hand: int | None, **how: Any) -> Written:
