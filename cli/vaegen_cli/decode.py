@@ -56,6 +56,7 @@ def decode(
     chosen: Format | None,
     grid: bool,
     scale: int,
+    size: int | None,
     model: str,
     threads: int,
     force: bool,
@@ -75,7 +76,7 @@ def decode(
         raise RequestError(f"{more[0]!r} is one too many: IN is one file; where images go, -o says: -o {more[-1]}")
     if (source is None) == (not texts):
         raise RequestError("give a file of latents or --latent, one of the two")
-    output = Output(out, chosen, grid=grid, scale=scale, force=force, as_json=as_json)
+    output = Output(out, chosen, grid=grid, scale=scale, size=size, force=force, as_json=as_json)
     load_libraries()
     with vaegen.load(model, threads=threads) as loaded:
         latents = _latents(loaded, source, texts)
@@ -118,15 +119,16 @@ def _names(latents: Latents, output: Output) -> list[str]:
     n = len(latents.values)
     if output.together:
         return [f"latents.{output.format}"]
+    suffix = f".{output.format}"
     if not latents.names:
-        return ["latent.png"] if n == 1 else [f"latent-{row:03d}.png" for row in range(n)]
+        return [f"latent{suffix}"] if n == 1 else [f"latent-{row:03d}{suffix}" for row in range(n)]
     short, whole = [], []
     for name in latents.names:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or not path.name or "\0" in name or ":" in path.parts[0]:
             raise RequestError(f"the name {name!r} leads out of the target folder; {NAMELESS}")
-        short.append(str(path.with_suffix(".png")))
-        whole.append(f"{path}.png")
+        short.append(str(path.with_suffix(suffix)))
+        whole.append(f"{path}{suffix}")
     return _distinct(short, whole)
 
 

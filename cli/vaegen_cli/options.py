@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import vaegen
 from vaegen.errors import RequestError
-from vaegen.limits import MAX_PIXELS
-from vaegen.spec import DIGITS
+from vaegen.limits import MAX_PIXELS, MAX_SIZE
+from vaegen.spec import DIGITS, SIDE
 
 from vaegen_cli.console import Decorated, require_stdout, tell
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 RANDOM = "random"
-Format = Literal["png", "npy"]
-FORMATS: tuple[Format, ...] = ("png", "npy")
+Format = Literal["png", "npy", "svg"]
+FORMATS: tuple[Format, ...] = ("png", "npy", "svg")
 
 
 def complete_models(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
@@ -176,8 +176,16 @@ report_option = click.option(
 )
 
 
+size_option = click.option(
+    "--size",
+    type=click.IntRange(SIDE, MAX_SIZE),
+    metavar="N",
+    help=f"Enlarge images to N x N pixels with smooth strokes, {SIDE} to {MAX_SIZE}.",
+)
+
+
 def image_options(grid: str) -> Callable[[Decorated], Decorated]:
-    """Add -o, --format, --grid with its help, and --scale."""
+    """Add -o, --format, --grid with its help, --scale and --size."""
     return _group(
         click.option(
             "-o",
@@ -186,7 +194,7 @@ def image_options(grid: str) -> Callable[[Decorated], Decorated]:
             type=click.Path(),
             default=".",
             metavar="FILE|FOLDER|-",
-            help="A .png or .npy file, a folder, or - for stdout.  [default: this folder]",
+            help="A .png, .svg or .npy file, a folder, or - for stdout.  [default: this folder]",
         ),
         click.option("--format", "chosen", type=click.Choice(FORMATS), help="[default: png, or the suffix of -o]"),
         click.option("--grid", is_flag=True, help=grid),
@@ -196,6 +204,7 @@ def image_options(grid: str) -> Callable[[Decorated], Decorated]:
             default=1,
             show_default=True,
             metavar="N",
-            help="Enlarge N times, sharply.",
+            help="Enlarge N times: each pixel becomes a block.",
         ),
+        size_option,
     )

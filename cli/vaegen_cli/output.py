@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vaegen_cli.sheets import Labels
+
     Picture = tuple[NDArray[np.uint8], Mapping[str, Any]]  # what a file shows, and what is known of it
 
 MAX_IMAGES = 100_000  # held at once, 235 MB
 MAX_ENLARGED = 2**30  # bytes of pixels in one file
+MAX_DRAWN = 10_000  # images in SVG, 20 ms and 2 KB each
 PIPE = "-"  # the file name that means stdout
 
 
@@ -34,11 +37,12 @@ class Output:
         *,
         grid: bool,
         scale: int,
+        size: int | None,
         force: bool,
         as_json: bool,
         formats: Sequence[str] = FORMATS,
     ) -> None:
-        """Read -o, --format, --grid, --scale, --force and --json; raises RequestError where they contradict."""
+        """Read -o, --format, --grid, --scale, --size, --force, --json; raises RequestError where they contradict."""
         if out == PIPE:
             if as_json:
                 raise RequestError("--json and -o - both want stdout; give -o a file or a folder")
@@ -50,7 +54,13 @@ class Output:
         self.format = chosen or suffix or "png"
         self.together = grid or self.format == "npy"
         """Whether one file holds all images, as a sheet or an array; else each has its own."""
-        self._scale, self._force, self._show = scale, force, not as_json
+        if scale > 1 and size is not None:
+            raise RequestError("--scale makes blocks and --size smooth strokes; leave one out")
+        if scale > 1 and self.format == "svg":
+            raise RequestError("--scale makes blocks of pixels, which an SVG file has not; give --size")
+        self.side = SIDE * scale if size is None else size
+        """Pixels of an image's side once it is enlarged."""
+        self._scale, self._size, self._force, self._show = scale, size, force, not as_json
         self._targets: list[Path | None] = [None]  # stdout
 
     def plan(self, n: int, names: Callable[[], Sequence[str]]) -> None:
@@ -68,29 +78,62 @@ class Output:
             import shlex  # which only mistakes need
 
             array = f"-o {shlex.quote(str(Path(self._place).with_suffix('.npy')))}" if self._is_file else "--format npy"
-            raise RequestError(f"{n} images do not fit in one PNG file; add --grid, or give {array} or -o a folder")
-        if self.together and n * SIDE * SIDE * CHANNELS * self._scale**2 > MAX_ENLARGED:
             raise RequestError(
-                f"{n} images enlarged {self._scale} times take more than {MAX_ENLARGED // 2**30} GiB; lower --scale"
+                f"{n} images do not fit in one {self.format.upper()} file; add --grid, or give {array} or -o a folder"
             )
+        if self.together and self.format != "svg" and n * CHANNELS * self.side**2 > MAX_ENLARGED:
+            raise RequestError(
+                f"{n} images of {self.side} x {self.side} pixels take more than {MAX_ENLARGED // 2**30} GiB; "
+                f"lower {'--scale' if self._size is None else '--size'}"
+            )
+        if self.format == "svg" and n > MAX_DRAWN:
+            raise RequestError(f"{n} images are too many to draw as SVG; the most is {MAX_DRAWN}")
         if self._place != PIPE:
             place = Path(self._place)
             targets = [place] if self._is_file else [place / name for name in names()]
             check_targets(targets, force=self._force, by="-o")
             self._targets = [*targets]
 
-    def write(self, pictures: "Iterable[Picture]") -> None:
-        """Write each picture, enlarged, to its file and print the file's name; a PNG has the facts as text chunks."""
-        from vaegen.encoding import encode_result, enlarged
+    def enlarged(self, pictures: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+        """Return images (n, 28, 28, 3), or a sheet of them (height, width, 3), by --scale or --size."""
+        if self._size is None:
+            from vaegen.encoding import enlarged
 
+            return enlarged(pictures, self._scale)
+        from vaegen.enlarging import enlarge, enlarge_sheet
+
+        return enlarge_sheet(pictures, self._size) if pictures.ndim == 3 else enlarge(pictures, self._size)
+
+    def write(self, pictures: "Iterable[Picture]", labels: "Labels | None" = None) -> None:
+        """Write each picture, enlarged, to its file and print the file's name; PNG and SVG have the facts in them.
+
+        Args:
+            pictures: uint8 (28 rows, 28 columns, 3), sheets or images; for .npy also images (n, 28, 28, 3).
+            labels: Of a sheet.
+        """
         for target, (picture, facts) in zip(self._targets, pictures, strict=True):
-            if self.format == "npy":
-                data = encode_npy(enlarged(picture, self._scale))
-            else:
-                data = encode_result(picture, self._scale, facts)
-            write(target, data, force=self._force)
+            write(target, self._encoded(picture, facts, labels), force=self._force)
             if self._show and target is not None:
                 echo_written(target)
+
+    def _encoded(self, picture: "NDArray[np.uint8]", facts: Mapping[str, Any], labels: "Labels | None") -> bytes:
+        texts = {f"vaegen:{name}": str(value) for name, value in facts.items()}
+        if self._size is not None:
+            texts["vaegen:size"] = str(self._size)
+        if self.format == "svg":
+            from vaegen.outline import svg_sheet
+
+            height, width, _ = picture.shape
+            return svg_sheet(picture, texts, self._size, *(labels.drawn(width, height) if labels else ())).encode()
+        large = self.enlarged(picture)
+        if labels:
+            large, margin = labels.beside(large, self.side)
+            texts["vaegen:labels"] = "{}x{}".format(*margin)
+        if self.format == "npy":
+            return encode_npy(large)
+        from vaegen.encoding import encode_png
+
+        return encode_png(large, texts)
 
     def files(self, n: int) -> list[str]:
         """Return the file of each of n images."""

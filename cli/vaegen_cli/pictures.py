@@ -56,7 +56,7 @@ def verify_picture(place: str, model: str | None) -> "Verification":
         RequestError: Its model is not installed, and none is given.
         BundleError: The model cannot be used.
     """
-    from vaegen.facts import DECODED, check_names, read_recipe, read_size
+    from vaegen.facts import DECODED, check_names, read_margin, read_recipe, read_size
     from vaegen.verification import Check, Verification
 
     facts, file = read(place), Path(place).name
@@ -67,7 +67,7 @@ def verify_picture(place: str, model: str | None) -> "Verification":
             recipe = read_recipe(texts)
         else:
             check_names(texts, DECODED)
-        size = read_size(texts)
+        size, margin = read_size(texts), read_margin(texts)
     except RequestError as error:
         return Verification(Path(place), None, (Check(file, "texts", str(error)),))
     if recipe is not None and recipe.ends:
@@ -78,7 +78,7 @@ def verify_picture(place: str, model: str | None) -> "Verification":
     with vaegen.load(model or its_model(place, texts)) as loaded:
         checks = [Check(file, "texts", None), Check(file, "bundle", _other_bundle(texts, loaded.manifest))]
         if checks[-1].problem is None:
-            checks.append(Check(file, "pixels", _compare(place, facts, loaded, recipe, size)))
+            checks.append(Check(file, "pixels", _compare(place, facts, loaded, recipe, size, margin)))
         return Verification(Path(place), loaded.spec, tuple(checks))
 
 
@@ -102,8 +102,15 @@ def _other_bundle(texts: dict[str, str], here: "Manifest") -> str | None:
     )
 
 
-def _compare(place: str, facts: "Facts", model: "Model", recipe: "Recipe | None", size: int | None) -> str | None:
-    """Say how a picture differs from what its texts ask for; None where all pixels agree."""
+def _compare(
+    place: str,
+    facts: "Facts",
+    model: "Model",
+    recipe: "Recipe | None",
+    size: int | None,
+    margin: tuple[int, int],
+) -> str | None:
+    """Say how a picture differs, beside its labels, from what its texts ask for; None where all pixels agree."""
     import numpy as np
     from PIL import Image
     from vaegen.decoding import decode, image_errors, read_bytes, to_rgb
@@ -112,7 +119,8 @@ def _compare(place: str, facts: "Facts", model: "Model", recipe: "Recipe | None"
     from vaegen.facts import remake
     from vaegen.spec import CHANNELS, SIDE
 
-    width, height, texts = facts
+    (left, top), texts = margin, facts.texts
+    width, height = facts.width - left, facts.height - top
     across, down = (SIDE, SIDE) if recipe is None else recipe.extent
     if size is not None:
         across, down = across // SIDE * size, down // SIDE * size
@@ -120,11 +128,11 @@ def _compare(place: str, facts: "Facts", model: "Model", recipe: "Recipe | None"
     if scale < 1 or (width, height) != (across * scale, down * scale):
         more = ", or as many times as large" if size is None else ""
         return f"{width} x {height} pixels; its texts ask for {across} x {down}{more}"
-    if width * height * CHANNELS > MAX_ENLARGED:
+    if facts.width * facts.height * CHANNELS > MAX_ENLARGED:
         return f"{width} x {height} pixels are more than vaegen writes"
     try:
         with image_errors():
-            found = np.asarray(to_rgb(decode(read_bytes(place), SIDE, width * height)))
+            found = np.asarray(to_rgb(decode(read_bytes(place), SIDE, facts.width * facts.height)))[top:, left:]
         if recipe is None:
             from vaegen_cli.latent_files import read_latent
 
@@ -140,7 +148,7 @@ def _compare(place: str, facts: "Facts", model: "Model", recipe: "Recipe | None"
     advice = ""
     if size is not None:  # where pixels of a digit differ by 1, smooth strokes differ by more here and there
         height, width, _ = made.shape
-        small = np.asarray(Image.fromarray(found).resize((width, height), Image.Resampling.BOX))
+        small = np.asarray(Image.fromarray(np.ascontiguousarray(found)).resize((width, height), Image.Resampling.BOX))
         if np.abs(small.astype(np.int16) - made).max() <= CLOSE_MEAN:
             advice = "; scaled down it is, as where another processor drew it"
     return f"{others} of {apart.size} pixels are not what its texts ask for, by up to {apart.max()} of 255{advice}"
@@ -171,13 +179,13 @@ def _take(context: click.Context, _parameter: click.Parameter, place: str | None
     """Make what a picture was asked for with the default of each option."""
     if place is None or context.resilient_parsing:
         return None
-    from vaegen.facts import read_recipe, read_size
+    from vaegen.facts import read_margin, read_recipe, read_size
 
     facts = read(place)
     if "seed" not in facts.texts:
         raise RequestError(f"'{place}' is a picture of `vaegen decode`; --like takes those of `vaegen sample`")
     try:
-        recipe, size = read_recipe(facts.texts), read_size(facts.texts)
+        recipe, size, margin = read_recipe(facts.texts), read_size(facts.texts), read_margin(facts.texts)
     except RequestError as error:
         raise RequestError(f"'{place}' cannot be an example: {error}") from error
     lists = {
@@ -191,7 +199,8 @@ def _take(context: click.Context, _parameter: click.Parameter, place: str | None
         **{name: value for name, value in values.items() if value is not None},
         **({"text": recipe.text} if recipe.text else {}),
         **({"walk": recipe.ends, "frames": recipe.frames} if recipe.ends else {}),
-        **({"scale": max(facts.width // recipe.extent[0], 1)} if size is None else {"size": size}),
+        **({"labels": True} if "labels" in facts.texts else {}),
+        **({"scale": max((facts.width - margin[0]) // recipe.extent[0], 1)} if size is None else {"size": size}),
     }
     return Like(place, facts.texts)
 

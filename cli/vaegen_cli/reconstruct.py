@@ -27,6 +27,7 @@ from vaegen_cli.options import (
     read_place,
     report_option,
     seed_option,
+    size_option,
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress, about_unlike, tell_ignored
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from vaegen.images import Intake
 
 # The same as vaegen.encoding.WRITTEN; a test compares them, because importing it loads numpy and Pillow.
-FORMATS = ("png", "jpg", "bmp", "webp", "tif")
+FORMATS = ("png", "jpg", "bmp", "webp", "tif", "svg")
 SPELLED = 4  # names of images that have no pattern in common, in a message
 OTHER_NAMES = {"jpeg": "jpg", "tiff": "tif"}
 
@@ -51,6 +52,7 @@ class Options(NamedTuple):
     out: str
     more: tuple[str, ...]
     form: "Written | None"
+    size: int | None
     intake: "Intake"
     max_pixels: int
     stochastic: bool
@@ -94,6 +96,7 @@ def _read_workers(_context: click.Context, _parameter: click.Parameter, value: s
 @click.argument("out", metavar="OUT")
 @click.argument("more", metavar="", nargs=-1)
 @click.option("--format", "form", type=click.Choice(FORMATS), help="[default: png, or the suffix of OUT]")
+@size_option
 @intake_option
 @max_pixels_option
 @click.option("--stochastic", is_flag=True, help="Draw the latents from the posterior; else its mean and modes.")
@@ -208,7 +211,7 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
 
     if console.live and (blocks := preview(np.stack([read.pixels, result]))):
         tell(blocks)
-    write(target, encode_image(result, form), force=options.force)
+    write(target, encode_image(result, form, options.size), force=options.force)
     if options.sheet is not None:
         _write_sheet(options.sheet, [(image, result)], options)
     _, (mae,) = errors(read.pixels[None], result[None])
@@ -255,6 +258,8 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
         raise RequestError("OUT is empty; name a folder")
     source, target = Path() if options.piped else options.source, Path(options.out)
     form = options.form or "png"
+    if form == "svg" and options.sheet is not None:
+        raise RequestError("--sheet reads the results again, which it cannot where they are SVG; leave one out")
     if options.dry_run:
         from vaegen.folder import dry_run
 
@@ -296,6 +301,7 @@ def _folder(console: Console, options: Options, files: Iterator[str] | None) -> 
                 stochastic=options.stochastic,
                 seed=options.seed,
                 format=form,
+                size=options.size,
                 intake=options.intake,
                 max_pixels=options.max_pixels,
                 force=options.force,

@@ -111,8 +111,8 @@ if TYPE_CHECKING:
 @common_options(
     "vaegen sample --color red --digit 3",
     "vaegen sample --digit 0-9 --color 'red,#ff8000,hsl(120,100%,50%)' --grid --scale 4 -o sheet.png",
-    "vaegen sample --text 2026 --color rainbow --scale 10",
-    "vaegen sample --walk 3:red 8:blue --scale 10 -o walk.gif",
+    "vaegen sample --text 2026 --color rainbow --size 280",
+    "vaegen sample --walk 3:red 8:blue --size 280 -o walk.gif",
 )
 @click.pass_context
 def sample(
@@ -146,9 +146,9 @@ def sample(
     """Draw digits in colors.
 
     Every digit is combined with every color, --count images each. Files are named red-3.png, or red-3-000.png,
-    red-3-001.png, ... with --count; nothing is overwritten without --force. A .npy file holds all images, uint8
-    (n, height, width, 3), or the sheet, uint8 (height, width, 3). An SVG file has the strokes' outlines. With --count, a cell of the sheet holds its
-    images as a block.
+    red-3-001.png, ... with --count; nothing is overwritten without --force. A .svg file has the outline of the strokes;
+    a .npy file all images, uint8 (n, height, width, 3), or the sheet, uint8 (height, width, 3). With --count, a cell of
+    the sheet holds its images as a block.
 
     --text takes one color, a list (from digit to digit), or the word rainbow, and chooses a hand in which each digit
     reads right. --walk goes through the latent space from FROM to TO, hues the shorter way around; of several draws of
@@ -160,7 +160,8 @@ def sample(
 
     An image depends on the model, its digit, color, seed, index, --temperature, --tries or --best, --slant,
     --thickness and --hand, and on nothing else. Each PNG carries them as text chunks named vaegen:..., which `vaegen
-    info red-3.png` shows and --like takes. Exit code 1 means that no image came out as asked.
+    info red-3.png` shows and --like takes. Exit code 1 means that no image came out as asked, that a digit of --text
+    reads as another, or that no frame of --walk is clear.
     """
     console = context.ensure_object(Console)
     if like is not None:

@@ -19,7 +19,7 @@ from vaegen.decoding import Picture
 from vaegen.errors import RequestError
 from vaegen.spec import CHANNELS
 
-Written = Literal["png", "jpg", "bmp", "webp", "tif"]
+Written = Literal["png", "jpg", "bmp", "webp", "tif", "svg"]
 Animated = Literal["png", "gif", "webp"]
 WRITTEN: dict[Written, dict[str, Any]] = {
     "png": {},
@@ -27,8 +27,10 @@ WRITTEN: dict[Written, dict[str, Any]] = {
     "bmp": {},
     "webp": {"lossless": True},
     "tif": {},
+    "svg": {},
 }
-"""The formats that results can be written in, which are their suffixes too, and Pillow's settings for them."""
+"""The formats that results can be written in, which are their suffixes too, and settings for Pillow, which writes all
+but png and svg."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_LEVEL = 6  # of zlib: 3 is faster by 10 us a picture, and a third larger on enlarged ones
@@ -91,16 +93,25 @@ def sheet(images: Picture, rows: int, columns: int) -> Picture:
     return blocks.transpose(0, 2, 4, 1, 3, 5, 6).reshape(rows * down * height, columns * across * width, channels)
 
 
-def encode_image(image: Picture, form: Written) -> bytes:
-    """Return an image as the bytes of a file.
+def encode_image(image: Picture, form: Written, size: int | None = None) -> bytes:
+    """Return a result as the bytes of a file.
 
     Args:
-        image: uint8 (height, width, 3), RGB.
-        form: One of `WRITTEN`; all but "jpg" keep every pixel.
+        image: uint8 (28, 28, 3), RGB.
+        form: One of `WRITTEN`; all but "jpg" and "svg" keep every pixel.
+        size: Pixels of a side that it is enlarged to, with smooth strokes; None leaves it as it is.
 
     Raises:
         RequestError: The image has another type or shape.
     """
+    if form == "svg":
+        from vaegen.outline import svg_sheet
+
+        return svg_sheet(image, {}, size).encode()
+    if size is not None:
+        from vaegen.enlarging import enlarge
+
+        image = enlarge(image, size)
     if form == "png":
         return encode_png(image)
     _check_picture(image)

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vaegen.decoding import Picture
+from vaegen.limits import MAX_SIZE
 from vaegen.request import check_images, check_integer
 from vaegen.spec import CHANNELS, SIDE
 from vaegen.strokes import (
@@ -25,8 +26,7 @@ from vaegen.strokes import (
     surface,
 )
 
-MAX_SIZE = 4096  # pixels of a side
-EDGE = 1.4  # pixels from one side of an edge to the other; 10% to 90% are four fifths of them
+EDGE = 1.0  # pixels from one side of an edge to the other, as where each pixel has its share of the stroke
 TWO_COLORS = 1.2  # of 255: what is farther from its mask times two colors has more
 ROUNDS, STEP = 10, 2.5  # of the correction after the contour
 LEAST = 0.2  # of a pixel that must be able to get lighter or darker
@@ -44,7 +44,7 @@ def enlarge(images: npt.ArrayLike, size: int) -> Picture:
 
     Returns:
         uint8 (n, size, size, 3) or (size, size, 3). Scaled down again by an area filter (Pillow's BOX) each channel of
-        each pixel is within 2 of what it was. An image of two colors, such as a digit on black, has edges of 1.1
+        each pixel is within 2 of what it was. An image of two colors, such as a digit on black, has edges of 1.6
         pixels from 10% to 90%; one of more is enlarged channel by channel.
 
     Raises:

@@ -31,7 +31,7 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MADE_BY = ("model", "bundle", "version", "index")
 SAMPLED = (
     *(*_MADE_BY, "seed", "temperature", "tries", "best", "slant", "thickness", "hand"),
-    *("digit", "color", "grid", "count", "size", "text", "walk", "frames", "frame"),
+    *("digit", "color", "grid", "count", "size", "labels", "text", "walk", "frames", "frame"),
 )
 """The texts of a picture of `vaegen sample`."""
 DECODED = (*_MADE_BY, "latent", "size")
@@ -214,9 +214,18 @@ def read_size(texts: Mapping[str, str]) -> int | None:
     Raises:
         RequestError: It is no such number.
     """
-    from vaegen.enlarging import MAX_SIZE
+    from vaegen.limits import MAX_SIZE
 
     return _integer(texts, "size", SIDE, MAX_SIZE) if "size" in texts else None
+
+
+def read_margin(texts: Mapping[str, str]) -> tuple[int, int]:
+    """Return the pixels that labels take on the left and above; raises RequestError where that is something else."""
+    text = texts.get("labels", "0x0")
+    found = re.fullmatch("([0-9]{1,4})x([0-9]{1,4})", text)
+    if found is None:
+        raise RequestError(f"its {PREFIX}labels is {quoted(text)}, and not pixels on the left and above such as 20x40")
+    return int(found[1]), int(found[2])
 
 
 def check_names(texts: Mapping[str, str], known: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from vaegen.spec import SIDE
 
 MAX_PIXELS = 2**28  # 268 million: A4 at 1200 dpi, in black and white, is 139; the largest cameras have 200
 MOST_PIXELS = sys.maxsize  # that a caller may ask for
+MAX_SIZE = 4096  # pixels of a side that an image is enlarged to, smoothly
 MAX_PARTS = 2**16  # chunks, segments, blocks, strips or tiles of a file
 # For each pixel that may be read: 805 MB in all for MAX_PIXELS, which 200 megapixels of RGB take in Pillow, and 2 to 3
 # times what progressive JPEG files of 100 megapixels take in passes over components.

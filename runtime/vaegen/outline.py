@@ -73,6 +73,8 @@ def svg_sheet(
     shown = "" if size is None else f' width="{width * size / SIDE:g}" height="{height * size / SIDE:g}"'
     facts = f"<metadata>{escape(json.dumps(text, ensure_ascii=False))}</metadata>\n" if text else ""
     content = "\n".join(cells) + label
+    if len(cells) > 1 or label:  # so that no seams show
+        content = f'<rect width="{width}" height="{height}"/>\n{content}'
     return f'<svg xmlns="{SVG}"{shown} viewBox="0 0 {width} {height}">\n{facts}{content}\n</svg>\n'
 
 

@@ -19,8 +19,8 @@ Plane = npt.NDArray[np.float32]
 
 FINE = 3 * SIDE  # samples along a side while the surface is bent
 BENDS, FIRST_BEND, FADING = 20, 0.6, 0.93  # steps, how far the first one goes, and each next one of the one before it
-STRAY = 20 / 255  # by how much what a contour encloses, or leaves out, may differ from its shade
-REACH = 0.5  # by which a coefficient may differ from its pixel
+STRAY = 12 / 255  # by how much what a contour encloses, or leaves out, may differ from its shade
+REACH = 0.35  # by which a coefficient may differ from its pixel
 FLAT = 0.15  # a slope, per pixel, below which gray is no edge
 ALONE = 2**18 - 1  # multiplications that OpenBLAS leaves to one thread
 FAINT = 0.35  # of the brightest stroke: fainter ones are no strokes

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import vaegen
 from PIL import Image
 from vaegen import encoding
 from vaegen_cli import progress, reconstruct
+from vaegen_cli.sheets import CAPTION
 
 Run = Callable[..., Any]
 Process = Callable[..., Any]
@@ -97,7 +99,7 @@ def test_scans_are_taken_in_unless_told_otherwise(call: Run, folder: Path, here:
     advice = "--intake auto makes light strokes of photographs and scans"
     assert plain.err == f"vaegen: the picture looks unlike a digit on black; {advice}\n"
     with Image.open("sheet.png") as sheet:
-        assert sheet.size == (3 * 84 + 6, 84 + 6)
+        assert sheet.size == (3 * 84 + 6, CAPTION + 84 + 6)
     judged = {name: model.judge(vaegen.read_image(f"{name}.png")[None])[0].argmax() for name in ("plain", "turned")}
     assert judged["turned"] == 4
     assert Path("plain.png").read_bytes() != Path("turned.png").read_bytes()
@@ -114,8 +116,12 @@ def test_what_looks_unlike_a_digit_is_told_and_drawn(call: Run, here: Path, mode
     assert "vaegen: 3 of 4 pictures look unlike digits on black\n" in result.err
     assert json.loads(result.out)["unlike"] == 3
     with Image.open("sheets/sheet.png") as sheet:
-        assert sheet.size == (2 * (3 * 84 + 6), 2 * (84 + 6))
-        assert sheet.getpixel((3 + 42, 3 + 42)) == (200, 0, 20)
+        assert sheet.size == (2 * (3 * 84 + 6), CAPTION + 2 * (84 + 6))
+        captions = np.asarray(sheet)[:CAPTION].reshape(
+            CAPTION, 6, -1
+        )  # some pixels of each stand in its third of a cell
+        assert (captions.max((0, 2)) > 150).all()
+        assert sheet.getpixel((3 + 42, CAPTION + 3 + 42)) == (200, 0, 20)
     assert call("in", "again", "--sheet", "sheets/sheet.png").code == 2
     assert not (here / "again").exists()
     assert call("in", "again", "--sheet", "sheet.jpg").code == 2

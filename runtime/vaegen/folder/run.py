@@ -17,9 +17,10 @@ from vaegen.folder.report import Report, check_report
 from vaegen.folder.unfinished import Unfinished
 from vaegen.folder.work import Result, Settings, Status, count_workers, in_order, remove_leftovers, start
 from vaegen.images import Intake, Kind, check_intake, looks_unlike
-from vaegen.limits import MAX_PIXELS, MOST_PIXELS
+from vaegen.limits import MAX_PIXELS, MAX_SIZE, MOST_PIXELS
 from vaegen.noise import MAX_SEED
 from vaegen.request import check_integer
+from vaegen.spec import SIDE
 
 if TYPE_CHECKING:
     from vaegen.model import Model
@@ -90,6 +91,7 @@ def reconstruct_folder(
     stochastic: bool = False,
     seed: int = 0,
     format: Written = "png",  # noqa: A002, the flag's name, and Pillow's
+    size: int | None = None,
     intake: Intake = "auto",
     max_pixels: int = MAX_PIXELS,
     force: bool = False,
@@ -126,7 +128,9 @@ def reconstruct_folder(
             ones, whose place below `target` is theirs below the root.
         stochastic: Draw the latents from the posterior instead of taking the deterministic path.
         seed: 0 to 2**64 - 1, of the stochastic path; a file's item of the seed is made from its name.
-        format: Of the results: "png", "jpg", "bmp", "webp" or "tif"; all but "jpg" keep every pixel.
+        format: Of the results: "png", "jpg", "bmp", "webp" or "tif", of which all but "jpg" keep every pixel; or "svg",
+            see `vaegen.svg`.
+        size: Pixels of a result's side, see `vaegen.enlarge`; None for 28.
         intake: "auto" makes light strokes on black of photographs and scans, "as-is" leaves all as they are; see
             `vaegen.read_image`.
         max_pixels: Pixels that an image may have, see `vaegen.read_image`; a file with more is one that cannot be read.
@@ -160,6 +164,8 @@ def reconstruct_folder(
     report = None if report is None else Path(report)
     _check(format, intake, seed, force, skip_existing, on_error, workers, shard)
     check_integer("max_pixels", max_pixels, 1, MOST_PIXELS)
+    if size is not None:
+        check_integer("size", size, SIDE, MAX_SIZE)
     asked = {
         "model": {name: graph.sha256 for name, graph in model.manifest.graphs.items()},
         "source": str(source.absolute()),
@@ -167,6 +173,7 @@ def reconstruct_folder(
         "stochastic": stochastic,
         "seed": seed,
         "format": format,
+        "size": size,
         "intake": intake,
         "force": force,
         "skip_existing": skip_existing,
@@ -203,6 +210,7 @@ def reconstruct_folder(
                 stochastic,
                 seed,
                 format,
+                size,
                 intake,
                 max_pixels,
                 force,

@@ -53,6 +53,8 @@ class Settings:
     seed: int
     """0 to 2**64 - 1."""
     form: Written
+    size: int | None
+    """Pixels of a result's side, or None for 28."""
     intake: Intake
     max_pixels: int
     replace: bool
@@ -222,7 +224,7 @@ def _before(job: Job, settings: Settings) -> Result | None:
 def _write(mirror: Mirror, target: str, image: Picture, settings: Settings) -> Result | None:
     """Write one result; return the failure, if there is one."""
     temporary = f"{_temporary_prefix(settings.token)}{os.getpid():x}-{next(_serial):x}.tmp"
-    data = encode_image(image, settings.form)
+    data = encode_image(image, settings.form, settings.size)
     parent, name = os.path.split(target)
     try:
         folder = mirror.open(parent)
