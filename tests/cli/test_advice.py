@@ -71,6 +71,25 @@ ADVICE = [
     (f"{SAMPLE} -o ''", "write '.' for this folder", f"{SAMPLE} -o ."),
     (f"{SAMPLE} --json -o -", "give -o a file or a folder", f"{SAMPLE} --json -o x.png"),
     ("sample --digit 8 --color red --count 9 --tries 2 --temperature 10", "lower --temperature", f"{SAMPLE} --count 9"),
+    # texts and walks
+    ("sample --text 2.6 --color red", "give 1 to 64 digits, such as 2026", "sample --text 2026 --color red"),
+    (f"sample --text {'1' * 65} --color red", "give at most 64", f"sample --text {'1' * 64} --color red"),
+    ("sample --text 12 --digit 3 --color red", "leave out one of them", "sample --text 12 --color red"),
+    ("sample --digit 3 --color rainbow", "is for --text, by itself", "sample --text 3 --color rainbow"),
+    ("sample --walk 3 x --color red", "write a digit, such as 3", "sample --walk 3 8 --color red"),
+    ("sample --walk 3 x", "or 3:red for one in a color", "sample --walk 3:red 8:green"),
+    ("sample --walk 3:red 8:green --color blue", "leave out --color", "sample --walk 3:red 8:green"),
+    ("sample --walk 3 8 --color red,green,blue", "give one, or one for each end", "sample --walk 3 8 --color red"),
+    ("sample --walk 3 8 --color red,green,blue", "one for each end", "sample --walk 3 8 --color red,green"),
+    ("sample --frames 9", "add --walk FROM TO, such as --walk 3:red 8:blue", "sample --walk 3:red 8:blue --frames 9"),
+    ("sample --walk 3:red 8:blue --format svg", "ends in .gif or .webp", "sample --walk 3:red 8:blue -o x.webp"),
+    ("sample --walk 3:red 8:blue --frames 240 --scale 50", "lower --frames", "sample --walk 3:red 8:blue --scale 50"),
+    ("sample --walk 3:red 8:blue --frames 90 --size 999", "or --size", "sample --walk 3:red 8:blue --size 99"),
+    (
+        "verify walk.png",
+        "vaegen sample --like walk.png -o again.png",
+        "sample --like walk.png -o again.png --model ./tiny",
+    ),
     ("decode", "give a file of latents or --latent", "decode latents.npz"),
     ("decode", "give a file of latents or --latent", "decode --latent digit=3"),
     ("decode latents.npz new/", "where images go, -o says: -o new/", "decode latents.npz -o new/"),
@@ -140,6 +159,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny: Path) -> Path:
     for name, digit in (("a.png", "3"), ("b.png", "5"), ("in/a.png", "3"), ("full/a.png", "3")):
         code = main(["-q", "sample", "--model", str(tiny), "--digit", digit, "--color", "red", "-o", str(place / name)])
         assert code == 0
+    ends = ("--walk", "1:red", "7:blue", "--frames", "3", "-o", str(place / "walk.png"))
+    assert main(["-q", "sample", "--model", str(tiny), *ends]) == 0
     shutil.copytree(tiny, place / "tiny")
     np.savez(place / "latents.npz", latents=latents[:1])
     np.savez(place / "out.npz", latents=latents, names=np.array(["../x", "y"]))
@@ -262,8 +283,9 @@ def test_messages_of_the_command_line_name_flags_of_their_verbs() -> None:
 def test_messages_of_the_library_name_settings_that_python_and_the_command_line_have() -> None:
     """They are spelled by `vaegen.errors.setting`, for whoever reads them."""
     from vaegen.server import listen
+    from vaegen.texts import plan_text
 
-    public = (vaegen.read_image, vaegen.reconstruct_folder, vaegen.Model.draw, listen)
+    public = (vaegen.read_image, vaegen.reconstruct_folder, vaegen.Model.draw, listen, plan_text)
     parameters = {name for function in public for name in inspect.signature(function).parameters}
     flags = set().union(*map(flags_of, VERBS.values()))
     found: set[str] = set()

@@ -86,9 +86,9 @@ def test_the_list_of_verbs_says_what_the_verb_says(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_help_opens_with_two_examples_that_parse(verb: str) -> None:
+def test_help_opens_with_examples_that_parse(verb: str) -> None:
     lines = examples(load(verb))
-    assert len(lines) == 2
+    assert len(lines) >= 2
     for line in lines:
         program, name, *arguments = shlex.split(line)
         assert (program, name) == ("vaegen", verb)
