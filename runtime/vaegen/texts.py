@@ -99,13 +99,12 @@ def write(model: Model, subjects: Sequence[Subject], *, seed: int, start: int, h
         drawn = model.draw(digits, colors, seed=seed, start=start, hand=one, **how)
         if drawn.accepted is None or drawn.confidence is None or drawn.rank is None:
             return Written(drawn, list(range(start, start + len(drawn))), one)
-        sure = np.minimum(drawn.confidence, _SURE)
+        sure = drawn.accepted & (drawn.confidence >= _SURE)
         # What is accepted ranks above 10, by how real it looks; that says nothing of how well it reads.
-        merits = np.where(drawn.accepted, 20 + sure, drawn.rank).reshape(-1, draws)
+        merits = np.where(drawn.accepted, 20 + np.minimum(drawn.confidence, _SURE), drawn.rank).reshape(-1, draws)
         rows = merits.argmax(1) + draws * np.arange(len(subjects))
-        worst = float(merits.max(1).min())
-        found.append((worst, Written(drawn.take(rows), (start + rows).tolist(), one)))
-        if worst >= 20 + _SURE:
+        found.append((float(merits.max(1).min()), Written(drawn.take(rows), (start + rows).tolist(), one)))
+        if sure[rows].all():
             break
     return max(found, key=lambda each: each[0])[1]
 
