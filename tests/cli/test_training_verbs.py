@@ -10,9 +10,11 @@ from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import vaegen
-from vaegen_cli.train import EXTRA, parse_overrides, training_extra
+from vaegen_cli.train import EXTRA, parse_overrides, train, training_extra
+from vaegen_training import presets
 
 LIGHT = ("vaegen", "vaegen_cli", "vaegen_training", "vaegen_export", "click", "numpy", "numpy.libs", "PIL")
 
@@ -62,6 +64,39 @@ def test_a_missing_extra_is_one_line(
         done.stderr,
     )
     assert [path.name for path in tmp_path.iterdir()] == ["packages"]
+
+
+def test_settings_are_shown_and_taken_back_without_the_extra(without_extra: Callable[..., Any], tmp_path: Path) -> None:
+    shown = without_extra("train", "discrete", "--preset", "seed", "--set", "vae.epochs=5", "--seed", "3", "--show")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    (tmp_path / "a.toml").write_text(shown.stdout)
+    assert without_extra("train", "--config", "a.toml", "--show").stdout == shown.stdout
+    changed = without_extra("train", "--config", "a.toml", "--set", "vae.epochs=6", "--show").stdout
+    assert changed == shown.stdout.replace("\nepochs = 5.0 ", "\nepochs = 6.0 ")
+    for arguments, message in (
+        (["continuous", "--config", "a.toml"], "a.toml is for discrete, not continuous"),
+        (["--preset", "default", "--config", "a.toml"], "a.toml is for seed, not default"),
+        (["--config", "b.toml"], "b.toml cannot be read: No such file"),
+        ([], "no model is named; give continuous, discrete, joint or judge"),
+        (["judge"], "the judge has no settings to show"),
+        (["joint", "--set", "vae.epochs=-1"], "vae.epochs is -1.0; it must be a number over 0 and at most 1000000"),
+        (["joint", "--classes", "a,b"], "2 names, 'a', 'b'; there must be ten different names"),
+    ):
+        done = without_extra("train", *arguments, "--show")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"vaegen: {message}" if "names" not in message else "vaegen: classes: ")
+        assert message in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.toml", "packages"]
+
+
+def test_the_help_lists_the_presets_and_completion_offers_them(process: Callable[..., Any]) -> None:
+    text = process("train", "--help").communicate()[0].decode()
+    for name, about in presets.ABOUT.items():
+        assert re.search(rf"\n    {name} +{re.escape(about)}: [0-9]+, [0-9]+, [0-9]+ minutes\n", text)
+    options, context = {option.name: option for option in train.params}, click.Context(train)
+    assert [item.value for item in options["preset"].shell_complete(context, "s")] == ["seed"]
+    offered = [item.value for item in options["pairs"].shell_complete(context, "vae.b")]
+    assert offered == ["vae.batch=", "vae.beta1=", "vae.beta2="]
 
 
 def test_debug_shows_which_import_failed(without_extra: Callable[..., Any]) -> None:

@@ -22,8 +22,11 @@ MODEL = ModelSpec(
 )
 
 
-@pytest.mark.parametrize("model", [MODEL, MODEL._replace(style=None, gumbel_temperature=None)])
+@pytest.mark.parametrize(
+    "model", [MODEL, MODEL._replace(style=None, gumbel_temperature=None, classes=tuple("abcdefghij"))]
+)
 def test_a_model_is_read_as_it_was_written(model: ModelSpec) -> None:
+    assert ("classes" in model.to_dict()) == (model.classes is not None)  # what was written before stays as it is
     assert ModelSpec.from_dict(json.loads(json.dumps(model.to_dict()))) == model
 
 
@@ -48,6 +51,10 @@ def test_only_a_prior_that_was_told_styles_takes_one() -> None:
         (lambda m: m["style"]["slant"].pop(), "it must be 11 numbers in order"),
         (lambda m: m["style"]["thickness"].reverse(), "it must be 11 numbers in order"),
         (lambda m: m["style"]["slant"].__setitem__(0, -100), "slant is -100; it must be a number from -90 to 90"),
+        (lambda m: m.update(classes=["a"] * 10), "model.classes is .*; it must be ten different names"),
+        (lambda m: m.update(classes=[*"abcdefghi", " j"]), "it must be ten different names"),
+        (lambda m: m.update(classes=[*"abcdefghi", 3]), "it must be ten different names"),
+        (lambda m: m.update(classes="abcdefghij"), "model.classes is 'abcdefghij'; it must be of type list"),
         (lambda m: m.update(style=[]), "model.style is \\[\\]; it must be of type dict"),
     ],
 )

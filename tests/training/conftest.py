@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from vaegen_training import data, train
+from vaegen_training.prior import acceptance
 from vaegen_training.runs import loop
 
 # As in every `vaegen train`. Torch's worker threads take the mode of the thread that starts them, so it must be set
@@ -21,24 +22,27 @@ DIGITS = Path(__file__).parents[1] / "assets" / "digits"
 
 # Seconds of training on 1,000 digits; everything else is the preset's. So few steps are averaged over a shorter time.
 _PRIOR = {
+    "prior.hidden": "128",
+    "prior.field_hidden": "128",
     "flow_stage.epochs": "12",
     "flow_stage.batch": "250",
     "flow_stage.ema": "0.9",
     "prior.examples": "2000",
-    "prior_stage.epochs": "6",
+    "prior_stage.epochs": "3",
     "prior_stage.batch": "250",
     "prior_stage.ema": "0.9",
-    "verifier_stage.epochs": "2",
+    "verifier_stage.epochs": "1",
     "verifier_stage.batch": "100",
     "verifier_stage.ema": "0.9",
 }
 SHORT = {
     "seed": {"vae.epochs": "2", **_PRIOR},
     "default": {
+        "model.hidden": "128",
         "vae.epochs": "8",
         "vae.batch": "100",
         "vae.ema": "0.9",
-        "sharpen_stage.epochs": "2",
+        "sharpen_stage.epochs": "1",
         "sharpen_stage.batch": "100",
         "sharpen_stage.ema": "0.9",
         **_PRIOR,
@@ -79,6 +83,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, digits_dir: Path) -> Train
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(loop, "LOGS", 12)  # each line and picture is synced to the disk, which takes its time
             patch.setattr(loop, "PREVIEWS", 2)
+            patch.setattr(acceptance, "_LEVELLED", 100)
             train(
                 kind,
                 preset=preset,

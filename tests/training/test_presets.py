@@ -6,7 +6,7 @@ import pytest
 from vaegen.errors import ConfigError
 from vaegen.spec import KINDS, LatentSpec
 from vaegen_training.config import ObjectiveConfig, StageConfig, TrainConfig
-from vaegen_training.presets import PRESETS, preset
+from vaegen_training.presets import PRESETS, has_sizes, preset, seconds
 
 LATENTS = {
     "continuous": LatentSpec(2),
@@ -40,6 +40,22 @@ def test_each_preset_is_of_its_name_and_kind(name: str, kind: str) -> None:
 
 def test_there_is_a_preset_of_each_name_and_kind() -> None:
     assert set(PRESETS) == {(name, kind) for name in ("seed", "default") for kind in KINDS}
+
+
+def test_the_time_grows_with_epochs_examples_and_images() -> None:
+    first = preset("default", "joint")
+    plan = seconds(first)
+    assert list(plan) == ["vae", "sharpen", "flow", "examples", "prior", "verifier"]
+    assert list(seconds(preset("seed", "joint"))) == ["vae", "flow", "examples", "prior", "verifier"]
+    changed = first.override({"vae.epochs": 24, "prior.examples": 200_000, "prior_stage.epochs": 40})
+    assert seconds(changed) == pytest.approx({**plan, "vae": plan["vae"] / 2, "examples": plan["examples"] / 2})
+    assert seconds(first, 6000)["flow"] == pytest.approx(plan["flow"] / 10)
+    named = first.override({"classes": list("abcdefghij")})
+    assert seconds(named) == {"judge": seconds(None)["judge"]} | plan
+    assert list(seconds(named))[0] == "judge"
+    assert has_sizes(changed)
+    assert not has_sizes(first.override({"model.hidden": 64}))
+    assert not has_sizes(first.override({"flow_stage.batch": 64}))
 
 
 def test_presets_cannot_be_changed() -> None:

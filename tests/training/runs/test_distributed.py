@@ -34,7 +34,7 @@ SETTINGS = {
 # Arguments: the folder of the digits, that of the run, the settings, and a step of the flow to die at.
 # Prints a hash of all weights; ends with 7 where another process than the first changes a file of the run.
 PROCESS = """
-import hashlib, json, os, signal, sys
+import hashlib, importlib.util, json, os, signal, sys
 import torch
 from vaegen_training import RANK, train
 from vaegen_training.runs import loop, run
@@ -64,7 +64,8 @@ def watch(event, arguments):
 run.build_networks, MetricsLog.write = keep, write_and_die
 if RANK:
     sys.addaudithook(watch)
-train("joint", out=out, data_dir=digits, device="cpu", overrides=json.loads(settings), verify_data=False)
+track = "tensorboard" if importlib.util.find_spec("tensorboard") else None
+train("joint", out=out, data_dir=digits, device="cpu", overrides=json.loads(settings), verify_data=False, track=track)
 digest = hashlib.sha256()
 for network in networks:
     for tensor in network.state_dict().values():
@@ -128,6 +129,6 @@ def test_torchrun_ends_a_killed_run_with_the_bits_of_an_undisturbed_one_and_one_
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*program, *command, *settings], env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, f"{out}\n"), done.stderr
-    assert done.stderr.count("trained joint in ") == 1
+    assert [done.stderr.count(line) for line in ("training takes about ", "trained joint in ")] == [1, 1]
     for path in together.glob("*.safetensors"):
         assert (out / path.name).read_bytes() == path.read_bytes(), path.name

@@ -14,24 +14,25 @@ from vaegen_training.config import StageConfig
 from vaegen_training.models import judge, weights
 from vaegen_training.models.critic import SharpenObjective
 from vaegen_training.models.objective import VaeObjective
-from vaegen_training.prior import GeneratorObjective
+from vaegen_training.prior import GeneratorObjective, acceptance
 from vaegen_training.runs import loop, run
 from vaegen_training.runs.previews import Previews
 
 SETTINGS = {
     "model.hidden": "16",
-    "vae.epochs": "2",
+    "vae.epochs": "1",
     "vae.batch": "50",
     "vae.ema": "0.9",
-    "flow_stage.epochs": "1",
+    "flow_stage.epochs": "0.5",
     "flow_stage.batch": "50",
     "prior.hidden": "16",
-    "prior.examples": "1000",
-    "prior_stage.epochs": "1",
+    "prior.field_hidden": "16",
+    "prior.examples": "500",
+    "prior_stage.epochs": "0.5",
     "prior_stage.batch": "50",
-    "sharpen_stage.epochs": "0.5",
+    "sharpen_stage.epochs": "0.25",
     "sharpen_stage.batch": "50",
-    "verifier_stage.epochs": "0.5",
+    "verifier_stage.epochs": "0.25",
     "verifier_stage.batch": "50",
 }
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -45,9 +46,10 @@ def command(out: Path, digits: Path, kind: str = "joint") -> list[str]:
 
 @pytest.fixture(autouse=True)
 def few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line of metrics every 5 steps or so, no more checkpoints than asked for, and one epoch for the judge."""
+    """A line of metrics every 2 steps or so, no more checkpoints than asked for, and one epoch for the judge."""
     monkeypatch.setattr(loop, "LOGS", 8)
     monkeypatch.setattr(loop, "PREVIEWS", 2)
+    monkeypatch.setattr(acceptance, "_LEVELLED", 20)
     monkeypatch.setattr(judge, "JUDGE_STAGE", StageConfig(epochs=1, batch=50, learning_rate=1e-3, ema=0.9))
 
 
@@ -96,14 +98,14 @@ MOMENTS: dict[str, tuple[Any, str, int, int, str]] = {
     "the data load": (data, "load", 1, 1, ""),
     "between two lines of metrics": (VaeObjective, "__call__", 7, 1, "7 of stage vae"),
     "a second Ctrl-C": (VaeObjective, "__call__", 9, 2, "9 of stage vae"),
-    "the last step of a stage": (VaeObjective, "__call__", 40, 1, "40 of stage vae"),
-    "a preview": (Previews, "reconstructions", 1, 1, "21 of stage vae"),
-    "a checkpoint": (loop, "_save", 1, 3, "40 of stage vae"),
-    "between two stages": (run, "Examples", 1, 1, "10 of stage sharpen"),
+    "the last step of a stage": (VaeObjective, "__call__", 20, 1, "20 of stage vae"),
+    "a preview": (Previews, "reconstructions", 1, 1, "11 of stage vae"),
+    "a checkpoint": (loop, "_save", 1, 3, "20 of stage vae"),
+    "between two stages": (run, "Examples", 1, 1, "5 of stage sharpen"),
     "sharpening": (SharpenObjective, "__call__", 3, 1, "3 of stage sharpen"),
-    "the examples": (run, "distillation_pairs", 1, 1, "20 of stage flow"),
+    "the examples": (run, "distillation_pairs", 1, 1, "10 of stage flow"),
     "the prior": (GeneratorObjective, "__call__", 3, 1, "3 of stage prior"),
-    "the model is written": (run, "losses_on_test", 1, 2, "10 of stage verifier"),
+    "the model is written": (run, "losses_on_test", 1, 2, "5 of stage verifier"),
     "the judge": (judge.JudgeObjective, "__call__", 5, 1, "5 of stage judge"),
 }
 

@@ -135,12 +135,27 @@ def test_nothing_is_printed_where_there_is_no_terminal(
     assert capfd.readouterr() == ("", "")
 
 
+def test_how_long_it_takes_is_said_first_and_where_it_goes_on(digits_dir: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    short(tmp_path, digits_dir, overrides=BRIEF, say=said.append)
+    assert said[0] == "training takes about 9 seconds on 2 CPU cores"
+    assert [line.split(",")[0] for line in said[1:]] == ["vae", "sharpen", "flow", "examples", "prior", "verifier"]
+    short(tmp_path, digits_dir, overrides=BRIEF, say=said.append)
+    assert len(said) == 7  # a finished run takes no time
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "verifier.checkpoint.safetensors").unlink()
+    short(tmp_path, digits_dir, overrides=BRIEF, say=said.append)
+    assert said[7] == "training takes about 9 seconds on 2 CPU cores; it goes on from step 79 of stage prior"
+
+
 # --- running the same command again ---------------------------------------------------------------------------
 
 SMALL = {
     "vae.epochs": "4",
     "vae.batch": "50",
     "model.hidden": "64",
+    "prior.hidden": "64",
+    "prior.field_hidden": "64",
     "flow_stage.epochs": "3",
     "flow_stage.batch": "50",
     "prior.examples": "1000",
@@ -230,14 +245,18 @@ def test_a_run_that_is_killed_twice_ends_as_an_undisturbed_one(
     assert {**figures_of[0], "seconds": None} == {**figures_of[1], "seconds": None}
 
 
-def test_a_finished_run_is_left_as_it_is(digits_dir: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    first = short(out, digits_dir)
-    before = contents(out)
-    again = short(out, tmp_path / "no data needed")
-    assert contents(out) == before
-    assert again.figures == first.figures
-    assert again.folder == out
+@pytest.fixture(scope="module")
+def done(digits_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainSummary:
+    """A finished run; what finds it leaves it alone."""
+    return short(tmp_path_factory.mktemp("done") / "run", digits_dir)
+
+
+def test_a_finished_run_is_left_as_it_is(done: TrainSummary, tmp_path: Path) -> None:
+    before = contents(done.folder)
+    again = short(done.folder, tmp_path / "no data needed")
+    assert contents(done.folder) == before
+    assert again.figures == done.figures
+    assert again.folder == done.folder
     assert again.seconds < 1
 
 
@@ -252,15 +271,13 @@ def test_a_finished_run_is_left_as_it_is(digits_dir: Path, tmp_path: Path) -> No
     ],
 )
 def test_a_folder_with_another_run_is_refused_and_left_alone(
-    digits_dir: Path, tmp_path: Path, changes: dict[str, Any], difference: str
+    digits_dir: Path, done: TrainSummary, changes: dict[str, Any], difference: str
 ) -> None:
-    out = tmp_path / "run"
-    short(out, digits_dir)
-    before = contents(out)
+    before = contents(done.folder)
     with pytest.raises(ConfigError, match=f"other settings: {difference}") as caught:
-        short(out, digits_dir, **changes)
-    assert str(out) in str(caught.value)
-    assert contents(out) == before
+        short(done.folder, digits_dir, **changes)
+    assert str(done.folder) in str(caught.value)
+    assert contents(done.folder) == before
 
 
 def test_equal_settings_and_data_in_another_form_are_those_of_the_run(
@@ -287,12 +304,13 @@ def test_equal_settings_and_data_in_another_form_are_those_of_the_run(
 
 @pytest.mark.parametrize("kind", ["joint", "judge"])
 def test_a_finished_run_is_not_taken_for_one_on_other_digits(
-    digits_dir: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+    digits_dir: Path, done: TrainSummary, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(judge, "JUDGE_STAGE", dataclasses.replace(judge.JUDGE_STAGE, epochs=0.2))
-    out, other = tmp_path / "run", Path(shutil.copytree(digits_dir, tmp_path / "other"))
+    out, other = done.folder, Path(shutil.copytree(digits_dir, tmp_path / "other"))
     changes = {"kind": kind, "overrides": None} if kind == "judge" else {}
-    short(out, digits_dir, **changes)
+    if kind == "judge":
+        out = short(tmp_path / "run", digits_dir, **changes).folder
     images = other / "train-images-idx3-ubyte.gz"
     content = bytearray(gzip.decompress(images.read_bytes()))
     content[-400] ^= 1
@@ -303,11 +321,12 @@ def test_a_finished_run_is_not_taken_for_one_on_other_digits(
     assert contents(out) == before
 
 
-def test_the_seed_is_part_of_the_settings_and_changes_the_weights(digits_dir: Path, tmp_path: Path) -> None:
-    for name, seed in (("a", None), ("b", 0), ("c", 1)):
-        short(tmp_path / name, digits_dir, seed=seed)
-    assert json.loads((tmp_path / "c" / "config.json").read_text())["seed"] == 1
-    models = [(tmp_path / name / "model.safetensors").read_bytes() for name in "abc"]
+def test_the_seed_is_part_of_the_settings_and_changes_the_weights(
+    digits_dir: Path, done: TrainSummary, tmp_path: Path
+) -> None:
+    folders = [done.folder, *(short(tmp_path / str(seed), digits_dir, seed=seed).folder for seed in (0, 1))]
+    assert json.loads((folders[2] / "config.json").read_text())["seed"] == 1
+    models = [(folder / "model.safetensors").read_bytes() for folder in folders]
     assert models[0] == models[1] != models[2]
 
 

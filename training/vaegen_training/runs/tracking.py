@@ -80,7 +80,7 @@ class WeightsAndBiases:
                 dir=folder,
                 config=dict(settings),
                 resume="allow",
-                settings=wandb.Settings(console="off", silent=True),
+                settings=wandb.Settings(console="off", quiet=True),
             )
         except wandb.Error as error:
             raise ConfigError(f"wandb: {first_line(error).rstrip('.')}; or set WANDB_MODE=offline") from error
