@@ -20,8 +20,9 @@ from vaegen.spec import ModelSpec
 from vaegen.subjects import Color, Subject, read_colors
 
 FRAMES = (2, 240)
-PAIRED = 8  # draws of each end, of which the pair with the clearest path is taken
-LOOKS = 11  # at the way between two draws, before one pair of 64 is taken
+DRAWN = 16  # draws of each end
+PAIRED = 8  # of them, the best, between which the clearest way is looked for
+LOOKS = 11  # at each of these 64 ways
 
 # As the explorer's page has them (web/page/moves.js), so that both show the same ways.
 _SHARP = 2  # Gumbel-Softmax at the temperature 0.5, as in training, raises shares to this power
@@ -48,8 +49,8 @@ def walk(
 ) -> Draw:
     """Make the images on the way from one digit and color to another through the latent space.
 
-    Of PAIRED draws of each end, the two are taken between which the judge reads one of the two digits most often. On
-    the way coordinates change along a straight line, and codes change over one after the other: half of many codes is
+    Of the best PAIRED of DRAWN draws of each end, the two are taken between which most images are clear digits. On the
+    way coordinates change along a straight line, and codes change over one after the other: half of many codes is
     no handwriting. Colors go along hue (the shorter way around), saturation and value.
 
     Args:
@@ -58,7 +59,7 @@ def walk(
         color: Both colors, as `Model.sample` takes them; or one.
         frames: Images in all, both ends included, 2 to 240.
         seed: 0 to 2**64 - 1.
-        start: The ends are drawn from items start to start + 2 * PAIRED - 1 of the seed.
+        start: The ends are drawn from items start to start + 2 * DRAWN - 1 of the seed.
         temperature: As in `Model.sample`, like all that follows. With tries=1 nothing is checked, and the first two
             draws are taken.
         tries: Of each draw.
@@ -78,17 +79,17 @@ def walk(
     frames = check_integer("frames", frames, *FRAMES)
     digits, colors = parse_subjects(digit, color, 2)
     graphs = model._graphs
-    pairs = 1 if tries == 1 else PAIRED
-    many = np.tile(digits, pairs), np.tile(colors, (pairs, 1)), None
+    draws = 1 if tries == 1 else DRAWN
+    many = np.tile(digits, draws), np.tile(colors, (draws, 1)), None
     drawn = draw(graphs, ask(model.spec, many, (slant, thickness, hand), seed, start, temperature, tries, best))
     shares = np.arange(frames) / (frames - 1)
-    ends = [0, 1] if pairs == 1 else _clearest(graphs, model.spec, drawn, shares)
+    ends = [0, 1] if draws == 1 else _clearest(graphs, model.spec, drawn, shares)
     latents = _between(graphs, model.spec, drawn.latents[ends][None], colors, shares)
     images = graphs.decode(latents)
     passed = np.rint(_colors(colors, shares) * 255).astype(np.uint8)
     tries_used = np.ones(frames, np.int64)
     tries_used[[0, -1]] = drawn.tries_used[ends]
-    if pairs == 1:
+    if draws == 1:
         return Draw(images, digits[(shares > 0.5).astype(int)], passed, latents, tries_used)
     nearer = _nearer(graphs, images, digits)
     return verified(Draw(images, nearer, passed, latents, tries_used), graphs.verdict(images, nearer, passed))
@@ -149,7 +150,7 @@ def _nearer(graphs: Graphs, images: npt.NDArray[np.uint8], digits: npt.NDArray[n
 
 
 def _clearest(graphs: Graphs, model: ModelSpec, drawn: Draw, shares: Shares) -> list[int]:
-    """Return the rows of the two draws between which most images are clear, of accepted ones if there are.
+    """Return the rows of the two draws, of the best, between which most images are clear, and then most real.
 
     Args:
         graphs: Of the model.
@@ -160,16 +161,16 @@ def _clearest(graphs: Graphs, model: ModelSpec, drawn: Draw, shares: Shares) -> 
     looks = shares[1:-1][:: -(-(len(shares) - 2) // LOOKS) or 1]
     if not len(looks):
         return [0, 1]
-    rows = np.arange(len(drawn))
-    pairs = np.stack(np.meshgrid(rows[::2], rows[1::2], indexing="ij"), -1).reshape(-1, 2)
+    ranks = np.zeros(len(drawn)) if drawn.rank is None else drawn.rank
+    rows = [2 * np.argsort(-ranks[end::2], kind="stable")[:PAIRED] + end for end in (0, 1)]
+    pairs = np.stack(np.meshgrid(*rows, indexing="ij"), -1).reshape(-1, 2)
     colors = drawn.colors[:2]
     images = graphs.decode(_between(graphs, model, drawn.latents[pairs], colors, looks))
     passed = np.tile(np.rint(_colors(colors, looks) * 255).astype(np.uint8), (len(pairs), 1))
     found = graphs.verdict(images, _nearer(graphs, images, drawn.digits[:2]), passed)
-    parts = found["probability"], found["realism"]
-    unclear, doubt = (part.reshape(len(pairs), -1).sum(1) for part in (~_clear(*parts, model), -parts[0]))
-    missed = rows * 0 if drawn.accepted is None else ~drawn.accepted
-    best: list[int] = pairs[np.lexsort((doubt, unclear, missed[pairs].sum(1)))[0]].tolist()
+    unclear = ~_clear(found["probability"], found["realism"], model)
+    keys = (part.reshape(len(pairs), -1).sum(1) for part in (-found["realism"], unclear))
+    best: list[int] = pairs[np.lexsort(tuple(keys))[0]].tolist()
     return best
 
 
