@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from vaegen.images import read_image
     from vaegen.manifest import Manifest
     from vaegen.model import Draw, Model, Posterior, load
+    from vaegen.moves import walk
     from vaegen.outline import svg
     from vaegen.spec import LatentSpec, ModelSpec
 
@@ -67,6 +68,7 @@ __all__ = [
     "read_image",
     "reconstruct_folder",
     "svg",
+    "walk",
 ]
 
 _HOME = {
@@ -84,6 +86,7 @@ _HOME = {
     "read_image": "images",
     "reconstruct_folder": "folder",
     "svg": "outline",
+    "walk": "moves",
 }
 """The module of each name that is fetched on first use; what is not listed here is an error class."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import vaegen
-from vaegen import moves
+from vaegen import moves, walk
 from vaegen.color import parse_color
-from vaegen.moves import clear, read_ends, walk
+from vaegen.moves import clear, read_ends
 
 TINY = Path(__file__).parents[1] / "assets" / "tiny"
 
@@ -34,7 +34,7 @@ def test_a_walk_begins_and_ends_as_asked_and_is_legible_between(model: vaegen.Mo
         assert set(draw.digits.tolist()) <= set(digits)
         assert draw.colors[[0, -1]].tolist() == [[255, 0, 0], [0, 0, 255]]
         unclear += int((~clear(draw, model.spec)).sum())
-    assert unclear <= 16  # 8 at the time of writing; 25 where the first two draws are taken
+    assert unclear <= 14  # of 96; 18 to 29 between the first two draws
 
 
 def test_hues_go_the_shorter_way_around_and_grays_have_none(model: vaegen.Model) -> None:

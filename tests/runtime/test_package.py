@@ -36,6 +36,7 @@ PUBLIC = [
     "read_image",
     "reconstruct_folder",
     "svg",
+    "walk",
 ]
 HEAVY = {"numpy", "onnxruntime", "PIL", "torch", "onnx", "click", "logging", "starlette", "uvicorn"}
 

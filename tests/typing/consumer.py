@@ -18,6 +18,7 @@ def sample(names: Sequence[str]) -> list[npt.NDArray[np.uint8]]:
             images.append(model.sample([1, 2], "red", slant=[-10, 5.5], thickness=np.array([2.0, 3.0]), hand=7))
             images.append(model.decode(model.latent({"digit": 3, "hue": 0.55})))
             images.append(model.sample(np.array([1, 2]), (255, 0, 0)))
+            images.append(vaegen.walk(model, [3, 8], ["red", (0, 0, 255)], 12, hand=7).take(np.arange(2)).images)
     return images
 
 
