@@ -75,12 +75,15 @@ openssl ecparam -name prime256v1 -genkey -noout -out private.pem
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A folder with what readers of the pages have: photographs, scans, and the virtual environment of README."""
+    """A folder with what readers of the pages have: photographs, scans, files of docs/ and README's environment."""
     for folder in ("photos", "scans/a"):
         (tmp_path / folder).mkdir(parents=True)
     for number, one in enumerate(simulate(2, 1, longest=400)):
         (tmp_path / "photos" / f"{number}.jpg").write_bytes(one.data)
         (tmp_path / "scans" / "a" / f"{number}.png").write_bytes(one.data)
+    (tmp_path / "docs").mkdir()
+    for name in ("photo.jpg", "small.toml"):
+        shutil.copy(ROOT / "docs" / name, tmp_path / "docs")
     (tmp_path / ".venv").symlink_to(sys.prefix)
     return tmp_path
 
