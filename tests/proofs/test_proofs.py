@@ -45,3 +45,11 @@ def test_many_clients() -> None:
     assert (figures["errors"], figures["other bytes"], figures["exit code"]) == (0, 0, 0)
     assert figures["requests"] > 50
     assert figures["MB at the end"] < figures["MB after the first round"] + 10
+
+
+def test_texts_and_walks_are_legible() -> None:
+    pytest.importorskip("torch", reason="needs the extra 'train'")
+    drawn, given, walks = run("legible.py", "--texts", 25, "--walks", 6, "--model", "joint")
+    assert drawn["read right"] == drawn["all digits accepted"] == 1
+    assert given["read right"] >= 0.95
+    assert walks["unclear, most"] < 10
