@@ -41,9 +41,9 @@ for wrong in ("/digit/3.png?color=gren", "/digit/12.png"):
     assert code == 400 and b"choose" in data or b"did you mean" in data, data
 """
 
-# A shell in which the examples are typed. The verbs that take long run in tests/export/test_pipeline.py, tests/training,
+# A shell in which the examples are typed. Verbs that take long run in tests/export/test_pipeline.py, tests/training,
 # tests/security/test_faults.py and tests/cli/test_bench.py; here their arguments are looked at. A server listens where
-# it can, a browser is not opened, and what is installed here is not installed again, but must be an extra that there is.
+# it can, a browser is not opened, and what is installed here is not installed again, but must be an extra there is.
 SLOW = Path(__file__).with_name("slow.py")
 SHELL = r"""
 set -euo pipefail
