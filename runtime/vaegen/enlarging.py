@@ -12,7 +12,6 @@ from vaegen.request import check_images, check_integer
 from vaegen.spec import CHANNELS, SIDE
 from vaegen.strokes import (
     FINE,
-    Ink,
     Plane,
     Surface,
     beyond,
@@ -20,6 +19,7 @@ from vaegen.strokes import (
     edges,
     ink,
     means,
+    smoothed,
     sources,
     splines,
     spread,
@@ -28,7 +28,7 @@ from vaegen.strokes import (
 
 EDGE = 1.0  # pixels from one side of an edge to the other, as where each pixel has its share of the stroke
 TWO_COLORS = 1.2  # of 255: what is farther from its mask times two colors has more
-ROUNDS, STEP = 10, 2.5  # of the correction after the contour
+ROUNDS, STEP = 10, 1.2  # of the correction after the contour
 LEAST = 0.2  # of a pixel that must be able to get lighter or darker
 EXACT = 0.9 / 255  # of its color by which a pixel's mean may differ before it's rounded
 STRIP = 2**16  # pixels that are drawn at a time
@@ -45,7 +45,7 @@ def enlarge(images: npt.ArrayLike, size: int) -> Picture:
     Returns:
         uint8 (n, size, size, 3) or (size, size, 3). Scaled down again by an area filter (Pillow's BOX) each channel of
         each pixel is within 2 of what it was. An image of two colors, such as a digit on black, has edges of 1.6
-        pixels from 10% to 90%; one of more is enlarged channel by channel.
+        pixels from 10% to 90%; in one of more, where colors meet, they run into one another.
 
     Raises:
         RequestError: The images have another type or shape, or there is no such size.
@@ -86,57 +86,86 @@ def _draw(picture: Picture, out: Picture) -> None:
         return
     again = whole.ground + whole.mask[..., None] * (whole.stroke - whole.ground)
     if np.abs(again - picture).max() <= TWO_COLORS:
-        _draw_ink(whole, out)
+        _draw_mask(whole.mask, surface(whole.mask), np.float32(0), out, whole.ground, whole.stroke)
         return
+    # Of more colors: the strokes are all that differs from the ground, and each channel has its own strength in them.
+    apart = picture.astype(np.float32) - whole.ground
+    mask: Plane = np.sqrt(np.square(apart).sum(2))
+    mask /= mask.max()
+    shape = surface(mask)
+    around = _blurred(mask) + np.float32(1e-3)
+    black, white = np.zeros(1, np.float32), np.full(1, 255, np.float32)
     for channel in range(CHANNELS):
-        plane = picture[..., channel].astype(np.float32)
-        least, most = plane.min(), plane.max()
-        alone = Ink((plane - least) / max(most - least, 1), least[None], most[None])
-        _draw_ink(alone, out[..., channel : channel + 1])
+        own = (_blurred(apart[..., channel]) / around * shape.strength / 255).astype(np.float32)
+        target, ground = (picture[..., channel] / 255).astype(np.float32), np.float32(whole.ground[channel] / 255)
+        _draw_mask(target, shape._replace(strength=own), ground, out[..., channel : channel + 1], black, white)
 
 
-def _draw_ink(colors: Ink, out: Picture) -> None:
-    """Draw two colors into `out`, (size, size, channels), a few rows at a time."""
+def _draw_mask(
+    mask: Plane,
+    shape: Surface,
+    ground: np.float32,
+    out: Picture,
+    zero: npt.NDArray[np.float32],
+    one: npt.NDArray[np.float32],
+) -> None:
+    """Draw a mask into `out`, a few rows at a time.
+
+    Args:
+        mask: (28, 28), 0 to 1.
+        shape: Its strokes, whose strength may be negative.
+        ground: What the mask has beside them.
+        out: uint8 (size, size, channels).
+        zero: (channels,), the color where the mask is 0.
+        one: Where it is 1.
+    """
     size = len(out)
-    shape = surface(colors.mask)
-    shades = _shades(colors.mask, shape)
+    shades = _shades(mask, shape, ground)
     finer = math.ceil(FINE / size)  # below FINE, edges are drawn finer and averaged
     down = -(-STRIP * SIDE // size**2)  # rows of the source at a time
     owner = sources(size)
     for first in range(0, SIDE, down):
         start, stop = np.searchsorted(owner, (first, first + down)).tolist()
-        fine = _strip(shape, shades, size * finer, slice(start * finer, stop * finer))
+        fine = _strip(shape, ground, shades, size * finer, slice(start * finer, stop * finer))
         drawn = fine.reshape(stop - start, finer, size, finer).mean((1, 3)) if finer > 1 else fine
-        drawn = _met(drawn, colors.mask, slice(start, stop), size)
-        for channel, (ground, stroke) in enumerate(zip(colors.ground, colors.stroke, strict=True)):
-            out[start:stop, :, channel] = drawn * (stroke - ground) + (ground + np.float32(0.5))
+        drawn = _met(drawn, mask, slice(start, stop), size)
+        for channel, (least, most) in enumerate(zip(zero, one, strict=True)):
+            out[start:stop, :, channel] = drawn * (most - least) + (least + np.float32(0.5))
 
 
-def _strip(shape: Surface, shades: Plane, size: int, rows: slice) -> Plane:
+def _strip(shape: Surface, ground: np.float32, shades: Plane, size: int, rows: slice) -> Plane:
     """Return some rows of a mask that is drawn with `size` pixels a side."""
     across, wide = splines(size), bumps(size)
     drawn = edges(shape.coefficients, size, rows, EDGE)
     drawn *= spread(shape.strength, across[rows], across)
+    drawn += ground
     drawn += spread(shades, wide[rows], wide)
     return np.clip(drawn, 0, 1, out=drawn)
 
 
-def _shades(mask: Plane, shape: Surface) -> Plane:
+def _shades(mask: Plane, shape: Surface, ground: np.float32) -> Plane:
     """Return what to add to a contour's inside and outside, as coefficients of bumps, so that pixels get their means.
 
     It is a faint gradient where the mask is too blurred, or its strokes are too uneven, for a smooth contour.
     """
     across, wide, owner = splines(FINE), bumps(FINE), sources(FINE)
-    plain = edges(shape.coefficients, FINE) * spread(shape.strength, across, across)
+    plain = edges(shape.coefficients, FINE) * spread(shape.strength, across, across) + ground
     shades, shaded = np.zeros_like(mask), plain
     for _ in range(ROUNDS):
         missing = beyond(mask - means(np.clip(shaded, 0, 1), FINE), EXACT)
         if not missing.any():
             break
         free = means(np.where((missing > 0)[owner][:, owner], shaded < 1, shaded > 0).astype(np.float32), FINE)
-        shades = np.clip(shades + STEP * missing / np.maximum(free, LEAST), -1, 1).astype(np.float32)
+        missing /= np.maximum(free, np.float32(LEAST))
+        missing += 2 * (missing - smoothed(missing))  # bumps blur
+        shades = np.clip(shades + np.float32(STEP) * missing, -1, 1)
         shaded = plain + spread(shades, wide, wide)
     return shades
+
+
+def _blurred(plane: Plane) -> Plane:
+    """Return a plane in which each pixel is the mean around it, weighted."""
+    return smoothed(smoothed(plane))
 
 
 def _met(drawn: Plane, mask: Plane, rows: slice, size: int) -> Plane:

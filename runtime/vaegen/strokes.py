@@ -73,7 +73,7 @@ def surface(mask: Plane, faint: float = FAINT) -> Surface:
         mask: (28, 28), 0 to 1.
         faint: The least strength; with 1 all strokes are drawn as bright as the brightest.
     """
-    strength = _smoothed(_smoothed(np.maximum(_largest(mask), np.float32(faint))))
+    strength = smoothed(smoothed(np.maximum(_largest(mask), np.float32(faint))))
     cover = np.minimum(mask / strength, 1)
     bend = np.zeros_like(cover)
     step = FIRST_BEND
@@ -82,7 +82,7 @@ def surface(mask: Plane, faint: float = FAINT) -> Surface:
         # What it encloses can be shaded, and what it leaves out lightened, but not where there is little of that.
         missing = cover - covered
         missing -= np.clip(missing, -STRAY * covered, STRAY * (1 - covered))
-        bend = np.clip(bend + np.float32(step / 2) * (missing + _smoothed(missing)), -REACH, REACH)
+        bend = np.clip(bend + np.float32(step / 2) * (missing + smoothed(missing)), -REACH, REACH)
         step *= FADING
     return Surface(cover + bend, strength)
 
@@ -207,7 +207,7 @@ def beyond(values: Plane, allowed: float) -> Plane:
     return values - np.clip(values, -allowed, allowed)
 
 
-def _smoothed(plane: Plane) -> Plane:
+def smoothed(plane: Plane) -> Plane:
     """Return a plane after a filter of 1, 2, 1 in both directions."""
     padded = np.pad(plane, 1, mode="edge")
     padded = padded[:-2] + 2 * padded[1:-1] + padded[2:]
