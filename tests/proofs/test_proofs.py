@@ -53,3 +53,11 @@ def test_texts_and_walks_are_legible() -> None:
     assert drawn["read right"] == drawn["all digits accepted"] == 1
     assert given["read right"] >= 0.95
     assert walks["unclear, most"] < 10
+
+
+def test_enlarged_images_are_the_images() -> None:
+    (figures,) = run("shapes.py", "--samples", 20, "--model", "joint")
+    assert set(figures["images by largest deviation"]) <= {"0", "1", "2"}
+    assert figures["edge, median"] < 2
+    assert figures["edges of at most 2 pixels"] > 0.8
+    assert figures["svg, most bytes"] < 4096
