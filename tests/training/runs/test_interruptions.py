@@ -99,7 +99,7 @@ MOMENTS: dict[str, tuple[Any, str, int, int, str]] = {
     "between two lines of metrics": (VaeObjective, "__call__", 7, 1, "7 of stage vae"),
     "a second Ctrl-C": (VaeObjective, "__call__", 9, 2, "9 of stage vae"),
     "the last step of a stage": (VaeObjective, "__call__", 20, 1, "20 of stage vae"),
-    "a preview": (Previews, "reconstructions", 1, 1, "11 of stage vae"),
+    "a preview": (Previews, "reconstructions", 1, 1, "13 of stage vae"),
     "a checkpoint": (loop, "_save", 1, 3, "20 of stage vae"),
     "between two stages": (run, "Examples", 1, 1, "5 of stage sharpen"),
     "sharpening": (SharpenObjective, "__call__", 3, 1, "3 of stage sharpen"),
