@@ -20,19 +20,10 @@ from tests.docs.pages import ALL, ROOT, Block
 from tests.photographs.render import simulate
 
 KNOWN = {"", "ci", "needs", "not run", "run by"}
-# What is done with the endpoint of a framework; the example itself only defines it.
-CLIENTS = {
-    "flask": "get = lambda url: (lambda r: (r.status_code, r.mimetype, r.data))(app.test_client().get(url))",
-    "fastapi, httpx": """
-import warnings
-warnings.simplefilter("ignore")  # the test client's own
-from fastapi.testclient import TestClient
-client = TestClient(app)
-get = lambda url: (lambda r: (r.status_code, r.headers["content-type"], r.content))(client.get(url))
-""",
-}
+# What is done with an endpoint; the example itself only defines it.
 REQUESTS = """
 import io, numpy
+get = lambda url: (lambda r: (r.status_code, r.mimetype, r.data))(app.test_client().get(url))
 code, kind, data = get("/digit/3.png?color=red&seed=5")
 assert (code, kind) == (200, "image/png"), (code, kind)
 assert (numpy.asarray(Image.open(io.BytesIO(data))) == model.sample(3, "red", seed=5)[0]).all()
@@ -140,7 +131,7 @@ def test_python(block: Block, tmp_path: Path) -> None:
     for package in filter(None, block.what.split(", ")):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    program = block.text + (CLIENTS[block.what] + REQUESTS if block.what in CLIENTS else "")
+    program = block.text + (REQUESTS if block.what == "flask" else "")
     (tmp_path / "program.py").write_text(program, encoding="utf-8")
     command = [sys.executable, "program.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
