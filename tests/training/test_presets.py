@@ -52,7 +52,7 @@ def test_the_time_grows_with_epochs_examples_and_images() -> None:
     assert seconds(first, 6000)["flow"] == pytest.approx(plan["flow"] / 10)
     named = first.override({"classes": list("abcdefghij")})
     assert seconds(named) == {"judge": seconds(None)["judge"]} | plan
-    assert list(seconds(named))[0] == "judge"
+    assert next(iter(seconds(named))) == "judge"
     assert has_sizes(changed)
     assert not has_sizes(first.override({"model.hidden": 64}))
     assert not has_sizes(first.override({"flow_stage.batch": 64}))
