@@ -29,7 +29,10 @@ _MAIN = PurePosixPath("page/main.js")
 # At the beginning of a line, which is where the client and the page have them; not the types in comments.
 _IMPORT = re.compile(r'^(import|export) (\{[^}]*\}|\* as \w+) from "(\.[^"]+)";', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-_COMMENT = re.compile(r"^ */\*\*.*?\*/\n|^ *//[^\n]*\n", re.MULTILINE | re.DOTALL)  # that has its lines to itself
+# What a machine does not read: comments that have their lines to themselves, types in the midst of lines, comments behind code, and indents.
+_UNREAD = re.compile(
+    r"^ */\*\*.*?\*/\n|^ *//[^\n]*\n|/\*\* @[^\n]*?\*/ ?|(?<=[;,{}()\]]) // [^\n\"'`]*$|^ +", re.MULTILINE | re.DOTALL
+)
 
 _CHARSET = '<meta charset="utf-8">'
 _GENERATOR = '<meta name="generator" content="vaegen">'
@@ -93,7 +96,7 @@ def _script() -> str:
     while waiting:
         place = waiting.pop()
         if place not in codes:
-            codes[place] = _COMMENT.sub("", _read(place))
+            codes[place] = _UNREAD.sub("", _read(place))
             imports[place] = [_resolved(place, target) for _, _, target in _IMPORT.findall(codes[place])]
             waiting += imports[place]
     order = list(TopologicalSorter(imports).static_order())
