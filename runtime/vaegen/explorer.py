@@ -29,7 +29,8 @@ _MAIN = PurePosixPath("page/main.js")
 # At the beginning of a line, which is where the client and the page have them; not the types in comments.
 _IMPORT = re.compile(r'^(import|export) (\{[^}]*\}|\* as \w+) from "(\.[^"]+)";', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function\*?|class|const) (\w+))", re.MULTILINE)
-# What a machine does not read: comments that have their lines to themselves, types in the midst of lines, comments behind code, and indents.
+# What a machine does not read: comments that have their lines to themselves, types in the midst of lines, comments
+# behind code, and indents.
 _UNREAD = re.compile(
     r"^ */\*\*.*?\*/\n|^ *//[^\n]*\n|/\*\* @[^\n]*?\*/ ?|(?<=[;,{}()\]]) // [^\n\"'`]*$|^ +", re.MULTILINE | re.DOTALL
 )
