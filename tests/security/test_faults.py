@@ -54,11 +54,11 @@ class Verb:
 
 DATA = "--data-dir {digits} --no-verify"
 SET = (
-    "vae.epochs=0.2 vae.batch=50 model.hidden=16 prior.hidden=16 flow_stage.epochs=0.2 flow_stage.batch=50 "
-    "prior.examples=100 prior_stage.epochs=1 prior_stage.batch=50 sharpen_stage.epochs=0.2 sharpen_stage.batch=50 "
-    "verifier_stage.epochs=0.2 verifier_stage.batch=50"
+    "vae.epochs=0.2 vae.batch=50 model.hidden=16 prior.hidden=16 prior.field_hidden=16 flow_stage.epochs=0.2 "
+    "flow_stage.batch=50 prior.examples=100 prior_stage.epochs=1 prior_stage.batch=50 "
+    "sharpen_stage.epochs=0.2 sharpen_stage.batch=50 verifier_stage.epochs=0.2 verifier_stage.batch=50"
 )
-TRAIN = f"train joint {DATA} --device cpu --out run " + " ".join(f"--set {pair}" for pair in SET.split())
+TRAIN = f"train joint {DATA} --device cpu --out run -q " + " ".join(f"--set {pair}" for pair in SET.split())
 VERBS = {
     "sample": Verb("sample --model {tiny} --digit 3 --color red -o a.png --force"),
     "sample, new": Verb("sample --model {tiny} --digit 3 --color red -o a.png", old=None),
