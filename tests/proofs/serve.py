@@ -49,7 +49,8 @@ def expected(model: vaegen.Model, seed: int) -> bytes:
     """Make the file of one answer without the server."""
     digit, name = subject(seed)
     image = model.sample(digit, name, seed=seed)[0]
-    call = call_facts(model.spec, seed=seed, temperature=None, tries=8, slant=None, thickness=None, hand=None)
+    style: dict[str, None] = dict.fromkeys(("slant", "thickness", "hand"))
+    call = call_facts(model.manifest, seed=seed, temperature=None, tries=8, best=None, **style)
     return encode_result(image, 1, call | picture_facts(0, [digit], [Color(name, COLORS[name])]))
 
 
