@@ -89,7 +89,7 @@ def test_the_names_travel_with_the_bundle_and_it_has_no_figures_of_digits(
         assert model.sample(digit=3, color="red", count=2).shape == (2, 28, 28, 3)
     for measure in (
         lambda: evaluate.evaluate([bundle], data_dir=things, n=100, verify_data=False, progress=False),
-        lambda: report.report([bundle], tmp_path / "page", data_dir=things, n=100, verify_data=False, progress=False),
+        lambda: report([bundle], tmp_path / "page", data_dir=things, n=100, verify_data=False, progress=False),
     ):
         with pytest.raises(vaegen.RequestError, match="draws T-shirt, Trouser and so on, and what is measured here"):
             measure()
@@ -127,6 +127,6 @@ def test_data_that_are_not_what_they_are_said_to_be_are_refused(things: Path, tm
         ({"data_dir": DIGITS, "overrides": {"classes": NAMES[:9]}}, "classes: 9 names, "),
     ):
         with pytest.raises(vaegen.VaegenError) as caught:
-            train("joint", out=out, **options)  # type: ignore[arg-type]
+            train("joint", out=out, **options)
         assert message in str(caught.value)
         assert not out.exists()

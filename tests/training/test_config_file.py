@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from vaegen.errors import ConfigError
+from vaegen.spec import Kind
 from vaegen_training.config import sections
 from vaegen_training.config_file import SECTIONS, read, to_toml
 from vaegen_training.presets import PRESETS
@@ -31,7 +32,7 @@ def test_no_torch_is_needed() -> None:
 
 
 @pytest.mark.parametrize(("preset", "kind"), PRESETS)
-def test_what_is_shown_gives_the_configuration_back(preset: str, kind: str, tmp_path: Path) -> None:
+def test_what_is_shown_gives_the_configuration_back(preset: str, kind: Kind, tmp_path: Path) -> None:
     changes = {"vae.learning_rate": 1e-5, "vae.schedule": "constant", "vae.batch": 64, "classes": CLASSES, "seed": 7}
     for config in (PRESETS[preset, kind], PRESETS[preset, kind].override(changes)):
         path = tmp_path / "a.toml"
