@@ -41,7 +41,7 @@ def prose() -> list[str]:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Cells:
     """The code cells with their outputs, run anew."""
     out = tmp_path_factory.mktemp("lesson") / "lesson.ipynb"
-    program = [sys.executable, "-W", "error", "-c", RUN, DOCS / "make_lesson.py", "-o", out]
+    program: list[str | Path] = [sys.executable, "-W", "error", "-c", RUN, DOCS / "make_lesson.py", "-o", out]
     subprocess.run(program, cwd=out.parent, check=True)
     return cells_of(out, "code")
 

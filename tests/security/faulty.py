@@ -116,7 +116,7 @@ def serve() -> None:
         importlib.import_module(name)
     if "vaegen_training" in sys.argv:
         acceptance = importlib.import_module("vaegen_training.prior.acceptance")
-        acceptance._LEVELLED = 20  # samples of each digit, which would take longer than all steps of a short training
+        vars(acceptance)["_LEVELLED"] = 20  # samples of each digit: more would take longer than a short training
     for line in sys.stdin:
         child = os.fork()
         if not child:

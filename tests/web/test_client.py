@@ -336,7 +336,7 @@ def test_what_the_page_shows_for_browsers_runs(tmp_path: Path) -> None:
   const all = [Array.from((await drawn).data), Array.from(read()).filter((_, at) => at % 4 < 3), Array.from(again)];
   fetch("/", { method: "POST", body: JSON.stringify(all) });
 </script>"""
-    (folder / "index.html").write_text(snippets("page")[0] + probe.replace("CANVAS", *snippets("canvas")))
+    (folder / "index.html").write_text(snippets("page")[0] + probe.replace("CANVAS", snippets("canvas")[0]))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Pages, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
