@@ -28,6 +28,8 @@ DIGITS = ROOT / "tests" / "assets" / "digits"
 TINY = ROOT / "tests" / "assets" / "tiny"
 SHORT = {
     "vae.epochs": "1",
+    "prior.hidden": "64",
+    "prior.field_hidden": "64",
     "flow_stage.epochs": "1",
     "flow_stage.batch": "250",
     "prior.examples": "1000",
