@@ -14,8 +14,8 @@ from vaegen_training.data import Mnist
 from vaegen_training.presets import preset
 from vaegen_training.prior import acceptance
 from vaegen_training.runs import loop
-from vaegen_training.runs.run import train_model
 from vaegen_training.runs.run_folder import CHECKPOINT, EXAMPLES, load_run
+from vaegen_training.runs.stages import train_model
 
 CONFIG = preset("default", "joint")
 

@@ -37,13 +37,13 @@ PROCESS = """
 import hashlib, importlib.util, json, os, signal, sys
 import torch
 from vaegen_training import RANK, train
-from vaegen_training.runs import loop, run
+from vaegen_training.runs import loop, stages
 from vaegen_training.runs.run_folder import MetricsLog
 
 digits, out, settings, fatal = sys.argv[1:]
 torch.set_num_threads(1)
 loop.CHECKPOINT_SECONDS, loop.LOGS, loop.PREVIEWS = 0.0, 10, 1
-build, networks, write = run.build_networks, [], MetricsLog.write
+build, networks, write = stages.build_networks, [], MetricsLog.write
 
 def keep(config):
     networks.extend(build(config))
@@ -61,7 +61,7 @@ def watch(event, arguments):
     if changes and str(arguments[0]).startswith(out):
         os._exit(7)
 
-run.build_networks, MetricsLog.write = keep, write_and_die
+stages.build_networks, MetricsLog.write = keep, write_and_die
 if RANK:
     sys.addaudithook(watch)
 track = "tensorboard" if importlib.util.find_spec("tensorboard") else None

@@ -15,7 +15,7 @@ from vaegen_training.models import judge, weights
 from vaegen_training.models.critic import SharpenObjective
 from vaegen_training.models.objective import VaeObjective
 from vaegen_training.prior import GeneratorObjective, acceptance
-from vaegen_training.runs import loop, run
+from vaegen_training.runs import loop, stages
 from vaegen_training.runs.previews import Previews
 
 SETTINGS = {
@@ -101,11 +101,11 @@ MOMENTS: dict[str, tuple[Any, str, int, int, str]] = {
     "the last step of a stage": (VaeObjective, "__call__", 20, 1, "20 of stage vae"),
     "a preview": (Previews, "reconstructions", 1, 1, "13 of stage vae"),
     "a checkpoint": (loop, "_save", 1, 3, "20 of stage vae"),
-    "between two stages": (run, "Examples", 1, 1, "5 of stage sharpen"),
+    "between two stages": (stages, "Examples", 1, 1, "5 of stage sharpen"),
     "sharpening": (SharpenObjective, "__call__", 3, 1, "3 of stage sharpen"),
-    "the examples": (run, "distillation_pairs", 1, 1, "10 of stage flow"),
+    "the examples": (stages, "distillation_pairs", 1, 1, "10 of stage flow"),
     "the prior": (GeneratorObjective, "__call__", 3, 1, "3 of stage prior"),
-    "the model is written": (run, "losses_on_test", 1, 2, "5 of stage verifier"),
+    "the model is written": (stages, "losses_on_test", 1, 2, "5 of stage verifier"),
     "the judge": (judge.JudgeObjective, "__call__", 5, 1, "5 of stage judge"),
 }
 

@@ -24,8 +24,8 @@ from vaegen_training.models import judge, kernels, latents, weights
 from vaegen_training.models.judge import load_judge
 from vaegen_training.models.vae import FactoredVae
 from vaegen_training.runs import distributed, loop, run
-from vaegen_training.runs.run import losses_on_test
 from vaegen_training.runs.run_folder import build_networks, load_run
+from vaegen_training.runs.stages import losses_on_test
 
 TrainShort = Callable[[str, str], Path]
 
