@@ -61,7 +61,7 @@ def run(things: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "LOGS", 2)
         patch.setattr(loop, "PREVIEWS", 1)
-        patch.setattr(judge, "JUDGE_STAGE", replace(judge.JUDGE_STAGE, batch=50, epochs=4, ema=0.9))
+        patch.setattr(judge, "JUDGE_STAGE", replace(judge.JUDGE_STAGE, batch=50, epochs=4 / 60, ema=0.9))
         train("joint", out=folder, data_dir=things, device="cpu", overrides={**SMALL, "classes": NAMES}, progress=False)
     return folder
 

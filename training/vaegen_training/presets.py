@@ -179,7 +179,7 @@ def seconds(config: TrainConfig | None, items: int = 60_000) -> dict[str, float]
         return {"judge": _JUDGE_SECONDS * share}
     known, first = _SECONDS[config.preset, config.model.latent.kind], preset(config.preset, config.model.latent.kind)
     examples = config.prior.examples / first.prior.examples
-    found = {"judge": _JUDGE_SECONDS * share} if config.classes else {}
+    found = {"judge": _JUDGE_SECONDS * max(1, share)} if config.classes else {}
     found["vae"] = known["vae"] * share * config.vae.epochs / first.vae.epochs
     if config.sharpen.critic_weight:
         epochs = config.sharpen_stage.epochs / first.sharpen_stage.epochs

@@ -1,14 +1,14 @@
 """The stages of a run, one after the other: from digits to a model, its prior and its verifier, or to a judge."""
 
-import dataclasses
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from vaegen_training.config import TrainConfig
+from vaegen_training.config import StageConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.data.style import style_quantiles
 from vaegen_training.host import Stop
@@ -26,6 +26,7 @@ from vaegen_training.runs.monitor import Monitor
 from vaegen_training.runs.previews import Previews
 from vaegen_training.runs.run_folder import EXAMPLES, MODEL, PROBE, RUN, build_networks, origin
 
+MNIST_IMAGES = 60_000  # that the judge of digits learned from
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
 
 
@@ -60,7 +61,9 @@ def train_model(
         return result
 
     if config.classes:
-        reader = finish(_judge_stage(mnist, device))
+        # As many steps as on MNIST, however few the images: over fewer its average would not be sure of anything.
+        epochs = judge.JUDGE_STAGE.epochs * max(1.0, MNIST_IMAGES / items)
+        reader = finish(_judge_stage(mnist, device, replace(judge.JUDGE_STAGE, epochs=epochs)))
         figures = {"judge_accuracy": judge.accuracy(reader, mnist)["accuracy"]}
         if isinstance(vae, FactoredVae):
             vae.reader.load_state_dict(reader.state_dict())
@@ -124,7 +127,7 @@ def train_model(
         # An export has no data folder; its gate needs real digits.
         tensors["probe"] = mnist.test_images[:PROBE]
         # The words in which settings were given make no other model.
-        settings = json.loads(dataclasses.replace(config, extras={}).to_json())
+        settings = json.loads(replace(config, extras={}).to_json())
         weights.write(folder / MODEL, tensors, {"config": settings, RUN: origin(run, folder / MODEL)})
     return {**losses_on_test(vae, mnist), **figures, "seconds": seconds}
 
@@ -154,7 +157,7 @@ def train_judge(
 ) -> dict[str, Any]:
     """Train the judge, into an open run's folder; return the final figures."""
     torch.default_generator.manual_seed(seed)
-    stage = _judge_stage(mnist, device)
+    stage = _judge_stage(mnist, device, judge.JUDGE_STAGE)
     trained = run_stage(stage, folder, seed=seed, device=device, run=run, stop=stop, monitor=monitor)
     if distributed.RANK == 0:
         # Half precision: the judge travels in every wheel, and the export stores it so anyway.
@@ -163,7 +166,6 @@ def train_judge(
     return judge.accuracy(trained, mnist)
 
 
-def _judge_stage(mnist: Mnist, device: torch.device) -> Stage[judge.Judge]:
+def _judge_stage(mnist: Mnist, device: torch.device, config: StageConfig) -> Stage[judge.Judge]:
     module = judge.Judge().to(device)
-    objective = judge.JudgeObjective(module, mnist, judge.JUDGE_STAGE)
-    return Stage("judge", module, objective, judge.JUDGE_STAGE, len(mnist.train_images))
+    return Stage("judge", module, judge.JudgeObjective(module, mnist, config), config, len(mnist.train_images))
