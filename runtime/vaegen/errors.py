@@ -44,7 +44,7 @@ def setting(name: str, value: object = None) -> str:
     way = spelling.get()
     if way == "flags":
         flag = "--" + name.replace("_", "-")
-        return flag if value in (None, True) else f"{flag} {value}"
+        return flag if value is None or value is True else f"{flag} {value}"
     if value is None:
         return name
     return f"{name}={value!r}" if way == "python" else f"{name}={str(value).lower()}"

@@ -81,7 +81,7 @@ def complete(prepare: Callable[[str], dict[str, str]], here: Path) -> Complete:
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_verbs_options_choices_and_models(complete: Complete, shell: str) -> None:
     assert complete(shell, "rec") == ["reconstruct"]
-    assert complete(shell, "sample", "--te") == ["--temperature"]
+    assert complete(shell, "sample", "--temp") == ["--temperature"]
     assert sorted(complete(shell, "completion", "")) == ["bash", "fish", "zsh"]
     assert set(vaegen.models()) <= set(complete(shell, "sample", "--model", ""))
 
