@@ -1,7 +1,6 @@
 """Pictures that say how they were made: shown, made anew, and taken as an example."""
 
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,6 +70,8 @@ def verify_picture(place: str, model: str | None) -> "Verification":
     except RequestError as error:
         return Verification(Path(place), None, (Check(file, "texts", str(error)),))
     if recipe is not None and recipe.ends:
+        import shlex  # which `sample` need not load
+
         name = shlex.quote(place)
         raise ImageError(f"'{place}' is of a walk; make it anew to compare: vaegen sample --like {name} -o again.png")
     if recipe is None and "latent" not in texts:
@@ -222,6 +223,8 @@ def lines_of(place: str, facts: "Facts") -> Iterator[str]:
     width = max(map(len, texts))
     for name, text in texts.items():
         yield f"  {name:<{width}}  {text if len(text) <= LONGEST else f'{text[:LONGEST]}... ({len(text)} characters)'}"
+    import shlex
+
     name = shlex.quote(place)
     if "seed" in texts:
         yield f"another like it: vaegen sample --like {name} --color teal"

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from vaegen.decoding import Picture
 from vaegen.errors import RequestError
@@ -137,11 +137,13 @@ def encode_animation(
     Raises:
         RequestError: The frames have another type or shape.
     """
+    from PIL.PngImagePlugin import PngInfo  # slow to load, and only animations need it
+
     _check_picture(frames[0])
     first, *others = map(Image.fromarray, frames)
     settings: dict[str, Any] = {"lossless": True} if form == "webp" else {}
     if form == "png":
-        settings["pnginfo"] = info = PngImagePlugin.PngInfo()
+        settings["pnginfo"] = info = PngInfo()
         for keyword, value in (text or {}).items():
             info.add_text(keyword, value)
     stream = io.BytesIO()
