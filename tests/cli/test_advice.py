@@ -204,7 +204,8 @@ def test_many_files_are_reconstructed_as_the_message_says(
     shutil.copy("b.png", "in/b.png")
     result = run("reconstruct", *names, "new folder/")
     (command,) = re.findall(r"on stdin: (.*)\n", result.err)
-    program = f'vaegen() {{ {shlex.quote(sys.executable)} -m vaegen_cli "$@"; }}\nrm -f noise.png paper.png scan.png walk.png\n'
+    others = "noise.png paper.png scan.png walk.png"
+    program = f'vaegen() {{ {shlex.quote(sys.executable)} -m vaegen_cli "$@"; }}\nrm -f {others}\n'
     done = subprocess.run(
         ["bash", "-c", f"{program}{command} --model ./tiny"], capture_output=True, text=True, check=True
     )
