@@ -12,12 +12,12 @@ import vaegen
 from vaegen.errors import RequestError
 from vaegen.subjects import model_facts
 
-from vaegen_cli.console import Console, common_options, pass_console, put, tell
+from vaegen_cli.console import Console, common_options, pass_console, put
 from vaegen_cli.latent_files import Latents, read_latent, read_latents
 from vaegen_cli.libraries import load_libraries
 from vaegen_cli.options import Format, force_option, image_options, json_option, model_options
 from vaegen_cli.output import MAX_IMAGES, Output
-from vaegen_cli.sheets import preview
+from vaegen_cli.sheets import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,8 +164,8 @@ def _pictures(
     size = len(latents.values) if output.together else DECODED
     for at in range(0, len(latents.values), size):
         images = model.decode(latents.values[at : at + size])
-        if at == 0 and console.live and (blocks := preview(images)):
-            tell(blocks)
+        if at == 0:
+            show(console, images)
         if output.together:
             yield sheet(images, 1, 1) if grid else images
         else:

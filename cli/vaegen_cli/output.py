@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vaegen.errors import OutputError, RequestError
 from vaegen.spec import CHANNELS, SIDE
+from vaegen.subjects import text_chunks
 
 from vaegen_cli.console import echo_written, require_stdout, results
 from vaegen_cli.options import FORMATS, Format
@@ -116,10 +117,12 @@ class Output:
             if self._show and target is not None:
                 echo_written(target)
 
+    def _texts(self, facts: Mapping[str, Any]) -> dict[str, str]:
+        """Return what a file says of its picture."""
+        return text_chunks(facts if self._size is None else {**facts, "size": self._size})
+
     def _encoded(self, picture: "NDArray[np.uint8]", facts: Mapping[str, Any], labels: "Labels | None") -> bytes:
-        texts = {f"vaegen:{name}": str(value) for name, value in facts.items()}
-        if self._size is not None:
-            texts["vaegen:size"] = str(self._size)
+        texts = self._texts(facts)
         if self.format == "svg":
             from vaegen.outline import svg_sheet
 
@@ -128,7 +131,7 @@ class Output:
         large = self.enlarged(picture)
         if labels:
             large, margin = labels.beside(large, self.side)
-            texts["vaegen:labels"] = "{}x{}".format(*margin)
+            texts |= text_chunks({"labels": "{}x{}".format(*margin)})
         if self.format == "npy":
             return encode_npy(large)
         from vaegen.encoding import encode_png

@@ -13,7 +13,7 @@ import click
 import vaegen
 from vaegen.errors import ImageError, OutputError, RequestError
 
-from vaegen_cli.console import Console, ExitCode, common_options, echo, echo_written, pass_console, put, tell
+from vaegen_cli.console import Console, ExitCode, common_options, echo, echo_written, pass_console, put
 from vaegen_cli.libraries import load_libraries, loading
 from vaegen_cli.options import (
     OnError,
@@ -31,7 +31,7 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import PIPE, check_targets, names_file, refuse_terminal, write
 from vaegen_cli.progress import Progress, about_unlike, tell_ignored
-from vaegen_cli.sheets import COMPARED, comparison, preview
+from vaegen_cli.sheets import COMPARED, comparison, show
 from vaegen_cli.stdin import check_many, read_picture, read_stdin
 
 if TYPE_CHECKING:
@@ -209,8 +209,7 @@ def _file(console: Console, options: Options, image: Path | bytes) -> ExitCode:
     from vaegen.encoding import encode_image
     from vaegen.images import errors, looks_unlike
 
-    if console.live and (blocks := preview(np.stack([read.pixels, result]))):
-        tell(blocks)
+    show(console, np.stack([read.pixels, result]))
     write(target, encode_image(result, form, options.size), force=options.force)
     if options.sheet is not None:
         _write_sheet(options.sheet, [(image, result)], options)

@@ -19,7 +19,7 @@ from vaegen.subjects import (
     sheet_facts,
 )
 
-from vaegen_cli.console import Console, ExitCode, common_options, put, tell
+from vaegen_cli.console import Console, ExitCode, common_options, put
 from vaegen_cli.libraries import loading
 from vaegen_cli.misses import report, report_style
 from vaegen_cli.options import (
@@ -34,7 +34,7 @@ from vaegen_cli.options import (
 )
 from vaegen_cli.output import MAX_IMAGES, Output
 from vaegen_cli.pictures import Like, is_typed, like_option
-from vaegen_cli.sheets import Labels, preview
+from vaegen_cli.sheets import Labels, show
 
 if TYPE_CHECKING:
     from vaegen import Manifest
@@ -228,15 +228,14 @@ def sample(
         spec = loaded.spec
         # What is asked for is looked at before the files that it would go to.
         first = subjects[0].digit, subjects[0].color.rgb, 1
-        ask(spec, first, (slant, thickness, hand), seed, start, temperature, tries, best)
+        ask(spec, first, start=start, **how)
         output.plan(len(subjects), lambda: _names(subjects, output))
         digits_of, colors_of = [one.digit for one in subjects], [one.color.rgb for one in subjects]
         draw = loaded.draw(digits_of, colors_of, start=start, **how)
         facts = call_facts(loaded.manifest, **how)
         warn(loaded.manifest)
     report_style(console, spec, slant=slant, thickness=thickness)
-    if console.live and (blocks := preview(draw.images)):
-        tell(blocks)
+    show(console, draw.images)
 
     if output.together:
         from vaegen.encoding import sheet

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vaegen.spec import SIDE
 
+from vaegen_cli.console import Console, tell
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -165,6 +167,12 @@ def comparison(
         middle = at * cell + GAP + (2 * square + 1) * ENLARGED * SIDE // 2
         _paste(captions, image, middle - image.width // 2, CAPTION // 2)
     return np.concatenate([captions, sheet(np.stack(cells), 1, 1)])
+
+
+def show(console: Console, images: "NDArray[np.uint8]") -> None:
+    """Draw images on stderr, where that is a terminal that can show them."""
+    if console.live and (blocks := preview(images)):
+        tell(blocks)
 
 
 def preview(images: "NDArray[np.uint8]") -> str:

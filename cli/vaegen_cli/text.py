@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from vaegen.subjects import call_facts, describe, read_colors
 
-from vaegen_cli.console import Console, ExitCode, put, tell
+from vaegen_cli.console import Console, ExitCode, put
 from vaegen_cli.libraries import loading
 from vaegen_cli.misses import report, report_style
 from vaegen_cli.output import Output
-from vaegen_cli.sheets import preview
+from vaegen_cli.sheets import show
 
 if TYPE_CHECKING:
     from vaegen import Manifest
@@ -58,16 +58,14 @@ def run_text(
     with loaded_model() as loaded:
         spec = loaded.spec
         # What is asked for is looked at before the files that it would go to.
-        style = how["slant"], how["thickness"], how["hand"]
         first = subjects[0].digit, subjects[0].color.rgb, 1
-        ask(spec, first, style, how["seed"], start, how["temperature"], how["tries"], how["best"])
+        ask(spec, first, start=start, **how)
         output.plan(len(subjects), lambda: [f"{text}.{output.format}"])
         draw, items, how["hand"] = write(loaded, subjects, start=start, **how)
         call = call_facts(loaded.manifest, **how)
         warn(loaded.manifest)
     report_style(console, spec, slant=how["slant"], thickness=how["thickness"])
-    if console.live and (blocks := preview(draw.images)):
-        tell(blocks)
+    show(console, draw.images)
     colors = RAINBOW if is_rainbow(color_texts) else ",".join(one.text for one in read_colors(color_texts))
     call |= {"index": start, "text": text, "color": colors or subjects[0].color.text}
     output.write([(sheet(draw.images, 1, len(subjects)), call)])

@@ -10,12 +10,12 @@ from vaegen.errors import RequestError
 from vaegen.spec import CHANNELS
 from vaegen.subjects import Color, Subject, call_facts, describe, file_stem
 
-from vaegen_cli.console import Console, ExitCode, echo_written, put, tell
+from vaegen_cli.console import Console, ExitCode, echo_written, put
 from vaegen_cli.libraries import loading
 from vaegen_cli.misses import report_colors, report_style
 from vaegen_cli.options import Format
 from vaegen_cli.output import PIPE, Output, check_targets, encode_npy, write
-from vaegen_cli.sheets import preview
+from vaegen_cli.sheets import show
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +76,7 @@ class Animation(Output):
             n = len(large)
             order = [*range(n), *range(n - 2, 0, -1)]
             durations = [STAND if at in (0, n - 1) else DELAY for at in order]
-            texts = {f"vaegen:{name}": str(value) for name, value in facts.items()}
-            if self._size is not None:
-                texts["vaegen:size"] = str(self._size)
-            data = encode_animation(large[order], cast("Animated", self.format), durations, texts)
+            data = encode_animation(large[order], cast("Animated", self.format), durations, self._texts(facts))
         write(target, data, force=self._force)
         if self._show and target is not None:
             echo_written(target)
@@ -132,15 +129,13 @@ def run_walk(
     with loaded_model() as loaded:
         spec = loaded.spec
         # What is asked for is looked at before the files that it would go to.
-        style = how["slant"], how["thickness"], how["hand"]
-        ask(spec, (*asked, None), style, how["seed"], start, how["temperature"], how["tries"], how["best"])
+        ask(spec, (*asked, None), start=start, **how)
         animation.plan_frames(frames, "-to-".join(map(file_stem, subjects)))
         draw = walk(loaded, *asked, frames, start=start, **how)
         call = call_facts(loaded.manifest, **how)
         warn(loaded.manifest)
     report_style(console, spec, slant=how["slant"], thickness=how["thickness"])
-    if console.live and (blocks := preview(draw.images[[0, frames // 2, -1]])):
-        tell(blocks)
+    show(console, draw.images[[0, frames // 2, -1]])
     way = " to ".join(f"{one.digit}:{one.color.text}" for one in subjects)
     call |= {"index": start, "walk": way, "frames": frames}
     animation.write_frames(draw.images, call)
@@ -165,7 +160,7 @@ def run_walk(
 def _subjects(draw: "Draw", ends: Sequence[Subject]) -> list[Subject]:
     """Return what each frame shows: the ends as asked for, and between them the nearer digit in a color on the way."""
     between = zip(draw.digits.tolist()[1:-1], draw.colors.tolist()[1:-1], strict=True)
-    passed = [Subject(digit, Color("#{:02x}{:02x}{:02x}".format(*rgb), tuple(rgb)), 0) for digit, rgb in between]
+    passed = [Subject(digit, Color.of((rgb[0], rgb[1], rgb[2])), 0) for digit, rgb in between]
     return [ends[0], *passed, ends[1]]
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 from vaegen.decoding import Picture
 from vaegen.errors import RequestError
 from vaegen.spec import CHANNELS
+from vaegen.subjects import text_chunks
 
 Written = Literal["png", "jpg", "bmp", "webp", "tif", "svg"]
 Animated = Literal["png", "gif", "webp"]
@@ -61,7 +62,7 @@ def encode_png(image: Picture, text: Mapping[str, str] | None = None) -> bytes:
 
 def encode_result(picture: Picture, scale: int, facts: Mapping[str, Any]) -> bytes:
     """Return a picture as a PNG file, enlarged, with what is known of it as text chunks named vaegen:..."""
-    return encode_png(enlarged(picture, scale), {f"vaegen:{name}": str(value) for name, value in facts.items()})
+    return encode_png(enlarged(picture, scale), text_chunks(facts))
 
 
 def enlarged(pictures: Picture, scale: int) -> Picture:

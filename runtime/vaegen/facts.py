@@ -17,7 +17,7 @@ from vaegen.errors import ImageError, RequestError, quoted
 from vaegen.files import open_plain
 from vaegen.limits import MAX_PARTS
 from vaegen.spec import SIDE
-from vaegen.subjects import Color, plan_subjects, read_colors, read_digits
+from vaegen.subjects import PREFIX, Color, plan_subjects, read_colors, read_digits
 
 if TYPE_CHECKING:
     from vaegen.decoding import Picture
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry")
 
-PREFIX = "vaegen:"
 MAX_TEXT = 2**21  # bytes of all texts; the colors of a sheet of 100,000 images take less
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MADE_BY = ("model", "bundle", "version", "index")

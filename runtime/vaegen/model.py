@@ -126,8 +126,19 @@ class Model:
             RequestError: A digit, a color or a number that does not exist, or a style of a model that knows none.
             BundleError: A graph cannot be used.
         """
-        style = slant, thickness, hand
-        return sample(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries, best))
+        request = ask(
+            self.spec,
+            (digit, color, count),
+            seed=seed,
+            start=start,
+            temperature=temperature,
+            tries=tries,
+            best=best,
+            slant=slant,
+            thickness=thickness,
+            hand=hand,
+        )
+        return sample(self._graphs, request)
 
     def draw(
         self,
@@ -148,8 +159,19 @@ class Model:
 
         Takes and raises what `sample` does.
         """
-        style = slant, thickness, hand
-        return draw(self._graphs, ask(self.spec, (digit, color, count), style, seed, start, temperature, tries, best))
+        request = ask(
+            self.spec,
+            (digit, color, count),
+            seed=seed,
+            start=start,
+            temperature=temperature,
+            tries=tries,
+            best=best,
+            slant=slant,
+            thickness=thickness,
+            hand=hand,
+        )
+        return draw(self._graphs, request)
 
     def latent(self, values: Mapping[str, float]) -> npt.NDArray[np.float32]:
         """Return a latent in which some parts are chosen by name, and the others are as the prior finds them typical.

@@ -15,7 +15,7 @@ from vaegen.graphs import Floats, Graphs
 from vaegen.latent import COLOR, DIGIT, typical
 from vaegen.model import Model
 from vaegen.request import Digit, check_integer, parse_subjects
-from vaegen.sampling import Draw, ask, draw, random_subjects, verified
+from vaegen.sampling import Draw, random_subjects, verified
 from vaegen.spec import ModelSpec
 from vaegen.subjects import Color, Subject, read_colors
 
@@ -80,8 +80,18 @@ def walk(
     digits, colors = parse_subjects(digit, color, 2)
     graphs = model._graphs
     draws = 1 if tries == 1 else DRAWN
-    many = np.tile(digits, draws), np.tile(colors, (draws, 1)), None
-    drawn = draw(graphs, ask(model.spec, many, (slant, thickness, hand), seed, start, temperature, tries, best))
+    drawn = model.draw(
+        np.tile(digits, draws),
+        np.tile(colors, (draws, 1)),
+        seed=seed,
+        start=start,
+        temperature=temperature,
+        tries=tries,
+        best=best,
+        slant=slant,
+        thickness=thickness,
+        hand=hand,
+    )
     shares = np.arange(frames) / (frames - 1)
     ends = [0, 1] if draws == 1 else _clearest(graphs, model.spec, drawn, shares)
     latents = _between(graphs, model.spec, drawn.latents[ends][None], colors, shares)
@@ -119,9 +129,7 @@ def read_ends(texts: Sequence[str], color_texts: Sequence[str], seed: int, start
     if colors and None not in own:
         raise RequestError(f"both ends of the walk have a color of their own; leave out {setting('color')}")
     drawn = random_subjects(2, seed, start)[1]
-    colors = (
-        colors * (2 // len(colors)) if colors else [Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb) for rgb in drawn]
-    )
+    colors = colors * (2 // len(colors)) if colors else [*map(Color.of, drawn)]
     typed = [
         each if text is None else Color(text.strip(), parse_color(text)) for each, text in zip(colors, own, strict=True)
     ]

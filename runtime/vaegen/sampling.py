@@ -115,30 +115,34 @@ def _color(which: float, height: float, first: float, second: float) -> RGB:
 def ask(
     model: ModelSpec,
     subjects: tuple[Digit, Color, int | None],
-    style: tuple[Numbers | None, Numbers | None, int | None],
+    *,
     seed: int,
     start: int,
     temperature: float | None,
     tries: int | None,
     best: int | None,
+    slant: Numbers | None,
+    thickness: Numbers | None,
+    hand: int | None,
 ) -> Request:
     """Return the request that a call of `Model.sample` makes.
 
     Args:
         model: Which gives what is left open.
         subjects: Digit, color and count.
-        style: Slant, thickness and hand.
         seed: 0 to 2**64 - 1.
         start: The first item.
         temperature: Of the prior; None for the model's.
         tries: Draws an image may take; None for TRIES.
         best: Draws of which each image is the best; None for the first that is accepted.
+        slant: Degrees, as `Model.sample` takes it.
+        thickness: Pixels, likewise.
+        hand: Likewise.
 
     Raises:
         RequestError: Something does not exist, or the model knows no style; or there are both tries and best.
     """
-    slant, thickness, hand = style
-    if model.style is None and any(part is not None for part in style):
+    if model.style is None and any(part is not None for part in (slant, thickness, hand)):
         raise RequestError(f"the model {model.name!r} knows no slant, thickness or hand; leave them out")
     if model.style is not None and hand is not None:
         hand = check_integer("hand", hand, 0, MAX_SEED)

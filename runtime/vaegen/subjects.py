@@ -2,8 +2,8 @@
 
 import itertools
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from vaegen import __version__
 from vaegen.errors import RequestError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from vaegen.manifest import Manifest
     from vaegen.sampling import Draw
 
+PREFIX = "vaegen:"  # of the text chunks in a file
 _TRIPLE = re.compile("(?<![^,])[0-9]{1,3}(?:,[0-9]{1,3}){2}(?![^,])")  # one color, not three
 
 
@@ -23,6 +24,11 @@ class Color(NamedTuple):
     """The request: "red", "#ff8000", "hsl(30,100%,50%)"."""
     rgb: tuple[int, int, int]
     """0 to 255 each."""
+
+    @classmethod
+    def of(cls, rgb: tuple[int, int, int]) -> Self:
+        """Return a color that nobody wrote, as "#rrggbb"."""
+        return cls("#{:02x}{:02x}{:02x}".format(*rgb), rgb)
 
 
 class Subject(NamedTuple):
@@ -98,7 +104,7 @@ def plan_subjects(
     total = count_subjects(digits, colors, count)
     for item, (digit, rgb) in enumerate(zip(*random_subjects(total, seed, start), strict=True)):
         combination, number = divmod(item, count)  # only one of the two lists has entries
-        color = colors[combination] if colors else Color("#{:02x}{:02x}{:02x}".format(*rgb), rgb)
+        color = colors[combination] if colors else Color.of(rgb)
         subjects.append(Subject(digits[combination] if digits else digit, color, number))
     return subjects
 
@@ -131,6 +137,11 @@ def call_facts(
 def model_facts(manifest: "Manifest") -> dict[str, Any]:
     """Return what made the images of one call, as PNG files and JSON tell it."""
     return {"model": manifest.model.name, "bundle": manifest.identity, "version": __version__}
+
+
+def text_chunks(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is known of a picture as the text chunks of its file, keyword to text."""
+    return {f"{PREFIX}{name}": str(value) for name, value in facts.items()}
 
 
 def picture_facts(index: int, digits: Sequence[int], colors: Sequence[Color]) -> dict[str, Any]:

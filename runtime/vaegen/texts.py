@@ -53,12 +53,12 @@ def plan_text(text: str, color_texts: Sequence[str], *, seed: int, start: int) -
         raise RequestError(f"a text of {len(text)} digits is too long; give at most {LONGEST}")
     digits = [int(sign) for sign in text]
     if is_rainbow(color_texts):
-        colors = [Color(_hex(rgb), rgb) for rgb in _rainbow(len(digits))]
+        colors = [Color.of(rgb) for rgb in _rainbow(len(digits))]
     elif color_texts:
         colors = read_colors(color_texts)
     else:
         (rgb,) = random_subjects(1, seed, start)[1]
-        colors = [Color(_hex(rgb), rgb)]
+        colors = [Color.of(rgb)]
     return [Subject(digit, colors[at % len(colors)], 0) for at, digit in enumerate(digits)]
 
 
@@ -114,7 +114,3 @@ def _rainbow(n: int) -> list[RGB]:
     hues = (_VIOLET * at / max(n - 1, 1) for at in range(n))
     rows = ([round(255 * part) for part in colorsys.hsv_to_rgb(hue, 1, 1)] for hue in hues)
     return [(red, green, blue) for red, green, blue in rows]
-
-
-def _hex(rgb: RGB) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*rgb)

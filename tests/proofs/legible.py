@@ -30,7 +30,7 @@ def colors(rng: np.random.Generator, n: int) -> list[Color]:
     """Return random colors with a channel of 255."""
     rows = rng.integers(0, 256, (n, 3))
     rows[np.arange(n), rng.integers(0, 3, n)] = 255
-    return [Color("#{:02x}{:02x}{:02x}".format(*rgb), (rgb[0], rgb[1], rgb[2])) for rgb in rows.tolist()]
+    return [Color.of((rgb[0], rgb[1], rgb[2])) for rgb in rows.tolist()]
 
 
 def texts(model: vaegen.Model, n: int, *, given: bool) -> dict[str, object]:

@@ -1,5 +1,7 @@
 """Verification: what is not what was asked for is drawn again, and nothing else is."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from vaegen import Draw, Model, RequestError, load
@@ -9,6 +11,8 @@ from vaegen.spec import STYLE_SHARES
 
 DIGITS = np.arange(1200) % 10
 COLORS = np.random.default_rng(1).integers(60, 256, (1200, 3))
+NOTHING = dict.fromkeys(("temperature", "best", "slant", "thickness", "hand"))
+OPEN: dict[str, Any] = {**NOTHING, "seed": 0, "start": 0, "tries": 8}  # of what `ask` takes
 
 
 def rank(draw: Draw) -> np.ndarray:
@@ -124,7 +128,7 @@ def test_the_best_of_all_candidates_is_kept(model: Model) -> None:
 def test_the_best_of_n_has_the_highest_rank_of_all_n_draws(model: Model) -> None:
     n, digits, colors = 5, DIGITS[:100], COLORS[:100]
     best = model.draw(digits, colors, seed=2, start=7, best=n)
-    asked = ask(model.spec, (digits, colors, None), (None, None, None), 2, 7, None, n, None)
+    asked = ask(model.spec, (digits, colors, None), **OPEN | {"seed": 2, "start": 7, "tries": n})
     ranks, images = [], []
     for attempt in range(n):  # each by itself, whatever came of the others
         parts = _asked(model._graphs, asked, np.arange(100), range(attempt, attempt + 1))
@@ -208,7 +212,7 @@ def test_hands_are_as_different_as_the_training_digits(model: Model) -> None:
 
 def test_a_model_without_style_says_so(model: Model) -> None:
     plain = model.spec._replace(style=None)
-    assert ask(plain, (3, "red", 2), (None, None, None), 0, 0, None, 8, None).style.shape == (2, 2)
-    for style in ((1.0, None, None), (None, np.array([2.0]), None), (None, None, 0)):
+    assert ask(plain, (3, "red", 2), **OPEN).style.shape == (2, 2)
+    for style in ({"slant": 1.0}, {"thickness": np.array([2.0])}, {"hand": 0}):
         with pytest.raises(RequestError, match="'tiny' knows no slant, thickness or hand"):
-            ask(plain, (3, "red", 1), style, 0, 0, None, 8, None)
+            ask(plain, (3, "red", 1), **OPEN | style)
