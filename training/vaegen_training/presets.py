@@ -138,6 +138,7 @@ def preset(name: str, kind: str) -> TrainConfig:
 
 # --- how long they take -------------------------------------------------------------------------------------
 
+MNIST_IMAGES: Final = 60_000  # that the presets, and the judge of digits, were trained on
 _JUDGE_SECONDS: Final = 240.0
 _SECONDS: Final[Mapping[tuple[str, Kind], Mapping[str, float]]] = {
     ("seed", "continuous"): {"vae": 440, "flow": 60, "examples": 10, "prior": 10, "verifier": 150},
@@ -162,10 +163,11 @@ _SECONDS: Final[Mapping[tuple[str, Kind], Mapping[str, float]]] = {
     ("default", "joint"): {"vae": 550, "sharpen": 1410, "flow": 640, "examples": 150, "prior": 840, "verifier": 190},
 }
 """Of each stage, on 2 CPU cores (Intel Xeon, AVX-512) and all of MNIST: the processor time of a step with one thread,
-times the steps, times 0.64, for a second thread makes a step take 0.62 to 0.65 as long."""
+times the steps, times 0.64, for a second thread makes a step take 0.62 to 0.65 as long. Those of sharpen, flow and
+prior of discrete are estimates by joint's."""
 
 
-def seconds(config: TrainConfig | None, items: int = 60_000) -> dict[str, float]:
+def seconds(config: TrainConfig | None, items: int = MNIST_IMAGES) -> dict[str, float]:
     """Return about how long each stage of a run takes on 2 CPU cores, seconds, in the order of the stages.
 
     It grows with epochs, examples and images. What other changes of the preset cost is not known: see `has_sizes`.
@@ -174,7 +176,7 @@ def seconds(config: TrainConfig | None, items: int = 60_000) -> dict[str, float]
         config: The run's settings; None for those of the judge.
         items: Training images.
     """
-    share = items / 60_000
+    share = items / MNIST_IMAGES
     if config is None:
         return {"judge": _JUDGE_SECONDS * share}
     known, first = _SECONDS[config.preset, config.model.latent.kind], preset(config.preset, config.model.latent.kind)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from vaegen_training import presets
 from vaegen_training.config import StageConfig, TrainConfig
 from vaegen_training.data import Mnist, paint
 from vaegen_training.data.style import style_quantiles
@@ -26,7 +27,6 @@ from vaegen_training.runs.monitor import Monitor
 from vaegen_training.runs.previews import Previews
 from vaegen_training.runs.run_folder import EXAMPLES, MODEL, PROBE, RUN, build_networks, origin
 
-MNIST_IMAGES = 60_000  # that the judge of digits learned from
 FITTED = 20_000  # training digits that the features' mean and deviation are taken from
 
 
@@ -62,7 +62,7 @@ def train_model(
 
     if config.classes:
         # As many steps as on MNIST, however few the images: over fewer its average would not be sure of anything.
-        epochs = judge.JUDGE_STAGE.epochs * max(1.0, MNIST_IMAGES / items)
+        epochs = judge.JUDGE_STAGE.epochs * max(1.0, presets.MNIST_IMAGES / items)
         reader = finish(_judge_stage(mnist, device, replace(judge.JUDGE_STAGE, epochs=epochs)))
         figures = {"judge_accuracy": judge.accuracy(reader, mnist)["accuracy"]}
         if isinstance(vae, FactoredVae):
