@@ -23,7 +23,8 @@ COLOR_ERROR = 3.0
 """Most CIEDE2000 between the stroke and the color asked for; 1 to 2 is just noticeable. Real digits in their very paint
 measure up to 3: a thin stroke has fewer than 40 bright pixels."""
 REALISM = 0.0
-"""Least realism: 4 in 100 of a model's own samples of each digit have less."""
+"""Least realism: the critic gives less to 4 in 100 of a model's own samples of each digit."""
+INK = 0.4  # of the peak: what is at least so bright is ink where pieces are counted
 
 
 class Verifier(nn.Module):
@@ -67,7 +68,8 @@ class Verifier(nn.Module):
             read: int64 (n,), the most probable digit.
             color: float32 (n, 3) in [0, 1], the stroke's.
             color_error: float32 (n,), CIEDE2000 to `rgb`.
-            realism: float32 (n,), the score as the digit asked for.
+            realism: float32 (n,), the score as the digit asked for; at most -1 where the stroke is in pieces, which
+                the critic does not see.
             accepted: bool (n,), whether all three reach their thresholds.
             rank: float32 (n,), higher is better: what is accepted first, then the surest reading (sure, right, wrong),
                 then the most real, every unit of color beyond its threshold taken off.
@@ -79,6 +81,8 @@ class Verifier(nn.Module):
         probabilities = F.softmax(logits, dim=1)
         asked = one_hot_of(digit, DIGITS)
         probability, realism = (probabilities * asked).sum(1), (scores * asked).sum(1)
+        torn = euler_number(brightness >= INK * peak) > 1
+        realism = torch.where(torn, realism.clamp_max(REALISM - 1), realism)
         read = logits.argmax(dim=1)
         color = stroke_color(levels, brightness) / 255
         difference = ciede2000(lab(torch.stack([color, rgb], dim=2).flatten(1)))
@@ -109,3 +113,20 @@ def stroke_color(levels: Tensor, brightness: Tensor) -> Tensor:
         level = torch.where(count >= STROKE_PIXELS, higher, level)
     stroke = (brightness >= level.clamp_min(1)).float()  # (n, 784)
     return (levels @ stroke[:, :, None]).flatten(1) / stroke.sum(1, keepdim=True).clamp_min(STROKE_PIXELS)
+
+
+def euler_number(ink: Tensor) -> Tensor:
+    """Return the pieces of images less the holes in them, float32 (n,): more than 1 is proof of several pieces.
+
+    Pixels that share a corner are one piece. Then it is the corners, less the sides, plus the pixels (Gray 1971, "Local
+    properties of binary images in two dimensions"), or the runs down the columns of all pairs side by side, less those
+    of the pixels: each run has one corner, or one side, more than it is long.
+
+    Args:
+        ink: bool (n, 784); the first row, and the first or last column, are black.
+    """
+    return _runs(ink[:, 1:] | ink[:, :-1]) - _runs(ink)
+
+
+def _runs(ink: Tensor) -> Tensor:
+    return (ink[:, SIDE:] & ~ink[:, :-SIDE]).float().sum(1)
