@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import vaegen
@@ -164,6 +164,11 @@ class Like(NamedTuple):
     def its(self, context: click.Context, model: str) -> str:
         """Return the model: the one that is given, or the picture's; raises RequestError where that is not shipped."""
         return model if is_typed(context, "model") else its_model(self.place, self.texts)
+
+    def unless_typed(self, context: click.Context, *others: str, **values: Any) -> list[Any]:
+        """Return the values of options that exclude each other and the others, None for what gives way to one typed."""
+        typed = [name for name in (*others, *values) if is_typed(context, name)]
+        return [value if name in typed or not typed else None for name, value in values.items()]
 
     def warning(self, context: click.Context, here: "Manifest") -> str | None:
         """Say that a model of the picture's name is not the one that made it."""

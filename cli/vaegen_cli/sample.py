@@ -137,7 +137,7 @@ def sample(
     out: str,
     chosen: Format | None,
     grid: bool,
-    scale: int,
+    scale: int | None,
     size: int | None,
     labels: bool,
     force: bool,
@@ -166,19 +166,10 @@ def sample(
     console = context.ensure_object(Console)
     if like is not None:
         model = like.its(context, model)
-        if not is_typed(context, "tries"):  # of the two, the picture's gives way to the one that is given
-            tries = None if is_typed(context, "best") else tries
-        elif not is_typed(context, "best"):
-            best = None
-        if not is_typed(context, "size"):  # and so of these two
-            size = None if is_typed(context, "scale") else size
-        elif not is_typed(context, "scale"):
-            scale = 1
-        # What is asked for in place of what the picture shows.
-        asked = [name for name in ("digits", "count", "grid", "text", "walk") if is_typed(context, name)]
-        text = text if not asked or "text" in asked else None
-        walk = walk if not asked or "walk" in asked else None
-        if walk is not None and "walk" not in asked and is_typed(context, "color_texts"):
+        tries, best = like.unless_typed(context, tries=tries, best=best)
+        size, scale = like.unless_typed(context, size=size, scale=scale)
+        text, walk = like.unless_typed(context, "digits", "count", "grid", text=text, walk=walk)
+        if walk is not None and not is_typed(context, "walk") and is_typed(context, "color_texts"):
             walk = walk[0].strip()[0], walk[1].strip()[0]  # the digits alone
     how: dict[str, Any] = {
         "seed": seed,
@@ -199,13 +190,13 @@ def sample(
         _leave_out(context, "walk", "text", "digits", "count", "grid")
         from vaegen_cli.walk import Animation, run_walk
 
-        animation = Animation(out, chosen, scale=scale, size=size, force=force, as_json=as_json)
+        animation = Animation(out, chosen, scale=scale or 1, size=size, force=force, as_json=as_json)
         return run_walk(console, walk, frames, color_texts, animation, warn, **call)
     if is_typed(context, "frames"):
         raise RequestError("--frames counts those of a walk; add --walk FROM TO, such as --walk 3:red 8:blue")
     if labels and (not grid or not (digits or color_texts)):
         raise RequestError("--labels names the rows and columns of a sheet; add --grid, and --digit or --color or both")
-    output = Output(out, chosen, grid=grid or text is not None, scale=scale, size=size, force=force, as_json=as_json)
+    output = Output(out, chosen, grid=grid or text is not None, scale=scale or 1, size=size, force=force, as_json=as_json)
     if text is not None:
         _leave_out(context, "text", "digits", "count", "grid")
         from vaegen_cli.text import run_text
