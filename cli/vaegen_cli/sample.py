@@ -196,7 +196,9 @@ def sample(
         raise RequestError("--frames counts those of a walk; add --walk FROM TO, such as --walk 3:red 8:blue")
     if labels and (not grid or not (digits or color_texts)):
         raise RequestError("--labels names the rows and columns of a sheet; add --grid, and --digit or --color or both")
-    output = Output(out, chosen, grid=grid or text is not None, scale=scale or 1, size=size, force=force, as_json=as_json)
+    output = Output(
+        out, chosen, grid=grid or text is not None, scale=scale or 1, size=size, force=force, as_json=as_json
+    )
     if text is not None:
         _leave_out(context, "text", "digits", "count", "grid")
         from vaegen_cli.text import run_text
