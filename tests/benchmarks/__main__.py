@@ -78,8 +78,9 @@ def main(
 ) -> None:
     """Measure vaegen beside what bounds it.
 
-    The parts are cold, latency, throughput, bulk, folder, sizes, memory, options, training, training-profile and
-    training-options; without a name, all of them. Both sides of a part run in turn, so its times are of one run.
+    The parts are cold, latency, throughput, bulk, folder, folder-profile, sizes, memory, options, training,
+    training-profile and training-options; without a name, all of them. Both sides of a part run in turn, so its times
+    are of one run.
     """
     batch_sizes = [int(size) for size in batches.split(",")]
     counts = [int(count) for count in threads.split(",")]
@@ -95,6 +96,7 @@ def main(
             "throughput": lambda: warm.throughput(name, batch_sizes, counts, rounds, clock, with_torch=with_torch),
             "bulk": lambda: [warm.bulk(name, count, max(1, rounds // 5), clock)],
             "folder": lambda: folder.folder(environment, name, sizes, photographs, max(1, rounds // 3), clock),
+            "folder-profile": lambda: [folder.profile(environment, name, sizes[0], max(1, rounds // 3), clock)],
             "sizes": lambda: [small.sizes(environment)],
             "memory": lambda: [small.memory(environment, name, max(1, rounds // 5))],
             "options": lambda: small.options(name, rounds, clock),

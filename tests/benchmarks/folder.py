@@ -80,12 +80,12 @@ def folder(
             "converting and resizing them with Pillow in one process, as files per second",
             _rows(large[photographs], photographs),
         ),
-        _steps(sources[sizes[0]], environment.folder / "steps", model, rounds, clock),
     ]
 
 
-def _steps(source: Path, target: Path, model: str, rounds: int, clock: Clock) -> Table:
-    """Measure what one file takes, step by step, in this process."""
+def profile(environment: Environment, model: str, files: int, rounds: int, clock: Clock) -> Table:
+    """Measure what one of some digits takes, step by step, in this process."""
+    source, target = _digits(environment.folder / "digits", files), environment.folder / "steps"
     paths = sorted(map(str, source.rglob("*.png")))
     contents = [Path(path).read_bytes() for path in paths]
     number = itertools.count()

@@ -13,7 +13,7 @@ from tests.benchmarks import folder
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "assets" / "tiny"
 PAGE = (ROOT / "docs" / "performance.md").read_text()
-PARTS = ["cold", "latency", "throughput", "bulk", "folder", "memory", "options", "training"]
+PARTS = ["cold", "latency", "throughput", "bulk", "folder", "folder-profile", "memory", "options", "training"]
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
