@@ -5,7 +5,7 @@
 
 The page is that of `vaegen report` with a section more. The table CONCLUSIONS says what is claimed; whether it holds is
 computed from images, uint8 (n, 28, 28, 3), and latents, the same way for every model. docs/evaluation.md explains the
-claims, figures and verdicts.
+figures.
 """
 
 import argparse
