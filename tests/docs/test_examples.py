@@ -20,17 +20,6 @@ from tests.docs.pages import ALL, ROOT, Block
 from tests.photographs.render import simulate
 
 KNOWN = {"", "ci", "needs", "not run", "run by"}
-# What is done with an endpoint; the example itself only defines it.
-REQUESTS = """
-import io, numpy
-get = lambda url: (lambda r: (r.status_code, r.mimetype, r.data))(app.test_client().get(url))
-code, kind, data = get("/digit/3.png?color=red&seed=5")
-assert (code, kind) == (200, "image/png"), (code, kind)
-assert (numpy.asarray(Image.open(io.BytesIO(data))) == model.sample(3, "red", seed=5)[0]).all()
-for wrong in ("/digit/3.png?color=gren", "/digit/12.png"):
-    code, _, data = get(wrong)
-    assert code == 400 and b"choose" in data or b"did you mean" in data, data
-"""
 
 # A shell in which the examples are typed. Verbs that take long run in tests/export/test_pipeline.py, tests/training,
 # tests/security/test_faults.py and tests/cli/test_bench.py; here their arguments are looked at. A server listens where
@@ -131,8 +120,7 @@ def test_python(block: Block, tmp_path: Path) -> None:
     for package in filter(None, block.what.split(", ")):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    program = block.text + (REQUESTS if block.what == "flask" else "")
-    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    (tmp_path / "program.py").write_text(block.text, encoding="utf-8")
     command = [sys.executable, "program.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

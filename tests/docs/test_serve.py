@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(importlib.util.find_spec("starlette") is None, r
 
 def test_the_page_names_every_option_and_no_other() -> None:
     flags = {flag for option in serve.params if isinstance(option, click.Option) for flag in option.opts}
-    foreign = {"--data-binary", "--no-cache-dir"}
+    foreign = {"--data-binary"}
     named = set(re.findall(r"--[a-z][a-z-]*", PAGE)) - foreign
     assert named <= flags
     assert flags - named == {"--verbose", "--quiet", "--debug"} | {flag for flag in flags if flag[1] != "-"}

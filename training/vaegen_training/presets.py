@@ -10,7 +10,7 @@ from vaegen.spec import KINDS, Kind
 from vaegen_training.config import ModelConfig, ObjectiveConfig, PriorConfig, SharpenConfig, StageConfig, TrainConfig
 
 # --- seed ---------------------------------------------------------------------------------------------------
-# vaegen train KIND --preset seed      (docs/train.md has the time and the losses of all six runs)
+# vaegen train KIND --preset seed      (docs/train.md has the losses of all six runs)
 # Adam 0.001, 20 epochs, batch 28, temperature 1.0, z = 2, N = 3, K = 20; no schedule, no average, no clipping.
 # Two slips of the report's own code are not repeated: its KL divergence was averaged over the N variables, and
 # its temperature fell with the batch index.
@@ -33,7 +33,7 @@ def _seed(**latents: int) -> TrainConfig:
 
 
 # --- default ------------------------------------------------------------------------------------------------
-# vaegen train KIND                    (docs/train.md has the time and the losses of all six runs)
+# vaegen train KIND                    (docs/train.md has the losses of all six runs)
 # A stroke mask times one color; KL weights far below 1, because a learned prior does the sampling; codes are
 # annealed soft to hard; weights are averaged.
 
