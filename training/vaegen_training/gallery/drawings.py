@@ -165,8 +165,8 @@ def wheel(subject: Subject, seed: int) -> Picture:
         for count, saturation in WHEEL
     ]
     caption = (
-        f"A {WHEEL_DIGIT} once around the hue circle, fully saturated outside and white in the middle: each is what "
-        f"`vaegen sample --seed {seed}` draws for its color."
+        f"A {WHEEL_DIGIT} around the hue circle, fully saturated outside and white in the middle, as "
+        f"`vaegen sample --seed {seed}` draws it."
     )
     return Picture("wheel", "Any color", caption, canvas.png(canvas.wheel(rings, scale=3)))
 
@@ -179,7 +179,7 @@ def digits_by_color(subject: Subject, seed: int) -> Picture:
     picture = canvas.sheet(
         images.reshape(DIGITS, len(colors), *images.shape[1:]), title=f"{subject.label}: digit by color", columns=colors
     )
-    return Picture("samples", "Any digit in any color", f"Digits 0 to 9 in {', '.join(SHEET)}.", canvas.png(picture))
+    return Picture("samples", "Any digit in any color", f"Digits 0 to 9 in {len(SHEET)} colors.", canvas.png(picture))
 
 
 def walks(subject: Subject, seed: int) -> Picture:
@@ -196,11 +196,10 @@ def walks(subject: Subject, seed: int) -> Picture:
     )
     ways = []
     if subject.spec.continuous:
-        ways.append("coordinates go along the arc between the two (spherical interpolation)")
+        ways.append("Coordinates go along the arc between the two (spherical interpolation).")
     if subject.spec.categorical[0]:
-        ways.append("categoricals that differ are switched one after the other, in random order")
-    caption = f"From one digit in one color to another; {'; '.join(ways)}."
-    return Picture("walks", "From one digit to another", caption, canvas.png(picture))
+        ways.append("Categoricals that differ are switched one after the other, in random order.")
+    return Picture("walks", "From one digit to another", " ".join(ways), canvas.png(picture))
 
 
 def temperatures(subject: Subject, seed: int) -> Picture:
@@ -217,7 +216,7 @@ def temperatures(subject: Subject, seed: int) -> Picture:
         title=f"{subject.label}: temperature of the prior",
         rows=[f"{level:g}{' (default)' if level == spec.prior_temperature else ''}" for level in levels],
     )
-    caption = "Two samples of each digit, first draws, unverified; the noise is the same in every row."
+    caption = "Two unverified samples of each digit; the noise is the same in every row."
     return Picture("temperatures", "Surer or more varied", caption, canvas.png(picture))
 
 
@@ -258,7 +257,7 @@ def latents(subject: Subject) -> Picture:
     places, names = subject.places, subject.plane.names
     data = canvas.scatter(places, subject.real.digits, subject.real.colors, names, subject.label)
     what = "Means of the posterior" if subject.posterior.mean is not None else "Probabilities of all classes"
-    caption = f"{what} of {len(places)} test digits, by digit and in their own paint: {' and '.join(names)}."
+    caption = f"{what} of {len(places)} test digits, by digit and in their own paint."
     return Picture("latents", "Where the digits lie", caption, data)
 
 
@@ -277,8 +276,7 @@ def grid(subject: Subject) -> Picture:
     images = subject.model.decode(rows).reshape(GRID, GRID, SIDE, SIDE, 3)
     picture = canvas.sheet(images, title=f"{subject.label}: decoded latents", scale=1, gap=1)
     kept = "; each categorical stays at its commonest class" if classes.size else ""
-    reach = f"{SPREAD:g} standard deviations of the test digits' latents to each side"
-    caption = f"The same plane, decoded: {plane.names[0]} to the right, {plane.names[1]} up, {reach}{kept}."
+    caption = f"The same plane, {SPREAD:g} standard deviations of the test digits' latents to each side{kept}."
     return Picture("grid", "Decoded latents", caption, canvas.png(picture))
 
 
@@ -339,5 +337,5 @@ def hues(count: int, saturation: float = 1.0) -> list[canvas.RGB]:
 
 
 def _which(shown: int, there: int, what: str) -> str:
-    some = f"All {there} {what}" if shown == there else f"The {shown} of {there} {what} with the highest rates"
-    return f"{some}, in the order of their rates"
+    some = f"All {there} {what} by rate" if shown == there else f"The {shown} of {there} {what} with the highest rates"
+    return f"{some}, highest first"

@@ -189,7 +189,7 @@ def _single(entry: Entry, command: str) -> list[str]:
         f"A {spec.kind} model, preset {spec.preset}: {_latent(spec)}. {_made(command, entry.evaluation)}",
     ]
     for link, picture in entry.pictures.items():
-        parts += [f"## {picture.title}", picture.caption, _image(entry, link)]
+        parts += [f"## {picture.title}", picture.caption, f"![{picture.title}]({link})"]
     return [*parts, "## Figures", FIGURES, evaluation_tables(entry.evaluation)]
 
 
@@ -209,7 +209,8 @@ def _several(models: Sequence[Entry], references: Sequence[Entry], section: Sect
         for entry in entries:
             for link, picture in entry.pictures.items():
                 if picture.title == title:
-                    parts += [f"**{entry.title}.** {picture.caption}", _image(entry, link)]
+                    image = f"![{entry.title}: {title.lower()}]({link})"
+                    parts += [f"**{entry.title}.** {picture.caption}", image]
     parts += ["## Figures of `vaegen evaluate`", FIGURES]
     for entry in entries:
         parts += [f"### {entry.title}", evaluation_tables(entry.evaluation)]
@@ -255,10 +256,6 @@ def _latent(spec: ModelSpec) -> str:
     z, (n, k) = spec.latent.continuous, spec.latent.categorical
     parts = ([f"{z} Gaussian coordinates"] if z else []) + ([f"{n} categoricals of {k} classes"] if n else [])
     return " and ".join(parts)
-
-
-def _image(entry: Entry, link: str) -> str:
-    return f"![{entry.title}: {entry.pictures[link].title.lower()}]({link})"
 
 
 def presets(entries: Sequence[Entry]) -> str:
