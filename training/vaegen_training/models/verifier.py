@@ -81,7 +81,7 @@ class Verifier(nn.Module):
         probabilities = F.softmax(logits, dim=1)
         asked = one_hot_of(digit, DIGITS)
         probability, realism = (probabilities * asked).sum(1), (scores * asked).sum(1)
-        torn = euler_number(brightness >= INK * peak) > 1
+        torn = in_pieces(brightness >= INK * peak)
         realism = torch.where(torn, realism.clamp_max(REALISM - 1), realism)
         read = logits.argmax(dim=1)
         color = stroke_color(levels, brightness) / 255
@@ -115,17 +115,21 @@ def stroke_color(levels: Tensor, brightness: Tensor) -> Tensor:
     return (levels @ stroke[:, :, None]).flatten(1) / stroke.sum(1, keepdim=True).clamp_min(STROKE_PIXELS)
 
 
-def euler_number(ink: Tensor) -> Tensor:
-    """Return the pieces of images less the holes in them, float32 (n,): more than 1 is proof of several pieces.
+def in_pieces(ink: Tensor) -> Tensor:
+    """Return which images are seen to be in several pieces, bool (n,): nearly all that are, and none that is not.
 
-    Pixels that share a corner are one piece. Then it is the corners, less the sides, plus the pixels (Gray 1971, "Local
-    properties of binary images in two dimensions"), or the runs down the columns of all pairs side by side, less those
-    of the pixels: each run has one corner, or one side, more than it is long.
+    A row or column without ink between others proves it, and so does an Euler number above 1: pieces less holes, where
+    pixels that share a corner are one piece (Gray 1971, "Local properties of binary images in two dimensions"). It is
+    the corners, less the sides, plus the pixels: the runs down the columns of all pairs side by side, less those of the
+    pixels, for each run has one corner, or one side, more than it is long.
 
     Args:
-        ink: bool (n, 784); the first row, and the first or last column, are black.
+        ink: bool (n, 784). A piece that touches the upper or left edge may go unseen.
     """
-    return _runs(ink[:, 1:] | ink[:, :-1]) - _runs(ink)
+    euler_number = _runs(ink[:, 1:] | ink[:, :-1]) - _runs(ink)
+    rows_and_columns = torch.cat([ink.reshape(-1, SIDE, SIDE).float().amax(side) for side in (1, 2)], dim=1)
+    starts = (rows_and_columns[:, 1:] - rows_and_columns[:, :-1]).clamp_min(0).sum(1)
+    return torch.maximum(euler_number, starts - 1) > 1
 
 
 def _runs(ink: Tensor) -> Tensor:
