@@ -19,15 +19,14 @@ from vaegen.latent import named_latent
 from vaegen.manifest import Manifest
 from vaegen.noise import MAX_SEED
 from vaegen.request import (
-    MAX_START,
     Color,
     Digit,
     Numbers,
     check_finite,
     check_images,
     check_integer,
+    check_items,
     check_latents,
-    entries_of,
 )
 from vaegen.sampling import Draw, ask, draw, sample
 from vaegen.session import Sessions
@@ -236,7 +235,7 @@ class Model:
         seed = check_integer("seed", seed, 0, MAX_SEED)
         parameters = self._parameters(posterior)
         rows = len(next(iter(parameters.values())))
-        return self._graphs.sampler(parameters, seed, _items(rows, start, items))
+        return self._graphs.sampler(parameters, seed, check_items(rows, start, items))
 
     def decode(self, latents: npt.ArrayLike) -> npt.NDArray[np.uint8]:
         """Turn latents into images.
@@ -291,7 +290,7 @@ class Model:
         """
         seed = check_integer("seed", seed, 0, MAX_SEED)
         array = check_images(images)
-        numbers = _items(len(array), start, items)
+        numbers = check_items(len(array), start, items)
         result = np.empty(array.shape, np.uint8)
         for batch in slices(len(array)):  # latents of all images at once can be larger than the images
             latents = self.encode(array[batch])
@@ -388,14 +387,3 @@ def load_again(name_or_path: str | os.PathLike[str], digests: tuple[str, ...], t
         IntegrityError: The digests are others.
     """
     return Model(Sessions(bundles.read(bundles.find(name_or_path), digests), threads))
-
-
-def _items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:
-    """Return the item of each of n rows: those asked for, or n from `start` on."""
-    if items is None:
-        start = check_integer("start", start, 0, MAX_START)
-        return range(start, start + n)
-    entries = entries_of(items)
-    if len(entries) != n:
-        raise RequestError(f"{len(entries)} items for {n} images; give one for each")
-    return [check_integer("item", item, 0, MAX_START) for item in entries]

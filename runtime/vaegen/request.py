@@ -186,6 +186,21 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
+def check_items(n: int, start: int, items: Sequence[int] | None) -> Sequence[int]:
+    """Return the item of each of n rows: those asked for, or n from `start` on.
+
+    Raises:
+        RequestError: A number is out of range, or there are more or fewer items than rows.
+    """
+    if items is None:
+        start = check_integer("start", start, 0, MAX_START)
+        return range(start, start + n)
+    entries = entries_of(items)
+    if len(entries) != n:
+        raise RequestError(f"{len(entries)} items for {n} images; give one for each")
+    return [check_integer("item", item, 0, MAX_START) for item in entries]
+
+
 def check_images(images: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Return images as an array, uint8 (n, 28, 28, 3).
 
